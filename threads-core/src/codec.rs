@@ -1,0 +1,189 @@
+//! Event codecs: how a change to an entity becomes bytes, and bytes become a change.
+//!
+//! # Contract
+//!
+//! * A codec is pure: the same arguments give the same result. No clock, randomness or storage.
+//! * `apply(before, encode(before, action))` is the state that `action` asks for.
+//! * `encode` gives `None` exactly when the action changes nothing.
+//! * `apply` and `view` never panic, whatever the bytes, and their memory is bounded.
+//! * By [`Ordering`]: a codec of `Total` gives one state for one sequence of events; of `Any`,
+//!   one state for one set of events, in every order and with duplicates.
+//!
+//! # For implementers
+//!
+//! Keep whatever you need in [`EntityState`]; the framework stores it and never looks inside.
+//! Deleting is the framework's business: a deleted entity never reaches a codec again.
+//!
+//! # For users
+//!
+//! Register codecs when the node is opened; a collection names the one it uses.
+//!
+//! # Example
+//!
+//! A codec that replaces the whole entity:
+//!
+//! ```
+//! use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
+//! use threads_core::{CodecId, Error, Result};
+//!
+//! #[derive(Debug)]
+//! struct Whole;
+//!
+//! impl EventCodec for Whole {
+//!     fn id(&self) -> CodecId { "whole/1".parse().unwrap() }
+//!     fn ordering(&self) -> Ordering { Ordering::Total }
+//!     fn encode(&self, before: Option<&EntityState>, action: &Action<'_>) -> Result<Option<Vec<u8>>> {
+//!         let (Action::Create(value) | Action::Save(value)) = action else {
+//!             return Err(Error::unsupported("this codec replaces whole entities: save, do not patch"));
+//!         };
+//!         let bytes = serde_json::to_vec(value).map_err(|e| Error::invalid("not JSON").caused_by(e))?;
+//!         Ok((before.map(EntityState::as_bytes) != Some(&bytes)).then_some(bytes))
+//!     }
+//!     fn apply(&self, _before: Option<&EntityState>, event: &[u8]) -> Result<EntityState> {
+//!         Ok(EntityState::new(event))
+//!     }
+//!     fn view(&self, state: &EntityState) -> Result<serde_json::Value> {
+//!         serde_json::from_slice(state.as_bytes()).map_err(|e| Error::corrupt("not JSON").caused_by(e))
+//!     }
+//! }
+//!
+//! let value = serde_json::json!({"_id": "a", "n": 1});
+//! let event = Whole.encode(None, &Action::Create(&value)).unwrap().unwrap();
+//! let state = Whole.apply(None, &event).unwrap();
+//! assert_eq!(Whole.view(&state).unwrap(), value);
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{CodecId, Result};
+
+/// The order in which a codec needs the events of one entity to converge.
+///
+/// ```
+/// use threads_core::codec::Ordering;
+/// assert_ne!(Ordering::Any, Ordering::Total);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ordering {
+    /// Any order, with duplicates: a CRDT.
+    Any,
+    /// Causes before their effects; concurrent events in any order.
+    Causal,
+    /// The order of (hybrid time, log, sequence number). A late event is a replay.
+    Total,
+}
+
+/// What an application asks of one entity.
+///
+/// ```
+/// use threads_core::codec::Action;
+/// let value = serde_json::json!({"_id": "a"});
+/// assert_eq!(format!("{:?}", Action::Create(&value)), "Create");
+/// ```
+#[non_exhaustive]
+pub enum Action<'a> {
+    /// The entity begins, with this value.
+    Create(&'a dyn erased_serde::Serialize),
+    /// The entity's value becomes this one, whole.
+    Save(&'a dyn erased_serde::Serialize),
+    /// The members of this object replace the entity's; `null` removes (RFC 7396).
+    Merge(&'a Value),
+    /// These operations change the entity, all or none (RFC 6902).
+    Patch(&'a Value),
+}
+
+impl fmt::Debug for Action<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create(_) => "Create",
+            Self::Save(_) => "Save",
+            Self::Merge(_) => "Merge",
+            Self::Patch(_) => "Patch",
+        })
+    }
+}
+
+/// The state of an entity in its codec's own form.
+///
+/// ```
+/// use threads_core::codec::EntityState;
+/// assert_eq!(EntityState::new(*b"{}").as_bytes(), b"{}");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EntityState(Vec<u8>);
+
+impl EntityState {
+    /// A state from its bytes.
+    ///
+    /// ```
+    /// assert_eq!(threads_core::codec::EntityState::new(*b"x").as_bytes(), b"x");
+    /// ```
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    ///
+    /// ```
+    /// assert_eq!(threads_core::codec::EntityState::new(*b"x").as_bytes(), b"x");
+    /// ```
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Says how long it is; the contents are the application's.
+impl fmt::Debug for EntityState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EntityState({} bytes)", self.0.len())
+    }
+}
+
+/// A codec. See the [module](self) for its contract.
+pub trait EventCodec: fmt::Debug + Send + Sync + 'static {
+    /// Its name and version, written in every batch and never used again for another format.
+    fn id(&self) -> CodecId;
+
+    /// The order its events need.
+    fn ordering(&self) -> Ordering;
+
+    /// The event that carries out `action` on `before`; `None` when nothing would change.
+    fn encode(&self, before: Option<&EntityState>, action: &Action<'_>) -> Result<Option<Vec<u8>>>;
+
+    /// The state after `event`. It may come from a stranger: check everything, bound everything.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) when the event cannot be applied; the
+    /// state stays as it was.
+    fn apply(&self, before: Option<&EntityState>, event: &[u8]) -> Result<EntityState>;
+
+    /// The entity as JSON: what queries, indexes and applications see.
+    fn view(&self, state: &EntityState) -> Result<Value>;
+}
+
+impl<T: EventCodec + ?Sized> EventCodec for Arc<T> {
+    fn id(&self) -> CodecId {
+        (**self).id()
+    }
+
+    fn ordering(&self) -> Ordering {
+        (**self).ordering()
+    }
+
+    fn encode(&self, before: Option<&EntityState>, action: &Action<'_>) -> Result<Option<Vec<u8>>> {
+        (**self).encode(before, action)
+    }
+
+    fn apply(&self, before: Option<&EntityState>, event: &[u8]) -> Result<EntityState> {
+        (**self).apply(before, event)
+    }
+
+    fn view(&self, state: &EntityState) -> Result<Value> {
+        (**self).view(state)
+    }
+}

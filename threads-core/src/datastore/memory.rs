@@ -1,0 +1,156 @@
+//! The reference datastore: correct, in memory, gone with the process.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use rpds::RedBlackTreeMapSync;
+
+use super::range::is_empty;
+use super::{
+    Capability, Datastore, Direction, Durability, KeyRange, Keyspace, ReadTxn, Scan, WriteTxn,
+    check_key, owned_bound,
+};
+use crate::Result;
+
+/// A persistent map: a snapshot is a clone, and a clone shares everything.
+type Tree = RedBlackTreeMapSync<(Keyspace, Vec<u8>), Arc<[u8]>>;
+
+/// A [`Datastore`] in memory: the reference that other stores are compared with.
+///
+/// Snapshots cost nothing and never block the writer. Nothing outlives the value, so every
+/// [`Durability`] is the same here.
+///
+/// ```
+/// use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, Memory, ReadTxn, WriteTxn};
+///
+/// let store = Memory::new();
+/// let before = store.read().unwrap();
+/// store.transact(Durability::Group, |txn| txn.put(Keyspace::Meta, b"k", b"v")).unwrap();
+/// assert!(before.get(Keyspace::Meta, b"k").unwrap().is_none());
+/// assert!(store.read().unwrap().get(Keyspace::Meta, b"k").unwrap().is_some());
+/// ```
+#[derive(Default)]
+pub struct Memory {
+    committed: RwLock<Tree>,
+    writer: Mutex<()>,
+}
+
+impl Memory {
+    /// An empty store.
+    ///
+    /// ```
+    /// let store = threads_core::datastore::Memory::new();
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn snapshot(&self) -> Tree {
+        self.committed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("rows", &self.snapshot().size()).finish()
+    }
+}
+
+impl Datastore for Memory {
+    fn capability(&self) -> Capability {
+        Capability::volatile()
+    }
+
+    fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {
+        Ok(Box::new(Snapshot(self.snapshot())))
+    }
+
+    fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
+        // The lock guards no data of its own, so a panic while it was held broke nothing.
+        let turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Box::new(Writer { store: self, tree: Snapshot(self.snapshot()), _turn: turn }))
+    }
+}
+
+struct Snapshot(Tree);
+
+impl ReadTxn for Snapshot {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        Ok(self.0.get(&(space, key.to_vec())).map(|value| Cow::Borrowed(&**value)))
+    }
+
+    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
+        if is_empty(&range) {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let rows = self
+            .0
+            .range((lower(space, range), upper(space, range)))
+            .map(|((_, key), value)| Ok((Cow::Borrowed(&**key), Cow::Borrowed(&**value))));
+        Ok(match direction {
+            Direction::Forward => Box::new(rows),
+            Direction::Reverse => Box::new(rows.rev()),
+        })
+    }
+}
+
+type TreeBound = std::ops::Bound<(Keyspace, Vec<u8>)>;
+
+fn lower(space: Keyspace, range: KeyRange<'_>) -> TreeBound {
+    match owned_bound(range.0) {
+        // Keys are never empty, so the empty key is before all keys of its space.
+        std::ops::Bound::Unbounded => std::ops::Bound::Excluded((space, Vec::new())),
+        bound => bound.map(|key| (space, key)),
+    }
+}
+
+fn upper(space: Keyspace, range: KeyRange<'_>) -> TreeBound {
+    match owned_bound(range.1) {
+        std::ops::Bound::Unbounded => match Keyspace::ALL.iter().find(|next| **next > space) {
+            Some(next) => std::ops::Bound::Excluded((*next, Vec::new())),
+            None => std::ops::Bound::Unbounded,
+        },
+        bound => bound.map(|key| (space, key)),
+    }
+}
+
+struct Writer<'a> {
+    store: &'a Memory,
+    tree: Snapshot,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl ReadTxn for Writer<'_> {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.tree.get(space, key)
+    }
+
+    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
+        self.tree.scan(space, range, direction)
+    }
+}
+
+impl WriteTxn for Writer<'_> {
+    fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
+        check_key(key)?;
+        self.tree.0.insert_mut((space, key.to_vec()), value.into());
+        Ok(())
+    }
+
+    fn delete(&mut self, space: Keyspace, key: &[u8]) -> Result<()> {
+        check_key(key)?;
+        self.tree.0.remove_mut(&(space, key.to_vec()));
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, _durability: Durability) -> Result<()> {
+        let mut committed = self.store.committed.write().unwrap_or_else(PoisonError::into_inner);
+        *committed = self.tree.0;
+        Ok(())
+    }
+
+    fn as_read(&self) -> &dyn ReadTxn {
+        self
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod codec;
+pub mod datastore;
+pub mod error;
+pub mod id;
+pub mod path;
+mod rng;
+
+pub use clock::{Clock, Hlc, ManualClock, SystemClock};
+pub use error::{Error, ErrorKind, Result};
+pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};
+pub use path::FieldPath;
+pub use rng::system_rng;
+
+pub use cid::{self, Cid};
+pub use erased_serde;
+pub use multiaddr::{self, Multiaddr};
+pub use multibase;
+pub use rand_core;
