@@ -5,12 +5,16 @@ pub mod codec;
 pub mod datastore;
 pub mod error;
 pub mod id;
+pub mod key;
 pub mod path;
 mod rng;
 
 pub use clock::{Clock, Hlc, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};
+pub use key::{
+    AgreementKey, AgreementPublicKey, ContentKey, IdentityKey, LogKey, ReadKey, ReplicaKey,
+};
 pub use path::FieldPath;
 pub use rng::system_rng;
 
