@@ -50,7 +50,9 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     fn now_ms(&self) -> u64 {
-        let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = std::time::SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }
@@ -121,7 +123,10 @@ impl Hlc {
     /// ```
     /// assert_eq!(threads_core::Hlc::ZERO.wall_ms, 0);
     /// ```
-    pub const ZERO: Self = Self { wall_ms: 0, counter: 0 };
+    pub const ZERO: Self = Self {
+        wall_ms: 0,
+        counter: 0,
+    };
 
     /// The time of a local event: after `self`, and not before `now_ms`.
     ///
@@ -138,12 +143,20 @@ impl Hlc {
     /// ```
     pub fn tick(self, now_ms: u64) -> Result<Self> {
         if now_ms > self.wall_ms {
-            return Ok(Self { wall_ms: now_ms, counter: 0 });
+            return Ok(Self {
+                wall_ms: now_ms,
+                counter: 0,
+            });
         }
         match self.counter.checked_add(1) {
-            Some(counter) => Ok(Self { wall_ms: self.wall_ms, counter }),
-            None => Err(Error::unavailable("the logical clock is full for this millisecond")
-                .with("wall_ms", self.wall_ms)),
+            Some(counter) => Ok(Self {
+                wall_ms: self.wall_ms,
+                counter,
+            }),
+            None => Err(
+                Error::unavailable("the logical clock is full for this millisecond")
+                    .with("wall_ms", self.wall_ms),
+            ),
         }
     }
 

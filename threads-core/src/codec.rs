@@ -77,6 +77,58 @@ pub enum Ordering {
     Total,
 }
 
+/// What happened to an entity, as listeners, reducers and policies see it.
+///
+/// ```
+/// assert_eq!(threads_core::codec::ActionKind::Create.as_str(), "create");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActionKind {
+    /// It began.
+    Create,
+    /// It changed.
+    Save,
+    /// It ended, for good.
+    Delete,
+}
+
+impl ActionKind {
+    /// Every kind.
+    ///
+    /// ```
+    /// assert_eq!(threads_core::codec::ActionKind::ALL.len(), 3);
+    /// ```
+    pub const ALL: &'static [Self] = &[Self::Create, Self::Save, Self::Delete];
+
+    /// A stable word for programs and people.
+    ///
+    /// ```
+    /// assert_eq!(threads_core::codec::ActionKind::Delete.as_str(), "delete");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Save => "save",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// Its number in the batch format.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Create => 0,
+            Self::Save => 1,
+            Self::Delete => 2,
+        }
+    }
+
+    /// The kind of a number in the batch format.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.code() == code)
+    }
+}
+
 /// What an application asks of one entity.
 ///
 /// ```

@@ -166,7 +166,10 @@ impl Capability {
     /// assert!(!threads_core::datastore::Capability::volatile().durable);
     /// ```
     pub fn volatile() -> Self {
-        Self { durable: false, checksums: false }
+        Self {
+            durable: false,
+            checksums: false,
+        }
     }
 
     /// A store that keeps its promises across crashes and finds flipped bits.
@@ -175,7 +178,10 @@ impl Capability {
     /// assert!(threads_core::datastore::Capability::durable().checksums);
     /// ```
     pub fn durable() -> Self {
-        Self { durable: true, checksums: true }
+        Self {
+            durable: true,
+            checksums: true,
+        }
     }
 }
 
@@ -185,7 +191,10 @@ impl Capability {
 /// use threads_core::datastore::Direction;
 /// assert_ne!(Direction::Forward, Direction::Reverse);
 /// ```
-#[expect(clippy::exhaustive_enums, reason = "an ordered scan has two directions and no third")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an ordered scan has two directions and no third"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the smallest key to the largest.
@@ -302,8 +311,9 @@ impl<T: Datastore + ?Sized> Datastore for Arc<T> {
 /// ```
 pub fn check_key(key: &[u8]) -> Result<()> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(Error::invalid("a datastore key must have 1 to 511 bytes")
-            .with("bytes", key.len()));
+        return Err(
+            Error::invalid("a datastore key must have 1 to 511 bytes").with("bytes", key.len())
+        );
     }
     Ok(())
 }

@@ -101,7 +101,12 @@ impl Error {
     /// assert_eq!(Error::new(ErrorKind::Full, "disk full").kind(), ErrorKind::Full);
     /// ```
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            source: None,
+        }
     }
 
     constructors! {
@@ -208,7 +213,9 @@ impl Error {
     /// assert_eq!(error.context().next(), Some(("line", "7")));
     /// ```
     pub fn context(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.context.iter().map(|(name, value)| (*name, value.as_str()))
+        self.context
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
     }
 
     /// Whether the same call may succeed later without a change by the caller.

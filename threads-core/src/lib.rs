@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+pub mod batch;
+pub mod block;
 pub mod clock;
 pub mod codec;
 pub mod datastore;
 pub mod error;
+pub mod event;
 pub mod id;
 pub mod key;
 pub mod path;
+pub mod record;
 mod rng;
 
 pub use clock::{Clock, Hlc, ManualClock, SystemClock};

@@ -38,7 +38,9 @@ impl FieldPath {
     pub fn new<S: Into<String>>(segments: impl IntoIterator<Item = S>) -> Result<Self> {
         let segments: Vec<String> = segments.into_iter().map(Into::into).collect();
         if segments.is_empty() {
-            return Err(Error::invalid("a field path is empty: name a field, such as address.city"));
+            return Err(Error::invalid(
+                "a field path is empty: name a field, such as address.city",
+            ));
         }
         if segments.len() > SEGMENTS_MAX {
             return Err(Error::invalid("a field path is too deep").with("most", SEGMENTS_MAX));
@@ -62,7 +64,11 @@ impl FromStr for FieldPath {
 
     fn from_str(text: &str) -> Result<Self> {
         if let Some(pointer) = text.strip_prefix('/') {
-            return Self::new(pointer.split('/').map(|s| s.replace("~1", "/").replace("~0", "~")));
+            return Self::new(
+                pointer
+                    .split('/')
+                    .map(|s| s.replace("~1", "/").replace("~0", "~")),
+            );
         }
         if text.split('.').any(str::is_empty) {
             return Err(Error::invalid(

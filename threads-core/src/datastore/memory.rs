@@ -47,13 +47,18 @@ impl Memory {
     }
 
     fn snapshot(&self) -> Tree {
-        self.committed.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.committed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("rows", &self.snapshot().size()).finish()
+        f.debug_struct("Memory")
+            .field("rows", &self.snapshot().size())
+            .finish()
     }
 }
 
@@ -69,7 +74,11 @@ impl Datastore for Memory {
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
         // The lock guards no data of its own, so a panic while it was held broke nothing.
         let turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Box::new(Writer { store: self, tree: Snapshot(self.snapshot()), _turn: turn }))
+        Ok(Box::new(Writer {
+            store: self,
+            tree: Snapshot(self.snapshot()),
+            _turn: turn,
+        }))
     }
 }
 
@@ -77,7 +86,10 @@ struct Snapshot(Tree);
 
 impl ReadTxn for Snapshot {
     fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        Ok(self.0.get(&(space, key.to_vec())).map(|value| Cow::Borrowed(&**value)))
+        Ok(self
+            .0
+            .get(&(space, key.to_vec()))
+            .map(|value| Cow::Borrowed(&**value)))
     }
 
     fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
@@ -145,7 +157,11 @@ impl WriteTxn for Writer<'_> {
     }
 
     fn commit(self: Box<Self>, _durability: Durability) -> Result<()> {
-        let mut committed = self.store.committed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut committed = self
+            .store
+            .committed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         *committed = self.tree.0;
         Ok(())
     }
