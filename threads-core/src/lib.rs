@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod address;
 pub mod batch;
 pub mod block;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod path;
 pub mod record;
 mod rng;
 
+pub use address::ThreadAddr;
 pub use clock::{Clock, Hlc, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};

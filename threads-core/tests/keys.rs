@@ -1,5 +1,7 @@
 //! Keys: known values, their text, signatures and sealing, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail like a test")]
+
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::ed25519::signature::Verifier as _;

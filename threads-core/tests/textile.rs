@@ -1,5 +1,7 @@
 //! Ids as the earlier implementation wrote and read them.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail like a test")]
+
 use multibase::Base;
 use serde_json::Value;
 use threads_core::{ErrorKind, LogId, PeerId, ThreadId};
