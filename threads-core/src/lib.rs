@@ -10,8 +10,11 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod key;
+pub mod module;
 pub mod path;
+pub mod policy;
 pub mod record;
+pub mod reducer;
 mod rng;
 
 pub use address::ThreadAddr;
