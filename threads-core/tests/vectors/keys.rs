@@ -1,0 +1,332 @@
+//! Keys: their texts, what is derived from them, sealing, signatures.
+
+use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
+use curve25519_dalek::scalar::Scalar;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha512};
+use threads_core::key::{check_key, verify, verify_batch};
+use threads_core::{
+    AgreementKey, ContentKey, IdentityKey, LogKey, ReadKey, ReplicaKey, Result, system_rng,
+};
+
+use crate::{TestRng, array, bytes, hex, text};
+
+pub(crate) fn make() -> Vec<Value> {
+    [texts(), derived(), sealed(), content_keys(), signatures()].concat()
+}
+
+fn texts() -> Vec<Value> {
+    let seed: [u8; 32] = TestRng::new("key texts").bytes();
+    let replica = ReplicaKey::from_bytes(&seed).to_text();
+    let texts = [
+        ("identity", IdentityKey::from_bytes(&seed).to_text()),
+        ("log", LogKey::from_bytes(&seed).to_text()),
+        ("replica", replica.clone()),
+        ("read", ReadKey::from_bytes(&seed).to_text()),
+        ("content", ContentKey::from_bytes(&seed).to_text()),
+    ];
+    let texts = texts.iter().map(|(kind, text)| {
+        json!({"name": format!("the text of a {kind} key"), "kind": "text", "of": kind, "key": hex(seed), "text": **text})
+    });
+    let refused = [
+        ("read", "a replica key", replica.to_string()),
+        ("read", "another tag", replica.replace("replica", "read")),
+        ("replica", "a letter changed", replica.replacen('q', "r", 1)),
+        (
+            "replica",
+            "a letter missing",
+            replica[..replica.len() - 1].to_owned(),
+        ),
+        ("replica", "another base", replica.replace("_b", "_z")),
+        ("replica", "no tag", replica[8..].to_owned()),
+    ];
+    assert!(replica.contains('q'));
+    let refused = refused.iter().map(|(kind, name, text)| {
+        json!({"name": format!("{name} for a {kind} key"), "kind": "text", "of": kind, "text": text, "reject": "invalid"})
+    });
+    texts.chain(refused).collect()
+}
+
+fn derived() -> Vec<Value> {
+    let mut rng = TestRng::new("identities");
+    let mut vectors = Vec::new();
+    for number in 1..=3 {
+        let key = IdentityKey::generate(&mut rng);
+        let message: [u8; 20] = rng.bytes();
+        let agreement = key.agreement_key();
+        vectors.push(json!({
+            "name": format!("identity {number}"), "kind": "identity", "seed": hex(*key.to_bytes()),
+            "public": hex(key.peer_id().key_bytes()), "message": hex(message), "signature": hex(key.sign(&message)),
+            "agreement": hex(*agreement.to_bytes()), "agreement_public": hex(agreement.public_key().to_bytes()),
+        }));
+    }
+    vectors
+}
+
+fn sealed() -> Vec<Value> {
+    let mut rng = TestRng::new("sealing");
+    let key = ReplicaKey::generate(&mut rng);
+    let mut vectors = Vec::new();
+    for (name, aad, plaintext) in [
+        ("some bytes", &b"where"[..], &b"what"[..]),
+        ("no bytes", b"", b""),
+        ("several blocks", &[7; 100], &[9; 200]),
+        ("the same bytes, split elsewhere", b"wherew", b"hat"),
+    ] {
+        let synthetic = key.seal_synthetic(aad, plaintext).unwrap();
+        let random = key.seal_random(aad, plaintext, &mut rng).unwrap();
+        let vector = |kind: &str, sealed: &[u8]| json!({"name": format!("{name}, {kind}"), "kind": kind, "key": hex(*key.to_bytes()), "aad": hex(aad), "sealed": hex(sealed), "plaintext": hex(plaintext)});
+        let refused = |kind: &str, name: &str, sealed: &[u8]| {
+            let mut vector = vector(kind, sealed);
+            vector["name"] = format!("{kind}: {name}").into();
+            vector["reject"] = "rejected".into();
+            vector
+        };
+        vectors.push(vector("synthetic", &synthetic));
+        vectors.push(vector("random", &random));
+        if aad == b"where" {
+            let last = random.len() - 1;
+            let flipped = [&random[..last], &[random[last] ^ 1]].concat();
+            vectors.push(refused("synthetic", "sealed under a random nonce", &random));
+            vectors.push(refused("random", "a bit flipped", &flipped));
+            vectors.push(refused("random", "too short", &random[..39]));
+        }
+    }
+    vectors
+}
+
+fn content_keys() -> Vec<Value> {
+    let mut rng = TestRng::new("content keys");
+    let recipient = IdentityKey::generate(&mut rng).agreement_key();
+    let content = ContentKey::generate(&mut rng);
+    let sealed = recipient
+        .public_key()
+        .seal(b"threads/example", &content, &mut rng)
+        .unwrap();
+    let vector = |name: &str, info: &[u8], sealed: &[u8]| json!({"name": name, "kind": "sealed-content-key", "secret": hex(*recipient.to_bytes()), "info": hex(info), "sealed": hex(sealed), "content": hex(*content.to_bytes())});
+    let refused = |name: &str, info: &[u8], sealed: &[u8]| {
+        let mut vector = vector(name, info, sealed);
+        vector["reject"] = "rejected".into();
+        vector
+    };
+    let mut flipped = sealed.clone();
+    flipped[40] ^= 1;
+    let weak = [&[0; 32], &sealed[32..]].concat();
+    vec![
+        vector(
+            "a content key for one recipient",
+            b"threads/example",
+            &sealed,
+        ),
+        refused(
+            "a content key for another purpose",
+            b"threads/other",
+            &sealed,
+        ),
+        refused(
+            "a content key with a bit flipped",
+            b"threads/example",
+            &flipped,
+        ),
+        refused("a content key cut short", b"threads/example", &sealed[..79]),
+        refused(
+            "a content key under a weak point",
+            b"threads/example",
+            &weak,
+        ),
+    ]
+}
+
+/// A signature under a chosen key, with small-order parts in key and nonce.
+fn adversarial(key_part: usize, nonce_part: usize, nonce: u64) -> ([u8; 32], [u8; 64]) {
+    let (secret, nonce) = (Scalar::from(7_u64), Scalar::from(nonce));
+    let key = (B * secret + EIGHT_TORSION[key_part]).compress().to_bytes();
+    let point = (B * nonce + EIGHT_TORSION[nonce_part])
+        .compress()
+        .to_bytes();
+    let hash = Sha512::new().chain_update(point).chain_update(key);
+    let k = Scalar::from_hash(hash.chain_update(b"message"));
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&point);
+    signature[32..].copy_from_slice((nonce + k * secret).as_bytes());
+    (key, signature)
+}
+
+fn signature_vector(
+    name: &str,
+    key: &[u8; 32],
+    signature: &[u8; 64],
+    reject: Option<&str>,
+) -> Value {
+    let mut vector = json!({
+        "name": name, "kind": "signature", "key": hex(key), "message": hex("message"),
+        "signature": hex(signature),
+    });
+    if let Some(word) = reject {
+        vector["reject"] = word.into();
+    }
+    vector
+}
+
+fn signatures() -> Vec<Value> {
+    let key = IdentityKey::from_bytes(&TestRng::new("signatures").bytes());
+    let (id, good) = (key.peer_id(), key.sign(b"message"));
+    let mut flipped = good;
+    flipped[3] ^= 1;
+    let mut high = good;
+    add_group_order(&mut high);
+    let (y_is_p, zero_y_is_p) = {
+        let mut bytes = [0xff; 32];
+        (bytes[0], bytes[31]) = (0xed, 0x7f);
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&bytes);
+        (bytes, signature)
+    };
+    let mut off_curve = [0; 32];
+    off_curve[0] = 2;
+    let mut vectors = vec![
+        signature_vector("an honest signature", id.key_bytes(), &good, None),
+        signature_vector(
+            "a flipped bit",
+            id.key_bytes(),
+            &flipped,
+            Some("BadSignature"),
+        ),
+        signature_vector(
+            "s is not below the group's order",
+            id.key_bytes(),
+            &high,
+            Some("BadSignature"),
+        ),
+        signature_vector(
+            "a key off the curve",
+            &off_curve,
+            &good,
+            Some("MalformedKey"),
+        ),
+        signature_vector(
+            "a key with a shorter encoding",
+            &y_is_p,
+            &zero_y_is_p,
+            Some("WeakKey"),
+        ),
+    ];
+    for (order, point) in EIGHT_TORSION.iter().enumerate() {
+        let key = point.compress().to_bytes();
+        let mut any = [0; 64];
+        any[0] = 1;
+        let name = format!("small-order key {order}");
+        vectors.push(signature_vector(&name, &key, &any, Some("WeakKey")));
+        let mut negative = key;
+        negative[31] ^= 0x80;
+        let name = format!("small-order key {order}, its sign changed");
+        vectors.push(signature_vector(&name, &negative, &any, Some("WeakKey")));
+    }
+    for (key_part, nonce_part, nonce) in [
+        (0, 1, 11),
+        (1, 0, 11),
+        (1, 7, 11),
+        (4, 4, 11),
+        (3, 2, 0),
+        (0, 0, 0),
+    ] {
+        let (key, signature) = adversarial(key_part, nonce_part, nonce);
+        let name =
+            format!("small-order parts {key_part} in the key, {nonce_part} in R, nonce {nonce}");
+        vectors.push(signature_vector(&name, &key, &signature, None));
+        let mut wrong = signature;
+        wrong[32] ^= 1;
+        vectors.push(signature_vector(
+            &format!("{name}, s changed"),
+            &key,
+            &wrong,
+            Some("BadSignature"),
+        ));
+    }
+    vectors.push(other_encoding_of_r());
+    vectors
+}
+
+/// R is the identity, written as p + 1: not the shortest encoding, and accepted.
+fn other_encoding_of_r() -> Value {
+    let secret = Scalar::from(7_u64);
+    let key = (B * secret).compress().to_bytes();
+    let mut point = [0xff; 32];
+    (point[0], point[31]) = (0xee, 0x7f);
+    let hash = Sha512::new().chain_update(point).chain_update(key);
+    let k = Scalar::from_hash(hash.chain_update(b"message"));
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&point);
+    signature[32..].copy_from_slice((k * secret).as_bytes());
+    signature_vector("R is not in its shortest encoding", &key, &signature, None)
+}
+
+fn add_group_order(signature: &mut [u8; 64]) {
+    let order = array::<32>(&json!(
+        "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010"
+    ));
+    let mut carry = 0;
+    for (byte, add) in signature[32..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(add) + carry;
+        *byte = sum as u8;
+        carry = sum >> 8;
+    }
+}
+
+pub(crate) fn read(vector: &Value) -> Result<()> {
+    let member = |name: &str| bytes(&vector[name]);
+    match text(&vector["kind"]) {
+        "text" => assert_eq!(
+            hex(parse(text(&vector["of"]), text(&vector["text"]))?),
+            vector["key"]
+        ),
+        "identity" => {
+            let key = IdentityKey::from_bytes(&array(&vector["seed"]));
+            check_key(key.peer_id().key_bytes())?;
+            verify(
+                &array(&vector["public"]),
+                &member("message"),
+                &array(&vector["signature"]),
+            )?;
+            assert_eq!(hex(key.peer_id().key_bytes()), vector["public"]);
+            assert_eq!(hex(*key.agreement_key().to_bytes()), vector["agreement"]);
+        }
+        "synthetic" => {
+            let key = ReplicaKey::from_bytes(&array(&vector["key"]));
+            let opened = key.open_synthetic(&member("aad"), &member("sealed"))?;
+            assert_eq!(opened, member("plaintext"));
+        }
+        "random" => {
+            let key = ReadKey::from_bytes(&array(&vector["key"]));
+            assert_eq!(
+                key.open(&member("aad"), &member("sealed"))?,
+                member("plaintext")
+            );
+        }
+        "sealed-content-key" => {
+            let key = AgreementKey::from_bytes(&array(&vector["secret"]));
+            let content = key.open(&member("info"), &member("sealed"))?;
+            assert_eq!(hex(*content.to_bytes()), vector["content"]);
+        }
+        "signature" => {
+            let (key, signature) = (array(&vector["key"]), array(&vector["signature"]));
+            let (message, rng) = (member("message"), &mut system_rng());
+            let single = verify(&key, &message, &signature);
+            let batch = verify_batch([(&key, message.as_slice(), &signature)], rng);
+            assert_eq!(batch.is_ok(), single.is_ok());
+            single?;
+        }
+        other => panic!("unknown kind {other}"),
+    }
+    Ok(())
+}
+
+fn parse(kind: &str, text: &str) -> Result<[u8; 32]> {
+    Ok(*match kind {
+        "identity" => text.parse::<IdentityKey>()?.to_bytes(),
+        "log" => text.parse::<LogKey>()?.to_bytes(),
+        "replica" => text.parse::<ReplicaKey>()?.to_bytes(),
+        "read" => text.parse::<ReadKey>()?.to_bytes(),
+        _ => text.parse::<ContentKey>()?.to_bytes(),
+    })
+}
