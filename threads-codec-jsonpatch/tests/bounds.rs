@@ -1,5 +1,7 @@
 //! Whatever the input, memory and stack stay bounded, and the error says so.
 
+#![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "a test asserts")]
+
 mod common;
 
 use common::{apply, encode, state};

@@ -1,5 +1,7 @@
 //! What the codec promises for every document and every sequence of actions.
 
+#![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "a test asserts")]
+
 mod common;
 
 use common::{Step, action, apply, document, encode, run};

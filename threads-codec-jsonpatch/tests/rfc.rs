@@ -1,6 +1,12 @@
 //! The examples of RFC 6902 (appendix A) and RFC 7396 (section 3 and appendix A), on the member
 //! "d" of a document, because an entity is an object and many examples are lists or scalars.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "tables of examples"
+)]
+
 mod common;
 
 use common::{apply, encode, state};

@@ -1,5 +1,7 @@
 //! The bytes of events: exact, minimal, and nothing else accepted.
 
+#![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "a test asserts")]
+
 mod common;
 
 use common::{apply, encode, state};
@@ -303,8 +305,7 @@ fn numbers_travel_exactly() {
 
 #[test]
 fn rust_numbers_beyond_json_are_refused_or_null() {
-    let create =
-        |value: &dyn threads_core::erased_serde::Serialize| encode(None, &Action::Create(value));
+    let create = |value: &dyn erased_serde::Serialize| encode(None, &Action::Create(value));
     let map = |n: i128| std::collections::BTreeMap::from([("n", vec![n])]);
     for n in [i128::from(u64::MAX), i128::from(i64::MIN), -1, 0] {
         let state = apply(None, &create(&map(n)).unwrap().unwrap()).unwrap();
