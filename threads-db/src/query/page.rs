@@ -1,0 +1,208 @@
+//! Running a query over rows: filter, order, skip, limit, fields.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use serde_json::Value;
+use threads_core::Result;
+
+use super::project::Projection;
+use super::sort::{Sort, compare_rows};
+use super::{Cursor, Filter, Matcher, Query};
+
+/// Rows of a result, and where the next ones begin.
+///
+/// ```
+/// use threads_db::query::{Query, page};
+/// let page = page([Ok(serde_json::json!({"_id": "a"}))], &Query::new()).unwrap();
+/// assert_eq!((page.rows.len(), page.next), (1, None));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The rows, in order, with the fields that were asked for.
+    pub rows: Vec<Value>,
+    /// For [`Query::after`]; `None` when there is nothing more, or the limit is 0.
+    pub next: Option<Cursor>,
+}
+
+/// Runs `query` over `rows`, each entity once, in whatever order they come.
+///
+/// With a limit, memory holds skip + limit + 1 rows at a time, however many there are.
+///
+/// # Errors
+///
+/// Those of [`Query::check`], and the first error among the rows.
+///
+/// ```
+/// use serde_json::json;
+/// use threads_db::query::{Query, page};
+///
+/// let rows = (0..100).map(|n| Ok(json!({"_id": format!("{n:02}"), "n": n % 10})));
+/// let query = Query::parse("n > 3").unwrap().sort_desc("n").skip(1).limit(2).fields(["n"]);
+/// let page = page(rows, &query).unwrap();
+/// assert_eq!(page.rows, [json!({"_id": "19", "n": 9}), json!({"_id": "29", "n": 9})]);
+/// assert!(page.next.is_some());
+/// ```
+pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
+    run(rows, query, false)
+}
+
+/// As [`page`], for rows that come in the order of their `_id`: without a sort, it reads no more
+/// of them than it needs.
+///
+/// # Errors
+///
+/// As [`page`].
+///
+/// ```
+/// use serde_json::json;
+/// use threads_db::query::{Query, page_by_id};
+///
+/// let rows = (0..).map(|n| Ok(json!({"_id": format!("{n:04}"), "n": n})));
+/// let page = page_by_id(rows, &Query::parse("n > 3").unwrap().limit(2)).unwrap();
+/// assert_eq!(page.rows[1]["n"], 5);
+/// ```
+pub fn page_by_id(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
+    run(rows, query, true)
+}
+
+/// How many of `rows` meet the filter of `query`; order, skip, limit and cursor do not matter.
+///
+/// # Errors
+///
+/// As [`page`].
+///
+/// ```
+/// use serde_json::json;
+/// use threads_db::query::{Query, count};
+/// let rows = (0..9).map(|n| Ok(json!({"_id": n.to_string(), "n": n})));
+/// assert_eq!(count(rows, &Query::parse("n >= 5").unwrap().limit(1)).unwrap(), 4);
+/// ```
+pub fn count(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<u64> {
+    query.check()?;
+    let everything = Filter::And(Vec::new());
+    let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
+    let mut count = 0;
+    for row in rows {
+        count += u64::from(matcher.matches(&row?));
+    }
+    Ok(count)
+}
+
+fn run(rows: impl IntoIterator<Item = Result<Value>>, query: &Query, by_id: bool) -> Result<Page> {
+    query.check()?;
+    if query.limit == Some(0) {
+        return Ok(Page::default());
+    }
+    let everything = Filter::And(Vec::new());
+    let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
+    let skip = if query.after.is_some() {
+        0
+    } else {
+        rows_of(query.skip)
+    };
+    let limit = query.limit.map_or(usize::MAX, rows_of);
+    let end = skip.saturating_add(limit);
+    // One row more than asked for tells whether there are more.
+    let mut first = First::new(&query.sort, end.saturating_add(1));
+    for row in rows {
+        let row = row?;
+        let later = query
+            .after
+            .as_ref()
+            .is_none_or(|cursor| cursor.precedes(query, &row));
+        if later && matcher.matches(&row) {
+            first.push(row);
+            if by_id && query.sort.is_empty() && first.is_full() {
+                break;
+            }
+        }
+    }
+    let mut rows = first.into_sorted();
+    let more = rows.len() > end;
+    rows.truncate(end);
+    rows.drain(..skip.min(rows.len()));
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|last| Cursor::at(query, last));
+    if !query.fields.is_empty() {
+        let projection = Projection::new(&query.fields);
+        rows.iter_mut().for_each(|row| *row = projection.apply(row));
+    }
+    Ok(Page { rows, next })
+}
+
+fn rows_of(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// The first rows in the order of `sort`, of all that are pushed.
+struct First<'q> {
+    sort: &'q [Sort],
+    most: usize,
+    /// The last of them on top, to be pushed out first.
+    heap: BinaryHeap<Row<'q>>,
+}
+
+struct Row<'q> {
+    sort: &'q [Sort],
+    value: Value,
+}
+
+impl<'q> First<'q> {
+    fn new(sort: &'q [Sort], most: usize) -> Self {
+        Self {
+            sort,
+            most,
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.heap.len() >= self.most
+    }
+
+    fn push(&mut self, value: Value) {
+        let row = Row {
+            sort: self.sort,
+            value,
+        };
+        if !self.is_full() {
+            self.heap.push(row);
+        } else if let Some(mut last) = self.heap.peek_mut()
+            && row < *last
+        {
+            *last = row;
+        }
+    }
+
+    fn into_sorted(self) -> Vec<Value> {
+        self.heap
+            .into_sorted_vec()
+            .into_iter()
+            .map(|row| row.value)
+            .collect()
+    }
+}
+
+impl Ord for Row<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare_rows(self.sort, &self.value, &other.value)
+    }
+}
+
+impl PartialOrd for Row<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Row<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Row<'_> {}
