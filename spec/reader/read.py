@@ -1,0 +1,352 @@
+#!/usr/bin/env python3
+"""A second reader of the formats of Threads, on the standard library of Python 3.9 alone.
+
+It is written from the specification, not from the first reader. Run it from anywhere:
+
+    python3 spec/reader/read.py               reads every vector, one line for each file
+    python3 spec/reader/read.py --self-test   checks its primitives against their RFCs
+
+It exits with 1, and names the vector, when one does not read as it should.
+"""
+
+import contextlib
+import json
+import pathlib
+import sys
+
+import batch
+import cbor
+import chacha
+import ed25519
+import hpke
+import ids
+import jsonpatch
+import layers
+import multibase
+import records
+
+VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
+
+
+class Mismatch(Exception):
+    """A vector does not read as it says."""
+
+
+def same(found, expected, what):
+    if found != expected:
+        raise Mismatch("%s: found %r, expected %r" % (what, found, expected))
+
+
+def data(value):
+    """The bytes of a member: hex, or a list of (hex, how many times)."""
+    if isinstance(value, str):
+        return bytes.fromhex(value)
+    return b"".join(bytes.fromhex(text) * times for text, times in value)
+
+
+def known(word):
+    """Faults that a vector names by their kind alone."""
+
+    @contextlib.contextmanager
+    def guard(*faults):
+        try:
+            yield
+        except faults:
+            raise records.Refused(word) from None
+
+    return guard
+
+
+rejected = known("rejected")
+
+
+# Identifiers.
+
+
+def read_thread(v):
+    raw = data(v["bytes"])
+    same(ids.thread_from_bytes(raw), (v["version"], v["variant"], data(v["random"])), "parts")
+    for base, text in v["text"].items():
+        same(multibase.encode(base, raw), text, base)
+        same(ids.thread_from_text(text), raw, base)
+
+
+def read_peer(v):
+    key = data(v["key"])
+    same(ids.peer_from_bytes(data(v["bytes"])), key, "bytes")
+    same(ids.peer_text(key), v["text"], "text")
+    same(ids.peer_from_text(v["text"]), key, "text")
+    same(ids.peer_from_text(v["cid"]), key, "cid")
+
+
+def read_ulid(v):
+    same(ids.ulid(v["now_ms"], data(v["random"])), v["text"], "text")
+
+
+def read_address(v):
+    base, peer, thread = ids.address_from_bytes(data(v["bytes"]))
+    same(base, data(v["base"]), "base")
+    same(thread, data(v["thread"]), "thread")
+    same(ids.peer_text(peer) if peer else None, v["peer"], "peer")
+    same(v["text"].endswith("/thread/" + multibase.encode("base32", thread)), True, "text")
+
+
+# Keys.
+
+
+def read_key_text(v):
+    key = layers.key_from_text(v["of"], v["text"])
+    same(key, data(v["key"]), "key")
+    same(layers.key_text(v["of"], key), v["text"], "text")
+
+
+def read_identity(v):
+    seed, message, signature = data(v["seed"]), data(v["message"]), data(v["signature"])
+    same(ed25519.public(seed), data(v["public"]), "public")
+    ed25519.verify(data(v["public"]), message, signature)
+    same(ed25519.sign(seed, message), signature, "signature")
+    agreement = layers.agreement_secret(seed)
+    same(agreement, data(v["agreement"]), "agreement")
+    same(hpke.public(agreement), data(v["agreement_public"]), "agreement_public")
+
+
+def read_synthetic(v):
+    with rejected(chacha.Refused):
+        opened = layers.open_synthetic(data(v["key"]), data(v["aad"]), data(v["sealed"]))
+    same(opened, data(v["plaintext"]), "plaintext")
+
+
+def read_random(v):
+    with rejected(chacha.Refused):
+        opened = chacha.xopen(data(v["key"]), data(v["aad"]), data(v["sealed"]))
+    same(opened, data(v["plaintext"]), "plaintext")
+
+
+def read_content_key(v):
+    with rejected(hpke.Refused):
+        opened = layers.unseal_content_key(data(v["secret"]), data(v["info"]), data(v["sealed"]))
+    same(opened, data(v["content"]), "content")
+
+
+def read_signature(v):
+    ed25519.verify(data(v["key"]), data(v["message"]), data(v["signature"]))
+
+
+# Blocks.
+
+
+def read_cid(v):
+    cid, block = data(v["cid_bytes"]), data(v["bytes"])
+    same(ids.cid_text(cid), v["cid"], "text")
+    ids.check_block(cid, block)
+    same(ids.cid_of(v["codec"], block), cid, "cid")
+
+
+def plain(value):
+    """A decoded value as the vectors show it."""
+    if isinstance(value, bytes):
+        return {"/": {"bytes": value.hex()}}
+    if isinstance(value, cbor.Link):
+        return {"/": ids.cid_text(value.cid)}
+    return value
+
+
+def read_cbor(v):
+    with rejected(cbor.Refused):
+        value = cbor.decode(data(v["bytes"]))
+    same(plain(value), v["value"], "value")
+    same(type(plain(value)), type(v["value"]), "type")
+    same(cbor.encode(value), data(v["bytes"]), "bytes")
+
+
+# Logs.
+
+
+def read_link(v):
+    target = records.skip_target(int(v["seq"]))
+    same(None if target is None else str(target), v["skip"], "skip")
+
+
+def read_path(v):
+    steps = [int(step) for step in v["path"]]
+    for seq, following in zip(steps, steps[1:]):
+        target = records.skip_target(seq)
+        if target is None or target < steps[-1]:
+            target = seq - 1
+        same(following, target, "step")
+
+
+def read_batch(v):
+    with rejected(batch.Refused):
+        events = batch.decode(data(v["bytes"]))
+    same(events, v["events"], "events")
+
+
+def read_event(v):
+    place = data(v["thread"]), data(v["log"]), v["seq"], v["epoch"]
+    return read_layers(v, place)
+
+
+def read_layers(v, place):
+    """Opens an event's block, its header and its body."""
+    sealed, body_cid = layers.decode_event(data(v["event"]))
+    body = data(v["body"])
+    ids.check_block(body_cid, body)
+    header = layers.open_header(data(v["read"]), *place, sealed)
+    recipient = data(v["recipient"]) if v["recipient"] else None
+    plaintext = layers.open_body(header, *place, body, recipient)
+    same(plaintext, data(v["plaintext"]), "plaintext")
+    kind = "single-use" if "key" in header else "sealed" if "sealed" in header else "none"
+    same(kind, v["encryption"], "encryption")
+    shown = {
+        "time": header["time"],
+        "format": header["format"],
+        "recipient": header["to"].hex() if "to" in header else None,
+        "body": ids.cid_text(body_cid),
+    }
+    same(shown, v["header"], "header")
+    if kind == "sealed":
+        same(hpke.public(recipient), header["to"], "to")
+    return plaintext
+
+
+class Logs:
+    """The CIDs of each log, in order."""
+
+    def __init__(self):
+        self.cids = {}
+
+    def read(self, v):
+        thread, block = data(v["thread"]), data(v["block"])
+        record, opened = records.open_block(block, thread, data(v["replica"]))
+        records.verify(record, data(v["log"]) if "log" in v else record["log"])
+        log = self.cids.setdefault(record["log"], [])
+        if "after" in v:
+            cid = multibase.decode(v["after"]["cid"])
+            records.follows(record, v["after"]["seq"], cid)
+        else:
+            records.follows(record, len(log), log[-1] if log else None)
+        records.check_skip(record, log)
+        for dep in record.get("deps", []):
+            same(self.cids.get(dep["log"], [])[dep["seq"] - 1], dep["cid"].cid, "dep")
+        cid = ids.cid_of(ids.DAG_CBOR, block)
+        same(ids.cid_text(cid), v["cid"], "cid")
+        same(opened, data(v["plain"]), "plain")
+        same(show_record(record), v["fields"], "fields")
+        log.append(cid)
+        ids.check_block(record["event"].cid, data(v["event"]))
+        place = thread, record["log"], record["seq"], record["epoch"]
+        batch.decode(read_layers(v, place))
+
+
+def show_record(record):
+    def link(name):
+        return ids.cid_text(record[name].cid) if name in record else None
+
+    return {
+        "log": record["log"].hex(),
+        "seq": record["seq"],
+        "epoch": record["epoch"],
+        "author": record["author"]["peer"].hex() if "author" in record else None,
+        "prev": link("prev"),
+        "skip": link("skip"),
+        "deps": [[d["log"].hex(), d["seq"], ids.cid_text(d["cid"].cid)] for d in record.get("deps", [])],
+        "acl": [ids.cid_text(cid.cid) for cid in record.get("acl", [])],
+        "tags": [tag.hex() for tag in record.get("tags", [])],
+        "event": link("event"),
+        "sig": record["sig"].hex(),
+    }
+
+
+def readers():
+    """The reader of each kind of vector, by file."""
+    logs = Logs()
+    return {
+        "ids.json": {
+            "thread": read_thread,
+            "thread-bytes": lambda v: ids.thread_from_bytes(data(v["bytes"])),
+            "thread-text": lambda v: ids.thread_from_text(v["text"]),
+            "peer": read_peer,
+            "peer-text": lambda v: ids.peer_from_text(v["text"]),
+            "entity": lambda v: ids.check_entity(v["text"]),
+            "collection": lambda v: ids.check_collection(v["text"]),
+            "codec": lambda v: ids.check_codec(v["text"]),
+            "ulid": read_ulid,
+            "address": read_address,
+            "address-bytes": lambda v: ids.address_from_bytes(data(v["bytes"])),
+        },
+        "keys.json": {
+            "text": read_key_text,
+            "identity": read_identity,
+            "synthetic": read_synthetic,
+            "random": read_random,
+            "sealed-content-key": read_content_key,
+            "signature": read_signature,
+        },
+        "blocks.json": {"cid": read_cid, "cbor": read_cbor},
+        "skip-links.json": {"link": read_link, "path": read_path},
+        "batches.json": {"batch": read_batch},
+        "events.json": {"event": read_event},
+        "records.json": {"record": logs.read, "refused": logs.read},
+    }
+
+
+REFUSALS = (ids.Refused, layers.Refused, records.Refused, ed25519.Refused)
+
+
+def read_vector(read, v):
+    """Reads a vector, and compares the fault with the one it names, if it names one."""
+    word = None
+    try:
+        read(v)
+    except REFUSALS as fault:
+        word = str(fault)
+    same(word, v.get("reject"), "refusal")
+
+
+def read_file(name, kinds):
+    vectors = json.loads((VECTORS / name).read_text(encoding="utf-8"))["vectors"]
+    for v in vectors:
+        try:
+            read_vector(kinds[v["kind"]], v)
+        except Exception as fault:  # Whatever it is, the vector has to be named.
+            raise Mismatch("%s: %s: %s" % (name, v.get("name"), fault)) from fault
+    return len(vectors)
+
+
+def read_codec():
+    """The codec's own reader counts for itself."""
+    name = jsonpatch.VECTORS.name
+    cases = json.loads(jsonpatch.VECTORS.read_text(encoding="utf-8"))
+    for case in cases:
+        fault = jsonpatch.check(case)
+        if fault:
+            raise Mismatch("%s: %s: %s" % (name, case["name"], fault))
+    return len(cases)
+
+
+def self_test():
+    for module in (cbor, multibase, chacha, ed25519, hpke):
+        module.self_test()
+        print("%s: known answers found" % module.__name__)
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        return self_test()
+    if arguments:
+        sys.exit("usage: read.py [--self-test]")
+    files = readers()
+    unknown = {path.name for path in VECTORS.glob("*.json")} - set(files) - {jsonpatch.VECTORS.name}
+    if unknown:
+        raise Mismatch("no reader for %s" % ", ".join(sorted(unknown)))
+    for name, kinds in files.items():
+        print("%s: %d vectors read" % (name[: -len(".json")], read_file(name, kinds)))
+    print("%s: %d vectors read" % (jsonpatch.VECTORS.stem, read_codec()))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Mismatch as mismatch:
+        sys.exit(str(mismatch))
