@@ -1,0 +1,152 @@
+//! One page of an LMDB file, read with every bound checked.
+//!
+//! A page begins with its own number, two unused bytes, its flags, and either the bounds of its
+//! free space or, for a run of pages that holds one long value, how many pages it has. Then come
+//! the offsets of its nodes; the nodes grow from the end of the page. A node is a size or a page
+//! number, flags, the length of its key, the key and, in a leaf, the value.
+
+use threads_core::Result;
+
+use super::damaged;
+
+/// LMDB stores page numbers and counts in machine words, in the order of the machine.
+pub(super) const WORD: usize = size_of::<usize>();
+pub(super) const HEADER_BYTES: usize = WORD + 8;
+const NODE_BYTES: usize = 8;
+
+const BRANCH: u16 = 0x01;
+const LEAF: u16 = 0x02;
+const OVERFLOW: u16 = 0x04;
+pub(super) const META: u16 = 0x08;
+
+/// The value of a node lies on pages of its own.
+pub(super) const LONG: u16 = 0x01;
+/// The value of a node is the root of a tree.
+pub(super) const SUBTREE: u16 = 0x02;
+
+/// Bytes at offsets that the file itself names.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    pub(super) fn range(self, offset: usize, length: usize) -> Result<&'a [u8]> {
+        let end = offset.checked_add(length);
+        end.and_then(|end| self.0.get(offset..end))
+            .ok_or_else(|| damaged("a page points outside itself"))
+    }
+
+    fn array<const N: usize>(self, offset: usize) -> Result<[u8; N]> {
+        let found = self.range(offset, N)?.first_chunk().copied();
+        found.ok_or_else(|| damaged("a page points outside itself"))
+    }
+
+    pub(super) fn u16(self, offset: usize) -> Result<u16> {
+        Ok(u16::from_ne_bytes(self.array(offset)?))
+    }
+
+    pub(super) fn u32(self, offset: usize) -> Result<u32> {
+        Ok(u32::from_ne_bytes(self.array(offset)?))
+    }
+
+    pub(super) fn word(self, offset: usize) -> Result<u64> {
+        Ok(usize::from_ne_bytes(self.array(offset)?) as u64)
+    }
+}
+
+/// What kind of page the way to it promises.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Branch,
+    Leaf,
+}
+
+/// A page of a tree, with its header checked.
+pub(super) struct Page<'a> {
+    bytes: Bytes<'a>,
+    first_node: usize,
+    pub(super) nodes: usize,
+}
+
+/// One node of a page.
+pub(super) struct Node<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) flags: u16,
+    /// The length of the value, or the low half of a page number.
+    pub(super) size: u32,
+    page: Bytes<'a>,
+    value_at: usize,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn parse(bytes: &'a [u8], number: u64, kind: Kind) -> Result<Self> {
+        let page = Bytes(bytes);
+        let (flags, fewest) = match kind {
+            Kind::Branch => (BRANCH, 2),
+            Kind::Leaf => (LEAF, 1),
+        };
+        if page.word(0)? != number || page.u16(WORD + 2)? != flags {
+            return Err(damaged("a page is not the one that belongs there"));
+        }
+        let lower = usize::from(page.u16(WORD + 4)?);
+        let upper = usize::from(page.u16(WORD + 6)?);
+        if lower < HEADER_BYTES || lower > upper || upper > bytes.len() || lower % 2 != 0 {
+            return Err(damaged("the bounds of a page make no sense"));
+        }
+        let nodes = (lower - HEADER_BYTES) / 2;
+        if nodes < fewest {
+            return Err(damaged("a page has too few entries"));
+        }
+        Ok(Self {
+            bytes: page,
+            first_node: upper,
+            nodes,
+        })
+    }
+
+    pub(super) fn node(&self, index: usize) -> Result<Node<'a>> {
+        let at = usize::from(self.bytes.u16(HEADER_BYTES + 2 * index)?);
+        if at < self.first_node || at % 2 != 0 {
+            return Err(damaged("an entry of a page lies outside its space"));
+        }
+        let key_bytes = usize::from(self.bytes.u16(at + 6)?);
+        let key_at = at + NODE_BYTES;
+        Ok(Node {
+            size: self.bytes.u32(at)?,
+            flags: self.bytes.u16(at + 4)?,
+            key: self.bytes.range(key_at, key_bytes)?,
+            page: self.bytes,
+            value_at: key_at + key_bytes,
+        })
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The child of a branch: its number takes the place of size and flags.
+    pub(super) fn child(&self) -> u64 {
+        let high = if WORD > 4 {
+            u64::from(self.flags) << 32
+        } else {
+            0
+        };
+        u64::from(self.size) | high
+    }
+
+    /// The value, when it is on the page.
+    pub(super) fn value(&self) -> Result<&'a [u8]> {
+        self.page.range(self.value_at, self.size as usize)
+    }
+
+    /// The first of the pages of a long value.
+    pub(super) fn long_value_page(&self) -> Result<u64> {
+        self.page.word(self.value_at)
+    }
+}
+
+/// The number of pages that a run says it has.
+pub(super) fn run_pages(bytes: &[u8], number: u64) -> Result<u64> {
+    let page = Bytes(bytes);
+    if page.word(0)? != number || page.u16(WORD + 2)? != OVERFLOW {
+        return Err(damaged("a page is not the one that belongs there"));
+    }
+    Ok(u64::from(page.u32(WORD + 4)?))
+}

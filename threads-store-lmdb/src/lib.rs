@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod commit;
+mod env;
+mod fault;
+mod layer;
+mod lock;
+mod merge;
+mod options;
+mod reserve;
+mod row;
+mod snapshot;
+mod state;
+mod store;
+mod writer;
+
+pub use options::LmdbOptions;
+pub use store::{Lmdb, Stats};

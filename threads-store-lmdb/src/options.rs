@@ -1,0 +1,166 @@
+//! How to open a store.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use threads_core::{Error, Result};
+
+use crate::check;
+use crate::env::{self, DATA_FILE};
+use crate::fault::io_error;
+use crate::lock::WriterLock;
+use crate::reserve::Reserve;
+use crate::store::{Lmdb, Writing};
+
+const GIB: u64 = 1 << 30;
+/// What every map size is rounded up to: a multiple of the page size of every system.
+const MAP_STEP_BYTES: usize = 64 * 1024;
+
+/// How to open a store. The defaults suit most; each field says what it is for.
+///
+/// ```
+/// use threads_store_lmdb::LmdbOptions;
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// let mut options = LmdbOptions::default();
+/// options.map_bytes_max = 1 << 30;
+/// let store = options.open(dir.path()).unwrap();
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct LmdbOptions {
+    /// The address space that the store takes at first, in bytes: 64 GiB, or 1 GiB on 32-bit
+    /// systems. It costs no disk and no memory, and growing it later waits for readers.
+    pub map_bytes_initial: usize,
+    /// The size the store never outgrows, in bytes: 1 TiB, or 2 GiB less one page on 32-bit
+    /// systems. Commits beyond it fail with [`Full`](threads_core::ErrorKind::Full).
+    pub map_bytes_max: usize,
+    /// How many read transactions may be open at once, in all processes: 1,024.
+    pub readers_max: u32,
+    /// How long a commit that needs a larger map waits for open read transactions: 10 seconds.
+    pub readers_wait: Duration,
+    /// The size of a file that is given up when the disk is full, so that removing things still
+    /// works, in bytes: 16 MiB. Zero does without.
+    pub reserve_bytes: u64,
+    /// Up to this length, in bytes, the data file is checked page by page when it is opened:
+    /// 1 GiB. A longer one is checked by its header alone.
+    pub check_bytes_max: u64,
+}
+
+impl Default for LmdbOptions {
+    fn default() -> Self {
+        let wide = usize::BITS >= u64::BITS;
+        let (initial, most) = if wide {
+            (64 * GIB, 1024 * GIB)
+        } else {
+            (GIB, 2 * GIB - 65_536)
+        };
+        Self {
+            map_bytes_initial: initial as usize,
+            map_bytes_max: most as usize,
+            readers_max: 1_024,
+            readers_wait: Duration::from_secs(10),
+            reserve_bytes: 16 << 20,
+            check_bytes_max: GIB,
+        }
+    }
+}
+
+impl LmdbOptions {
+    /// Opens the store in `dir`, or makes one there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lmdb::open`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let store = threads_store_lmdb::LmdbOptions::default().open(dir.path()).unwrap();
+    /// ```
+    pub fn open(&self, dir: impl AsRef<Path>) -> Result<Lmdb> {
+        let (dir, options) = (dir.as_ref(), self.rounded()?);
+        make_dir(dir).map_err(io_error("cannot create the directory of the store"))?;
+        let lock = WriterLock::take(dir)?;
+        if !check::data_file(&dir.join(DATA_FILE), options.check_bytes_max)? {
+            env::create(dir)?;
+        }
+        let opened = env::open(dir, &options)?;
+        let reserve = Reserve::new(dir, options.reserve_bytes);
+        let writing = Writing {
+            map_bytes_max: options.map_bytes_max,
+            reserve,
+            _lock: lock,
+        };
+        Ok(Lmdb::new(opened, dir, Some(writing), options.readers_wait))
+    }
+
+    /// Opens the store in `dir` to read what another process writes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lmdb::open_read_only`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// drop(threads_store_lmdb::Lmdb::open(dir.path()).unwrap());
+    /// let store = threads_store_lmdb::LmdbOptions::default().open_read_only(dir.path()).unwrap();
+    /// ```
+    pub fn open_read_only(&self, dir: impl AsRef<Path>) -> Result<Lmdb> {
+        let (dir, options) = (dir.as_ref(), self.rounded()?);
+        if !check::data_file(&dir.join(DATA_FILE), options.check_bytes_max)? {
+            return Err(
+                Error::not_found("there is no store in the directory: name another")
+                    .with("directory", dir.display()),
+            );
+        }
+        Ok(Lmdb::new(
+            env::open_read_only(dir, &options)?,
+            dir,
+            None,
+            options.readers_wait,
+        ))
+    }
+
+    fn rounded(&self) -> Result<Self> {
+        let round = |bytes: usize| bytes.checked_next_multiple_of(MAP_STEP_BYTES);
+        let reserve = self
+            .reserve_bytes
+            .checked_next_multiple_of(MAP_STEP_BYTES as u64);
+        let (Some(initial), Some(most), Some(reserve_bytes)) = (
+            round(self.map_bytes_initial),
+            round(self.map_bytes_max),
+            reserve,
+        ) else {
+            return Err(Error::invalid(
+                "a size is too large for this system: lower the map or the reserve",
+            ));
+        };
+        if initial == 0 || initial > most {
+            return Err(
+                Error::invalid("map_bytes_initial must be between 1 and map_bytes_max")
+                    .with("map_bytes_initial", self.map_bytes_initial)
+                    .with("map_bytes_max", self.map_bytes_max),
+            );
+        }
+        if self.readers_max == 0 {
+            return Err(Error::invalid("readers_max must be at least 1"));
+        }
+        Ok(Self {
+            map_bytes_initial: initial,
+            map_bytes_max: most,
+            reserve_bytes,
+            ..self.clone()
+        })
+    }
+}
+
+/// Makes the directory, for its owner alone.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}

@@ -1,0 +1,119 @@
+//! Read transactions.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use heed::{RoTxn, WithoutTls};
+use threads_core::Result;
+use threads_core::datastore::{Direction, KeyRange, Keyspace, ReadTxn, Scan, check_key};
+
+use crate::env::Tables;
+use crate::fault::heed_error;
+use crate::layer::Layer;
+use crate::merge::{Merge, Rows, normal};
+use crate::row;
+use crate::state::Outcome;
+use crate::store::Guest;
+
+/// An LMDB snapshot and the layers that lay over it when it was taken.
+pub(crate) struct Snapshot<'a> {
+    pub(crate) txn: RoTxn<'a, WithoutTls>,
+    pub(crate) tables: &'a Tables<'static>,
+    /// Newest first.
+    pub(crate) layers: Vec<Arc<Layer>>,
+    /// What becomes of the commits in it that are not on disk yet.
+    pub(crate) foundations: Vec<Arc<Outcome>>,
+    /// Declared after the transaction, so that it is counted out when the transaction is gone.
+    pub(crate) _guest: Guest<'a>,
+}
+
+impl Snapshot<'_> {
+    /// The value of a key under one more layer, the newest.
+    pub(crate) fn get_under<'s>(
+        &'s self,
+        top: Option<&'s Layer>,
+        space: Keyspace,
+        key: &[u8],
+    ) -> Result<Option<Cow<'s, [u8]>>> {
+        let mut layers = top
+            .into_iter()
+            .chain(self.layers.iter().map(|layer| &**layer));
+        match layers.find_map(|layer| layer.get(space, key)) {
+            Some(change) => Ok(change.as_deref().map(Cow::Borrowed)),
+            None => self.get_row(space, key),
+        }
+    }
+
+    fn get_row(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        if check_key(key).is_err() {
+            return Ok(None);
+        }
+        match self
+            .tables
+            .of(space)?
+            .get(&self.txn, key)
+            .map_err(heed_error)?
+        {
+            Some(sealed) => Ok(Some(Cow::Borrowed(row::unseal(space.name(), key, sealed)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// The rows of a range under one more layer, the newest.
+    pub(crate) fn scan_under<'s>(
+        &'s self,
+        top: Option<&'s Layer>,
+        space: Keyspace,
+        range: KeyRange<'_>,
+        direction: Direction,
+    ) -> Result<Scan<'s>> {
+        let Some(range) = normal(range) else {
+            return Ok(Box::new(std::iter::empty()));
+        };
+        let layers = top
+            .into_iter()
+            .chain(self.layers.iter().map(|layer| &**layer));
+        let changes = layers
+            .filter_map(|layer| layer.range(space, range, direction))
+            .collect();
+        let rows = self.rows(space, range, direction)?;
+        Ok(Box::new(Merge::new(changes, rows, direction)))
+    }
+
+    fn rows(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Rows<'_>> {
+        let table = self.tables.of(space)?;
+        let open = move |row| unsealed(space, row);
+        Ok(match direction {
+            Direction::Forward => Box::new(
+                table
+                    .range(&self.txn, &range)
+                    .map_err(heed_error)?
+                    .map(open),
+            ),
+            Direction::Reverse => Box::new(
+                table
+                    .rev_range(&self.txn, &range)
+                    .map_err(heed_error)?
+                    .map(open),
+            ),
+        })
+    }
+}
+
+fn unsealed<'a>(
+    space: Keyspace,
+    row: heed::Result<(&'a [u8], &'a [u8])>,
+) -> Result<(&'a [u8], &'a [u8])> {
+    let (key, sealed) = row.map_err(heed_error)?;
+    Ok((key, row::unseal(space.name(), key, sealed)?))
+}
+
+impl ReadTxn for Snapshot<'_> {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.get_under(None, space, key)
+    }
+
+    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
+        self.scan_under(None, space, range, direction)
+    }
+}

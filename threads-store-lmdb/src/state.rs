@@ -1,0 +1,197 @@
+//! What is committed but not in LMDB yet, and who may see it.
+//!
+//! Four layers lie over the last LMDB commit, oldest first:
+//!
+//! 1. the *flight*: what the present leader is writing to disk, itself in two parts,
+//!    acknowledged below and queued above;
+//! 2. *acknowledged*: relaxed commits that have returned. Readers see them;
+//! 3. *queued*: commits that wait for their sync. Only the next writer sees them.
+//!
+//! A relaxed commit that lies above a queued one cannot be shown without it, so it waits with
+//! it. That keeps the two parts in order: nothing acknowledged ever lies above something queued.
+
+use std::mem;
+use std::sync::{Arc, OnceLock};
+use std::thread::ThreadId;
+
+use crate::fault::Fault;
+use crate::layer::Layer;
+
+/// How many acknowledged bytes may wait for the disk before a relaxed commit flushes them.
+pub(crate) const ACKNOWLEDGED_BYTES_MAX: usize = 1 << 20;
+/// How many acknowledged commits may wait for the disk before a relaxed commit flushes them.
+pub(crate) const ACKNOWLEDGED_COMMITS_MAX: usize = 4_096;
+
+/// What became of a batch of queued commits; empty until that is known.
+pub(crate) type Outcome = OnceLock<Result<(), Fault>>;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) layer: Arc<Layer>,
+    pub(crate) commits: usize,
+}
+
+impl Batch {
+    pub(crate) fn add(&mut self, changes: Layer) {
+        self.commits += 1;
+        if self.layer.is_empty() {
+            self.layer = Arc::new(changes);
+        } else {
+            Arc::make_mut(&mut self.layer).absorb(&changes);
+        }
+    }
+
+    pub(crate) fn is_over_bounds(&self) -> bool {
+        self.commits >= ACKNOWLEDGED_COMMITS_MAX || self.layer.bytes() >= ACKNOWLEDGED_BYTES_MAX
+    }
+}
+
+/// Commits that wait for one sync, and where they learn how it went.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    pub(crate) batch: Batch,
+    pub(crate) outcome: Arc<Outcome>,
+}
+
+/// What one leader carries to disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) acknowledged: Batch,
+    pub(crate) queued: Queue,
+    /// The LMDB transaction that carries it, once that began.
+    transaction: Option<usize>,
+}
+
+impl Flight {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.layers().all(|layer| layer.is_empty())
+    }
+
+    /// Oldest first.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
+        [&*self.acknowledged.layer, &*self.queued.batch.layer].into_iter()
+    }
+
+    fn has_waiters(&self) -> bool {
+        self.queued.batch.commits > 0
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// The thread that holds the write transaction.
+    pub(crate) turn: Option<ThreadId>,
+    pub(crate) acknowledged: Batch,
+    pub(crate) queued: Queue,
+    pub(crate) flight: Option<Flight>,
+    /// Open LMDB read transactions, writers' snapshots included.
+    pub(crate) readers: usize,
+    /// Whether the map waits for the readers to go, so that it can change its size.
+    pub(crate) remapping: bool,
+    /// Set when the disk failed: no writes until the store is opened again.
+    pub(crate) broken: Option<Fault>,
+    /// Set when the map was lost while changing its size: no reads either.
+    pub(crate) unmapped: Option<Fault>,
+    pub(crate) commits: u64,
+    pub(crate) syncs: u64,
+}
+
+/// Which layers a snapshot includes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// What has been acknowledged.
+    Reader,
+    /// Everything, since a writer comes after all that is queued.
+    Writer,
+}
+
+impl State {
+    /// The layers over the LMDB snapshot of `transaction`, newest first.
+    pub(crate) fn layers(&self, transaction: usize, view: View) -> Vec<Arc<Layer>> {
+        // LMDB may have committed the flight while its leader has not come back to say so. Then
+        // the snapshot has it, and laying its older part over its newer one would tear it.
+        let flight = self
+            .flight
+            .as_ref()
+            .filter(|flight| flight.transaction.is_none_or(|t| t > transaction));
+        let in_flight = flight.map(|flight| (&flight.queued.batch, &flight.acknowledged));
+        let writer = view == View::Writer;
+        [
+            writer.then_some(&self.queued.batch),
+            Some(&self.acknowledged),
+            in_flight.map(|(queued, _)| queued).filter(|_| writer),
+            in_flight.map(|(_, acknowledged)| acknowledged),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|batch| !batch.layer.is_empty())
+        .map(|batch| Arc::clone(&batch.layer))
+        .collect()
+    }
+
+    /// The outcomes that a snapshot taken now depends on: a reader's, on none.
+    pub(crate) fn foundations(&self, view: View) -> Vec<Arc<Outcome>> {
+        if view == View::Reader {
+            return Vec::new();
+        }
+        let flight = self.flight.as_ref().filter(|flight| flight.has_waiters());
+        let queued = Some(&self.queued).filter(|queue| queue.batch.commits > 0);
+        flight
+            .map(|f| &f.queued)
+            .into_iter()
+            .chain(queued)
+            .map(|q| Arc::clone(&q.outcome))
+            .collect()
+    }
+
+    /// Whether a commit made now lies above one that waits for its sync.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.queued.batch.commits > 0 || self.flight.as_ref().is_some_and(Flight::has_waiters)
+    }
+
+    /// Everything that is not on disk becomes the flight.
+    pub(crate) fn take_off(&mut self) -> Flight {
+        let flight = Flight {
+            acknowledged: mem::take(&mut self.acknowledged),
+            queued: mem::take(&mut self.queued),
+            transaction: None,
+        };
+        self.flight = Some(flight.clone());
+        flight
+    }
+
+    /// The flight is in the hands of this LMDB transaction.
+    pub(crate) fn board(&mut self, transaction: usize) {
+        if let Some(flight) = &mut self.flight {
+            flight.transaction = Some(transaction);
+        }
+    }
+
+    /// The flight is over: settles what became of it and of what was built on it.
+    pub(crate) fn land(&mut self, result: Result<(), Fault>) {
+        let Some(flight) = self.flight.take() else {
+            return;
+        };
+        if let Err(fault) = &result {
+            let above = mem::replace(&mut self.acknowledged, flight.acknowledged.clone());
+            if above.commits > 0 {
+                Arc::make_mut(&mut self.acknowledged.layer).absorb(&above.layer);
+                self.acknowledged.commits += above.commits;
+            }
+            if fault.breaks {
+                self.broken = Some(fault.clone());
+            }
+            if flight.has_waiters() || fault.breaks {
+                self.fail_queue(fault);
+            }
+        }
+        // A batch is decided once, here or in `fail_queue`, and never flies again after it.
+        let _ = flight.queued.outcome.set(result);
+    }
+
+    /// Everything queued was built on commits that are lost now.
+    fn fail_queue(&mut self, fault: &Fault) {
+        let queue = mem::take(&mut self.queued);
+        let _ = queue.outcome.set(Err(fault.clone()));
+    }
+}
