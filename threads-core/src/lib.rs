@@ -16,6 +16,7 @@ pub mod policy;
 pub mod record;
 pub mod reducer;
 mod rng;
+pub mod transport;
 
 pub use address::ThreadAddr;
 pub use clock::{Clock, Hlc, ManualClock, SystemClock};
