@@ -3,6 +3,7 @@
 pub mod address;
 pub mod batch;
 pub mod block;
+pub mod books;
 pub mod clock;
 pub mod codec;
 pub mod datastore;
@@ -13,6 +14,7 @@ pub mod key;
 pub mod module;
 pub mod path;
 pub mod policy;
+mod queue;
 pub mod record;
 pub mod reducer;
 mod rng;

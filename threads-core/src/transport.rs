@@ -57,7 +57,6 @@ use async_trait::async_trait;
 use crate::{Error, PeerId, Result};
 
 pub mod memory;
-mod queue;
 
 /// The longest frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;

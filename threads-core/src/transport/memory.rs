@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::queue::Queue;
 use super::{ReplyToken, Transport, TransportEvent, check_frame, check_topic};
+use crate::queue::Queue;
 use crate::{Error, PeerId, Result};
 
 /// The most events that wait for one peer. Beyond it requests are refused and publications lost;

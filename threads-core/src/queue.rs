@@ -54,6 +54,11 @@ impl<T> Queue<T> {
         self.changed.notify(usize::MAX);
     }
 
+    /// The first item now, if there is one.
+    pub(crate) fn try_next(&self) -> Option<T> {
+        self.lock().items.pop_front()
+    }
+
     /// The first item; waits for it. `None` when the queue is closed and empty. Cancel-safe: an item is
     /// taken at the moment it is returned.
     pub(crate) async fn next(&self) -> Option<T> {

@@ -1,0 +1,195 @@
+//! The keys of threads and logs (paper, "Keys & Encryption").
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::{clear, corrupt, log_key, rows, split_log, thread_key};
+use crate::datastore::{Keyspace, ReadTxn, WriteTxn};
+use crate::key::check_key;
+use crate::{Error, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
+
+/// What ends the key of each row. A row of a thread has no log before it, so the two kinds of
+/// rows differ in length.
+const REPLICA: u8 = b'r';
+const READ: u8 = b'e';
+const PUBLIC: u8 = b'p';
+const SECRET: u8 = b's';
+
+fn thread_row(thread: &ThreadId, kind: u8) -> Vec<u8> {
+    [&thread_key(thread)[..], &[kind]].concat()
+}
+
+fn log_row(thread: &ThreadId, log: &LogId, kind: u8) -> Vec<u8> {
+    [&log_key(thread, log)[..], &[kind]].concat()
+}
+
+fn secret(txn: &dyn ReadTxn, row: &[u8]) -> Result<Option<Zeroizing<[u8; 32]>>> {
+    let Some(bytes) = txn.get(Keyspace::Keys, row)? else {
+        return Ok(None);
+    };
+    let bytes = <[u8; 32]>::try_from(&*bytes).map_err(|_| corrupt("key"))?;
+    Ok(Some(Zeroizing::new(bytes)))
+}
+
+/// The keys of threads and logs, to read.
+///
+/// ```
+/// use threads_core::{books::KeyBook, datastore::{Datastore, Memory}};
+/// let store = Memory::new();
+/// let snapshot = store.read().unwrap();
+/// let thread = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+/// assert!(KeyBook::new(&*snapshot).replica_key(&thread).unwrap().is_none());
+/// ```
+#[derive(Clone, Copy)]
+pub struct KeyBook<'a>(&'a dyn ReadTxn);
+
+impl<'a> KeyBook<'a> {
+    /// The book as `txn` sees it.
+    pub fn new(txn: &'a dyn ReadTxn) -> Self {
+        Self(txn)
+    }
+
+    /// Whether the public key of `log`, which is its id, was added: the log is known.
+    pub fn has_log(&self, thread: &ThreadId, log: &LogId) -> Result<bool> {
+        Ok(self
+            .0
+            .get(Keyspace::Keys, &log_row(thread, log, PUBLIC))?
+            .is_some())
+    }
+
+    /// The logs of `thread` that are known, in the order of their ids.
+    pub fn logs(&self, thread: &ThreadId) -> Result<Vec<LogId>> {
+        let rows = rows(self.0, Keyspace::Keys, thread)?;
+        let logs = rows.iter().filter_map(|(key, _)| split_log(key));
+        Ok(logs
+            .filter(|(_, kind)| *kind == [PUBLIC])
+            .map(|(log, _)| log)
+            .collect())
+    }
+
+    /// The key that writes `log`; `None` for the logs of others.
+    pub fn log_key(&self, thread: &ThreadId, log: &LogId) -> Result<Option<LogKey>> {
+        let key = secret(self.0, &log_row(thread, log, SECRET))?.map(|b| LogKey::from_bytes(&b));
+        if key.as_ref().is_some_and(|key| key.log_id() != *log) {
+            return Err(corrupt("log key"));
+        }
+        Ok(key)
+    }
+
+    /// The key that opens headers; `None` when this node only replicates.
+    pub fn read_key(&self, thread: &ThreadId) -> Result<Option<ReadKey>> {
+        let bytes = secret(self.0, &thread_row(thread, READ))?;
+        Ok(bytes.map(|bytes| ReadKey::from_bytes(&bytes)))
+    }
+
+    /// The key that opens records (the paper's follow key).
+    pub fn replica_key(&self, thread: &ThreadId) -> Result<Option<ReplicaKey>> {
+        let bytes = secret(self.0, &thread_row(thread, REPLICA))?;
+        Ok(bytes.map(|bytes| ReplicaKey::from_bytes(&bytes)))
+    }
+}
+
+impl fmt::Debug for KeyBook<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyBook")
+    }
+}
+
+/// The keys of threads and logs, to write. A key that is there is never replaced.
+///
+/// ```
+/// use threads_core::{ReadKey, books::KeyBookMut, datastore::{Datastore, Memory}};
+///
+/// let store = Memory::new();
+/// let mut txn = store.write().unwrap();
+/// let mut keys = KeyBookMut::new(&mut *txn);
+/// let thread = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+/// keys.add_read_key(&thread, &ReadKey::from_bytes(&[1; 32])).unwrap();
+/// keys.add_read_key(&thread, &ReadKey::from_bytes(&[1; 32])).unwrap();
+/// assert!(keys.add_read_key(&thread, &ReadKey::from_bytes(&[2; 32])).is_err());
+/// ```
+pub struct KeyBookMut<'a>(&'a mut dyn WriteTxn);
+
+impl<'a> KeyBookMut<'a> {
+    /// The book as `txn` sees and changes it.
+    pub fn new(txn: &'a mut dyn WriteTxn) -> Self {
+        Self(txn)
+    }
+
+    /// The same book, to read.
+    pub fn as_read(&self) -> KeyBook<'_> {
+        KeyBook(self.0.as_read())
+    }
+
+    /// Adds the public key of `log`, which is its id: the log is known from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) for a weak key.
+    pub fn add_log(&mut self, thread: &ThreadId, log: &LogId) -> Result<()> {
+        check_key(log.key_bytes())?;
+        self.0
+            .put(Keyspace::Keys, &log_row(thread, log, PUBLIC), &[])
+    }
+
+    /// Adds the key that writes a log, and with it the public key.
+    pub fn add_log_key(&mut self, thread: &ThreadId, key: &LogKey) -> Result<()> {
+        let log = key.log_id();
+        self.add_log(thread, &log)?;
+        self.0.put(
+            Keyspace::Keys,
+            &log_row(thread, &log, SECRET),
+            &*key.to_bytes(),
+        )
+    }
+
+    /// Adds the key that opens headers.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when the thread has another.
+    pub fn add_read_key(&mut self, thread: &ThreadId, key: &ReadKey) -> Result<()> {
+        let old = self.as_read().read_key(thread)?;
+        check_same("read key", thread, old.is_none_or(|old| old == *key))?;
+        self.0
+            .put(Keyspace::Keys, &thread_row(thread, READ), &*key.to_bytes())
+    }
+
+    /// Adds the key that opens records.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when the thread has another.
+    pub fn add_replica_key(&mut self, thread: &ThreadId, key: &ReplicaKey) -> Result<()> {
+        let old = self.as_read().replica_key(thread)?;
+        check_same("replica key", thread, old.is_none_or(|old| old == *key))?;
+        self.0.put(
+            Keyspace::Keys,
+            &thread_row(thread, REPLICA),
+            &*key.to_bytes(),
+        )
+    }
+
+    /// Forgets every key of `thread`. What it opened stays shut, unless there is a backup.
+    pub fn clear(&mut self, thread: &ThreadId) -> Result<()> {
+        clear(self.0, Keyspace::Keys, thread)
+    }
+}
+
+fn check_same(kind: &'static str, thread: &ThreadId, same: bool) -> Result<()> {
+    if same {
+        return Ok(());
+    }
+    Err(
+        Error::conflict("the thread has another key already: was this one meant for it?")
+            .with("kind", kind)
+            .with("thread", thread),
+    )
+}
+
+impl fmt::Debug for KeyBookMut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyBookMut")
+    }
+}
