@@ -212,10 +212,9 @@ impl Formatter for Shape {
         CompactFormatter.begin_object_key(writer, first)
     }
 
-    // Not serde_json's own spelling, which has changed between versions and may again. Adding
-    // zero turns -0.0 into 0.0: DAG-CBOR has one zero, so documents have one too.
+    // Not serde_json's own spelling, which has changed between versions and may again.
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        write!(writer, "{:?}", value + 0.0)
+        write!(writer, "{value:?}")
     }
 
     fn write_u128<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: u128) -> io::Result<()> {
