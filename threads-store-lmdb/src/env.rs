@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use heed::types::Bytes;
@@ -26,6 +27,11 @@ const NURSERY_MAP_BYTES: usize = 1 << 20;
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
 const FORMAT_MAGIC: &[u8; 12] = b"threads/lmdb";
 const FORMAT_VERSION: u32 = 1;
+/// LMDB's name for the file with its locks and its table of readers.
+const READERS_FILE: &str = "lock.mdb";
+/// What one reader takes in that file, and what everything else takes at most, in bytes.
+const READER_BYTES: u64 = 64;
+const READERS_HEADER_BYTES: u64 = 4_096;
 /// Room for keyspaces that a later version adds.
 const SPARE_TABLES: u32 = 5;
 
@@ -237,8 +243,28 @@ impl Stop {
     }
 }
 
+/// Writes the table of readers out to its full length before LMDB maps it.
+///
+/// LMDB would make it of holes and fill them through the map, and that is a signal, not an error,
+/// on a disk that is full by then. What is there already stays as it is.
+fn lay_out_readers(dir: &Path, readers: u32) -> std::io::Result<()> {
+    let path = dir.join(READERS_FILE);
+    let needed = u64::from(readers) * READER_BYTES + READERS_HEADER_BYTES;
+    let present = fs::metadata(&path).map_or(0, |file| file.len());
+    let missing = needed.saturating_sub(present);
+    if missing > 0 {
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)?;
+        std::io::copy(&mut std::io::repeat(0).take(missing), &mut file)?;
+    }
+    Ok(())
+}
+
 #[allow(unsafe_code, reason = "heed can open and map a file in no other way")]
 fn map(dir: &Path, bytes: usize, readers: u32, flags: EnvFlags) -> Result<Env<WithoutTls>> {
+    lay_out_readers(dir, readers).map_err(io_error("cannot write the store's table of readers"))?;
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options
         .map_size(bytes)

@@ -35,7 +35,8 @@ pub struct LmdbOptions {
     /// systems. It costs no disk and no memory, and growing it later waits for readers.
     pub map_bytes_initial: usize,
     /// The size the store never outgrows, in bytes: 1 TiB, or 2 GiB less one page on 32-bit
-    /// systems. Commits beyond it fail with [`Full`](threads_core::ErrorKind::Full).
+    /// systems. Commits beyond it fail with [`Full`](threads_core::ErrorKind::Full). The initial size is
+    /// never taken to be larger.
     pub map_bytes_max: usize,
     /// How many read transactions may be open at once, in all processes: 1,024.
     pub readers_max: u32,
@@ -137,18 +138,14 @@ impl LmdbOptions {
                 "a size is too large for this system: lower the map or the reserve",
             ));
         };
-        if initial == 0 || initial > most {
-            return Err(
-                Error::invalid("map_bytes_initial must be between 1 and map_bytes_max")
-                    .with("map_bytes_initial", self.map_bytes_initial)
-                    .with("map_bytes_max", self.map_bytes_max),
-            );
+        if initial == 0 || most == 0 {
+            return Err(Error::invalid("a map needs a size of at least 1 byte"));
         }
         if self.readers_max == 0 {
             return Err(Error::invalid("readers_max must be at least 1"));
         }
         Ok(Self {
-            map_bytes_initial: initial,
+            map_bytes_initial: initial.min(most),
             map_bytes_max: most,
             reserve_bytes,
             ..self.clone()

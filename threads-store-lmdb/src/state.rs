@@ -195,3 +195,125 @@ impl State {
         let _ = queue.outcome.set(Err(fault.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use threads_core::ErrorKind;
+    use threads_core::datastore::Keyspace;
+
+    use super::*;
+
+    fn change(key: &[u8], value: &[u8]) -> Layer {
+        let mut layer = Layer::default();
+        layer.set(Keyspace::Meta, key, Some(value.into()));
+        layer
+    }
+
+    fn seen(state: &State, transaction: usize, view: View, key: &[u8]) -> Option<Vec<u8>> {
+        let layers = state.layers(transaction, view);
+        let change = layers
+            .iter()
+            .find_map(|layer| layer.get(Keyspace::Meta, key).cloned());
+        change.flatten().map(|value| value.to_vec())
+    }
+
+    fn full() -> Fault {
+        Fault::disk_full()
+    }
+
+    #[test]
+    fn readers_see_what_is_acknowledged_and_writers_see_all() {
+        let mut state = State::default();
+        state.acknowledged.add(change(b"k", b"1"));
+        state.take_off();
+        state.acknowledged.add(change(b"k", b"2"));
+        state.queued.batch.add(change(b"k", b"3"));
+        assert_eq!(seen(&state, 0, View::Reader, b"k").unwrap(), b"2");
+        assert_eq!(seen(&state, 0, View::Writer, b"k").unwrap(), b"3");
+    }
+
+    #[test]
+    fn a_flight_that_the_snapshot_has_is_not_laid_over_it() {
+        let mut state = State::default();
+        state.acknowledged.add(change(b"k", b"1"));
+        state.queued.batch.add(change(b"k", b"2"));
+        state.take_off();
+        assert_eq!(seen(&state, 6, View::Reader, b"k").unwrap(), b"1");
+        state.board(7);
+        assert_eq!(seen(&state, 6, View::Reader, b"k").unwrap(), b"1");
+        assert_eq!(seen(&state, 7, View::Reader, b"k"), None);
+        assert_eq!(seen(&state, 7, View::Writer, b"k"), None);
+    }
+
+    #[test]
+    fn a_lost_flight_takes_down_what_was_built_on_it_and_keeps_what_was_acknowledged() {
+        let mut state = State::default();
+        state.acknowledged.add(change(b"kept", b"1"));
+        state.queued.batch.add(change(b"lost", b"1"));
+        let flying = Arc::clone(&state.queued.outcome);
+        state.take_off();
+        let running_writer = state.foundations(View::Writer);
+        state.queued.batch.add(change(b"above", b"1"));
+        let above = Arc::clone(&state.queued.outcome);
+        assert!(state.has_waiters());
+
+        state.land(Err(full()));
+        assert!(matches!(flying.get(), Some(Err(_))));
+        assert!(matches!(above.get(), Some(Err(_))));
+        assert!(
+            running_writer
+                .iter()
+                .any(|outcome| matches!(outcome.get(), Some(Err(_))))
+        );
+        assert_eq!(seen(&state, 0, View::Writer, b"lost"), None);
+        assert_eq!(seen(&state, 0, View::Writer, b"above"), None);
+        assert_eq!(seen(&state, 0, View::Reader, b"kept").unwrap(), b"1");
+        assert!(state.broken.is_none() && !state.has_waiters());
+        assert!(state.foundations(View::Writer).is_empty());
+    }
+
+    #[test]
+    fn a_failed_flight_without_waiters_takes_nothing_down() {
+        let mut state = State::default();
+        state.acknowledged.add(change(b"k", b"old"));
+        state.acknowledged.add(change(b"below", b"1"));
+        state.take_off();
+        state.acknowledged.add(change(b"k", b"new"));
+        state.queued.batch.add(change(b"waits", b"1"));
+        let waits = Arc::clone(&state.queued.outcome);
+
+        state.land(Err(full()));
+        assert!(waits.get().is_none());
+        assert_eq!(seen(&state, 0, View::Reader, b"k").unwrap(), b"new");
+        assert_eq!(seen(&state, 0, View::Reader, b"below").unwrap(), b"1");
+        assert_eq!(seen(&state, 0, View::Writer, b"waits").unwrap(), b"1");
+        assert_eq!(state.acknowledged.commits, 3);
+        assert_eq!(state.acknowledged.layer.bytes(), b"knewbelow1".len());
+    }
+
+    #[test]
+    fn a_broken_disk_takes_everything_down_that_waits() {
+        let mut state = State::default();
+        state.acknowledged.add(change(b"k", b"1"));
+        state.take_off();
+        state.queued.batch.add(change(b"waits", b"1"));
+        let waits = Arc::clone(&state.queued.outcome);
+        state.land(Err(full().breaking()));
+        assert_eq!(
+            waits.get().unwrap().as_ref().unwrap_err().kind(),
+            ErrorKind::Full
+        );
+        assert!(state.broken.is_some());
+    }
+
+    #[test]
+    fn a_landed_flight_is_gone() {
+        let mut state = State::default();
+        state.queued.batch.add(change(b"k", b"1"));
+        let outcome = Arc::clone(&state.queued.outcome);
+        state.take_off();
+        state.land(Ok(()));
+        assert!(matches!(outcome.get(), Some(Ok(()))));
+        assert!(state.layers(0, View::Writer).is_empty());
+    }
+}

@@ -1,4 +1,5 @@
 //! Transactions: what is seen, by whom, and what a commit costs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The map grows when it is full, up to its bound.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod common;
 
@@ -6,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use common::{assert_kind, get, options, put};
+use common::{assert_kind, fast_dir, get, options, put};
 use threads_core::ErrorKind;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace};
 
@@ -14,7 +15,7 @@ const TINY: usize = 256 * 1024;
 
 #[test]
 fn a_full_map_grows() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_dir();
     let mut options = options();
     options.map_bytes_initial = TINY;
     let store = options.open(dir.path()).unwrap();
@@ -27,7 +28,7 @@ fn a_full_map_grows() {
 
 #[test]
 fn growing_waits_for_readers_in_bounds() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_dir();
     let mut options = options();
     options.map_bytes_initial = TINY;
     options.readers_wait = Duration::from_millis(50);
@@ -54,7 +55,7 @@ fn growing_waits_for_readers_in_bounds() {
 
 #[test]
 fn a_reader_that_leaves_in_time_is_waited_for() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_dir();
     let mut options = options();
     options.map_bytes_initial = TINY;
     let store = options.open(dir.path()).unwrap();
@@ -74,7 +75,7 @@ fn a_reader_that_leaves_in_time_is_waited_for() {
 
 #[test]
 fn at_the_bound_commits_fail_and_removing_works() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_dir();
     let mut options = options();
     options.map_bytes_initial = TINY;
     options.map_bytes_max = 4 * TINY;
@@ -104,9 +105,9 @@ fn at_the_bound_commits_fail_and_removing_works() {
 
 #[test]
 fn impossible_options_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_dir();
     let mut options = options();
-    options.map_bytes_max = TINY;
+    options.map_bytes_max = 0;
     assert_kind(options.open(dir.path()), ErrorKind::Invalid);
     options.map_bytes_max = usize::MAX;
     assert_kind(options.open(dir.path()), ErrorKind::Invalid);

@@ -1,10 +1,11 @@
 //! The store does what the reference store does, step by step, whatever the durability.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod common;
 
 use std::ops::Bound;
 
-use common::{ALL, options, rows};
+use common::{ALL, fast_dir, options, rows};
 use proptest::prelude::*;
 use threads_core::datastore::{
     Datastore, Direction, Durability, KeyRange, Keyspace, Memory, ReadTxn, WriteTxn,
@@ -153,7 +154,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..16),
         ranges in prop::collection::vec((bound(0), bound(1)), 3),
     ) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = fast_dir();
         let memory = Memory::new();
         let mut left = &steps[..];
         while !left.is_empty() {

@@ -1,4 +1,5 @@
 //! Opening a store: who may, and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod common;
 
@@ -7,7 +8,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{Numbers, Pairs, assert_kind, child_role, get, options, put, rows, say, spawn_child};
+use common::{
+    Numbers, Pairs, assert_kind, child_role, fast_dir, get, options, put, rows, say, spawn_child,
+};
 use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace};
 use threads_core::{ErrorKind, Result};
 use threads_store_lmdb::Lmdb;
@@ -243,7 +246,7 @@ fn damages(pristine: &[u8]) -> Vec<(String, Vec<u8>)> {
         damages.push((format!("cut to {cut}"), pristine[..cut as usize].to_vec()));
     }
     // Headers and the starts of pages are a small part of the file and the most dangerous one.
-    let flips = 1_500;
+    let flips = 900;
     for n in 0..flips {
         let byte = match n % 3 {
             0 => numbers.below(length),
@@ -297,7 +300,7 @@ fn damage(dir: &Path) {
 /// In a child, so that a signal is seen and does not end the tests.
 #[test]
 fn damage_is_found_and_is_never_a_signal_or_a_wrong_value() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fast_dir();
     fill(&dir.path().join("pristine"));
     let run = spawn_child("damage", dir.path()).output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout);

@@ -41,6 +41,13 @@ pub(crate) fn say(line: &str) {
     out.flush().unwrap();
 }
 
+/// A directory in memory, where there is one: for tests of many commits and no crashes.
+pub(crate) fn fast_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
 pub(crate) fn options() -> LmdbOptions {
     let mut options = LmdbOptions::default();
     options.reserve_bytes = 0;
