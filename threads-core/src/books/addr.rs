@@ -76,6 +76,14 @@ pub struct AddrBook<'a> {
 
 impl<'a> AddrBook<'a> {
     /// The book as `txn` sees it at the time `now_ms`, of a [`Clock`](crate::Clock).
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// let book = AddrBook::new(&*txn, SystemClock.now_ms());
+    /// ```
     pub fn new(txn: &'a dyn ReadTxn, now_ms: u64) -> Self {
         Self { txn, now_ms }
     }
@@ -86,12 +94,28 @@ impl<'a> AddrBook<'a> {
     }
 
     /// The addresses of `log`, oldest first.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(AddrBook::new(&*txn, 1_000).addrs(&thread, &log).unwrap().is_empty());
+    /// ```
     pub fn addrs(&self, thread: &ThreadId, log: &LogId) -> Result<Vec<Multiaddr>> {
         let live = self.live(entries(self.txn, thread, log)?);
         Ok(live.into_iter().map(|entry| entry.addr).collect())
     }
 
     /// The addresses of every log of `thread`, in the order of the logs' ids.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(AddrBook::new(&*txn, 1_000).all(&thread).unwrap().is_empty());
+    /// ```
     pub fn all(&self, thread: &ThreadId) -> Result<Vec<(LogId, Multiaddr)>> {
         let mut all = Vec::new();
         for (key, value) in rows(self.txn, Keyspace::Addresses, thread)? {
@@ -163,6 +187,14 @@ pub struct AddrBookMut<'a> {
 
 impl<'a> AddrBookMut<'a> {
     /// The book as `txn` sees and changes it at the time `now_ms`, of a [`Clock`](crate::Clock).
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let book = AddrBookMut::new(&mut *txn, SystemClock.now_ms());
+    /// ```
     pub fn new(txn: &'a mut dyn WriteTxn, now_ms: u64) -> Self {
         Self {
             txn,
@@ -172,11 +204,32 @@ impl<'a> AddrBookMut<'a> {
     }
 
     /// The same book, to read.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let book = AddrBookMut::new(&mut *txn, 1_000);
+    /// assert!(book.as_read().addrs(&thread, &log).unwrap().is_empty());
+    /// ```
     pub fn as_read(&self) -> AddrBook<'_> {
         AddrBook::new(self.txn.as_read(), self.now_ms)
     }
 
     /// Adds addresses. One that is there already lives on for the longer of both times.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let addr: Multiaddr = "/ip4/192.0.2.1/tcp/4006".parse().unwrap();
+    /// # let hour = std::time::Duration::from_secs(3600);
+    /// let mut book = AddrBookMut::new(&mut *txn, 1_000);
+    /// book.add(&thread, &log, &[addr], hour).unwrap();
+    /// assert_eq!(book.as_read().addrs(&thread, &log).unwrap().len(), 1);
+    /// ```
     pub fn add(
         &mut self,
         thread: &ThreadId,
@@ -191,6 +244,19 @@ impl<'a> AddrBookMut<'a> {
 
     /// Gives addresses exactly this time to live, adding those that are not there. No time
     /// removes them. Other addresses of the log stay.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let addr: Multiaddr = "/ip4/192.0.2.1/tcp/4006".parse().unwrap();
+    /// # let hour = std::time::Duration::from_secs(3600);
+    /// let mut book = AddrBookMut::new(&mut *txn, 1_000);
+    /// book.set(&thread, &log, &[addr.clone()], hour).unwrap();
+    /// book.set(&thread, &log, &[addr], std::time::Duration::ZERO).unwrap();
+    /// assert!(book.as_read().addrs(&thread, &log).unwrap().is_empty());
+    /// ```
     pub fn set(
         &mut self,
         thread: &ThreadId,
@@ -203,6 +269,18 @@ impl<'a> AddrBookMut<'a> {
 
     /// Gives the addresses of a log that were given the time to live `old_ttl` a new one, from
     /// now on. No time removes them.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let addr: Multiaddr = "/ip4/192.0.2.1/tcp/4006".parse().unwrap();
+    /// # let hour = std::time::Duration::from_secs(3600);
+    /// let mut book = AddrBookMut::new(&mut *txn, 1_000);
+    /// book.add(&thread, &log, &[addr], hour).unwrap();
+    /// book.update_ttl(&thread, &log, hour, hour * 2).unwrap();
+    /// ```
     pub fn update_ttl(
         &mut self,
         thread: &ThreadId,
@@ -219,16 +297,45 @@ impl<'a> AddrBookMut<'a> {
     }
 
     /// Removes every address of `log`.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let addr: Multiaddr = "/ip4/192.0.2.1/tcp/4006".parse().unwrap();
+    /// # let hour = std::time::Duration::from_secs(3600);
+    /// let mut book = AddrBookMut::new(&mut *txn, 1_000);
+    /// book.add(&thread, &log, &[addr], hour).unwrap();
+    /// book.clear(&thread, &log).unwrap();
+    /// assert!(book.as_read().addrs(&thread, &log).unwrap().is_empty());
+    /// ```
     pub fn clear(&mut self, thread: &ThreadId, log: &LogId) -> Result<()> {
         self.change(thread, log, Vec::clear)
     }
 
     /// Removes every address of `thread`. Watchers are not told: the thread is going.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// AddrBookMut::new(&mut *txn, 1_000).clear_thread(&thread).unwrap();
+    /// ```
     pub fn clear_thread(&mut self, thread: &ThreadId) -> Result<()> {
         clear(self.txn, Keyspace::Addresses, thread)
     }
 
     /// Removes the addresses of `thread` that have expired, and tells their watchers.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// AddrBookMut::new(&mut *txn, 1_000).expire(&thread).unwrap();
+    /// ```
     pub fn expire(&mut self, thread: &ThreadId) -> Result<()> {
         for (key, _) in rows(self.txn.as_read(), Keyspace::Addresses, thread)? {
             let (log, _) = split_log(&key).ok_or_else(|| corrupt("addresses"))?;
@@ -239,6 +346,18 @@ impl<'a> AddrBookMut<'a> {
 
     /// What changed: to be given to [`AddrWatch::notify`](super::AddrWatch::notify) after the
     /// commit.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let addr: Multiaddr = "/ip4/192.0.2.1/tcp/4006".parse().unwrap();
+    /// # let hour = std::time::Duration::from_secs(3600);
+    /// let mut book = AddrBookMut::new(&mut *txn, 1_000);
+    /// book.add(&thread, &log, &[addr.clone()], hour).unwrap();
+    /// assert_eq!(book.into_changes()[0].added, [addr]);
+    /// ```
     pub fn into_changes(self) -> Vec<AddrChange> {
         self.changes
     }

@@ -108,6 +108,13 @@ impl AddrWatch {
     ///
     /// [`ErrorKind::Full`](crate::ErrorKind::Full) when there are [`WATCHERS_MAX`] streams; those
     /// of the datastore.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// let stream = AddrWatch::new().subscribe(&store, &thread, &log, 1_000).unwrap();
+    /// ```
     pub fn subscribe(
         &self,
         store: &dyn Datastore,
@@ -142,6 +149,10 @@ impl AddrWatch {
     }
 
     /// Tells the streams what a committed transaction changed. Never waits for a reader.
+    ///
+    /// ```
+    /// threads_core::books::AddrWatch::new().notify(&[]);
+    /// ```
     pub fn notify(&self, changes: &[AddrChange]) {
         let watchers = self.0.lock();
         for change in changes {
@@ -188,11 +199,32 @@ pub struct AddrStream(Arc<Pending>);
 
 impl AddrStream {
     /// The next event; waits for it. `None` when the watch is gone. Cancel-safe.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let watch = AddrWatch::new();
+    /// let mut stream = watch.subscribe(&store, &thread, &log, 1_000).unwrap();
+    /// drop(watch);
+    /// assert_eq!(stream.next().await, None);
+    /// # });
+    /// ```
     pub async fn next(&mut self) -> Option<AddrEvent> {
         self.0.next().await
     }
 
     /// The next event, if there is one now.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// let watch = AddrWatch::new();
+    /// let mut stream = watch.subscribe(&store, &thread, &log, 1_000).unwrap();
+    /// assert_eq!(stream.try_next(), None);
+    /// ```
     pub fn try_next(&mut self) -> Option<AddrEvent> {
         self.0.try_next()
     }

@@ -61,11 +61,27 @@ pub struct HeadBook<'a>(&'a dyn ReadTxn);
 
 impl<'a> HeadBook<'a> {
     /// The book as `txn` sees it.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// let heads = HeadBook::new(&*txn);
+    /// ```
     pub fn new(txn: &'a dyn ReadTxn) -> Self {
         Self(txn)
     }
 
     /// The head of `log`; `None` when nothing of it is here.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert_eq!(HeadBook::new(&*txn).get(&thread, &log).unwrap(), None);
+    /// ```
     pub fn get(&self, thread: &ThreadId, log: &LogId) -> Result<Option<Head>> {
         let Some(bytes) = self.0.get(Keyspace::Heads, &log_key(thread, log))? else {
             return Ok(None);
@@ -76,6 +92,14 @@ impl<'a> HeadBook<'a> {
     }
 
     /// The heads of every log of `thread`, in the order of their ids.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(HeadBook::new(&*txn).all(&thread).unwrap().is_empty());
+    /// ```
     pub fn all(&self, thread: &ThreadId) -> Result<Vec<(LogId, Head)>> {
         let head = |(key, value): (Vec<u8>, Vec<u8>)| {
             let (log, _) = split_log(&key)?;
@@ -114,11 +138,27 @@ pub struct HeadBookMut<'a>(&'a mut dyn WriteTxn);
 
 impl<'a> HeadBookMut<'a> {
     /// The book as `txn` sees and changes it.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let heads = HeadBookMut::new(&mut *txn);
+    /// ```
     pub fn new(txn: &'a mut dyn WriteTxn) -> Self {
         Self(txn)
     }
 
     /// The same book, to read.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// assert_eq!(HeadBookMut::new(&mut *txn).as_read().get(&thread, &log).unwrap(), None);
+    /// ```
     pub fn as_read(&self) -> HeadBook<'_> {
         HeadBook(self.0.as_read())
     }
@@ -129,6 +169,17 @@ impl<'a> HeadBookMut<'a> {
     ///
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when the log has got further, or has
     /// another record at the same place.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let head = Head { seq: 1, record: Cid::default(), time: Hlc::ZERO };
+    /// let mut heads = HeadBookMut::new(&mut *txn);
+    /// heads.set(&thread, &log, &head).unwrap();
+    /// assert_eq!(heads.as_read().get(&thread, &log).unwrap(), Some(head));
+    /// ```
     pub fn set(&mut self, thread: &ThreadId, log: &LogId, head: &Head) -> Result<()> {
         let old = self.as_read().get(thread, log)?;
         if old.is_some_and(|old| old != *head && old.seq >= head.seq) {
@@ -141,6 +192,18 @@ impl<'a> HeadBookMut<'a> {
     }
 
     /// Forgets the heads of `thread`.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let head = Head { seq: 1, record: Cid::default(), time: Hlc::ZERO };
+    /// let mut heads = HeadBookMut::new(&mut *txn);
+    /// heads.set(&thread, &log, &head).unwrap();
+    /// heads.clear(&thread).unwrap();
+    /// assert_eq!(heads.as_read().get(&thread, &log).unwrap(), None);
+    /// ```
     pub fn clear(&mut self, thread: &ThreadId) -> Result<()> {
         clear(self.0, Keyspace::Heads, thread)
     }

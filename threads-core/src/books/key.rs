@@ -46,11 +46,27 @@ pub struct KeyBook<'a>(&'a dyn ReadTxn);
 
 impl<'a> KeyBook<'a> {
     /// The book as `txn` sees it.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// let keys = KeyBook::new(&*txn);
+    /// ```
     pub fn new(txn: &'a dyn ReadTxn) -> Self {
         Self(txn)
     }
 
     /// Whether the public key of `log`, which is its id, was added: the log is known.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(!KeyBook::new(&*txn).has_log(&thread, &log).unwrap());
+    /// ```
     pub fn has_log(&self, thread: &ThreadId, log: &LogId) -> Result<bool> {
         Ok(self
             .0
@@ -59,6 +75,14 @@ impl<'a> KeyBook<'a> {
     }
 
     /// The logs of `thread` that are known, in the order of their ids.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(KeyBook::new(&*txn).logs(&thread).unwrap().is_empty());
+    /// ```
     pub fn logs(&self, thread: &ThreadId) -> Result<Vec<LogId>> {
         let rows = rows(self.0, Keyspace::Keys, thread)?;
         let logs = rows.iter().filter_map(|(key, _)| split_log(key));
@@ -69,6 +93,14 @@ impl<'a> KeyBook<'a> {
     }
 
     /// The key that writes `log`; `None` for the logs of others.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(KeyBook::new(&*txn).log_key(&thread, &log).unwrap().is_none());
+    /// ```
     pub fn log_key(&self, thread: &ThreadId, log: &LogId) -> Result<Option<LogKey>> {
         let key = secret(self.0, &log_row(thread, log, SECRET))?.map(|b| LogKey::from_bytes(&b));
         if key.as_ref().is_some_and(|key| key.log_id() != *log) {
@@ -78,12 +110,28 @@ impl<'a> KeyBook<'a> {
     }
 
     /// The key that opens headers; `None` when this node only replicates.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(KeyBook::new(&*txn).read_key(&thread).unwrap().is_none());
+    /// ```
     pub fn read_key(&self, thread: &ThreadId) -> Result<Option<ReadKey>> {
         let bytes = secret(self.0, &thread_row(thread, READ))?;
         Ok(bytes.map(|bytes| ReadKey::from_bytes(&bytes)))
     }
 
     /// The key that opens records (the paper's follow key).
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(KeyBook::new(&*txn).replica_key(&thread).unwrap().is_none());
+    /// ```
     pub fn replica_key(&self, thread: &ThreadId) -> Result<Option<ReplicaKey>> {
         let bytes = secret(self.0, &thread_row(thread, REPLICA))?;
         Ok(bytes.map(|bytes| ReplicaKey::from_bytes(&bytes)))
@@ -113,11 +161,27 @@ pub struct KeyBookMut<'a>(&'a mut dyn WriteTxn);
 
 impl<'a> KeyBookMut<'a> {
     /// The book as `txn` sees and changes it.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let keys = KeyBookMut::new(&mut *txn);
+    /// ```
     pub fn new(txn: &'a mut dyn WriteTxn) -> Self {
         Self(txn)
     }
 
     /// The same book, to read.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// assert!(KeyBookMut::new(&mut *txn).as_read().logs(&thread).unwrap().is_empty());
+    /// ```
     pub fn as_read(&self) -> KeyBook<'_> {
         KeyBook(self.0.as_read())
     }
@@ -127,6 +191,17 @@ impl<'a> KeyBookMut<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) for a weak key.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let log = LogKey::from_bytes(&[1; 32]).log_id();
+    /// let mut keys = KeyBookMut::new(&mut *txn);
+    /// keys.add_log(&thread, &log).unwrap();
+    /// assert_eq!(keys.as_read().logs(&thread).unwrap(), [log]);
+    /// ```
     pub fn add_log(&mut self, thread: &ThreadId, log: &LogId) -> Result<()> {
         check_key(log.key_bytes())?;
         self.0
@@ -134,6 +209,17 @@ impl<'a> KeyBookMut<'a> {
     }
 
     /// Adds the key that writes a log, and with it the public key.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let key = LogKey::from_bytes(&[1; 32]);
+    /// let mut keys = KeyBookMut::new(&mut *txn);
+    /// keys.add_log_key(&thread, &key).unwrap();
+    /// assert_eq!(keys.as_read().log_key(&thread, &key.log_id()).unwrap(), Some(key));
+    /// ```
     pub fn add_log_key(&mut self, thread: &ThreadId, key: &LogKey) -> Result<()> {
         let log = key.log_id();
         self.add_log(thread, &log)?;
@@ -149,6 +235,17 @@ impl<'a> KeyBookMut<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when the thread has another.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let key = ReadKey::from_bytes(&[1; 32]);
+    /// let mut keys = KeyBookMut::new(&mut *txn);
+    /// keys.add_read_key(&thread, &key).unwrap();
+    /// assert_eq!(keys.as_read().read_key(&thread).unwrap(), Some(key));
+    /// ```
     pub fn add_read_key(&mut self, thread: &ThreadId, key: &ReadKey) -> Result<()> {
         let old = self.as_read().read_key(thread)?;
         check_same("read key", thread, old.is_none_or(|old| old == *key))?;
@@ -161,6 +258,17 @@ impl<'a> KeyBookMut<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when the thread has another.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let key = ReplicaKey::from_bytes(&[1; 32]);
+    /// let mut keys = KeyBookMut::new(&mut *txn);
+    /// keys.add_replica_key(&thread, &key).unwrap();
+    /// assert_eq!(keys.as_read().replica_key(&thread).unwrap(), Some(key));
+    /// ```
     pub fn add_replica_key(&mut self, thread: &ThreadId, key: &ReplicaKey) -> Result<()> {
         let old = self.as_read().replica_key(thread)?;
         check_same("replica key", thread, old.is_none_or(|old| old == *key))?;
@@ -172,6 +280,14 @@ impl<'a> KeyBookMut<'a> {
     }
 
     /// Forgets every key of `thread`. What it opened stays shut, unless there is a backup.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// KeyBookMut::new(&mut *txn).clear(&thread).unwrap();
+    /// ```
     pub fn clear(&mut self, thread: &ThreadId) -> Result<()> {
         clear(self.0, Keyspace::Keys, thread)
     }

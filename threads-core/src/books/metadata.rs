@@ -40,6 +40,14 @@ pub struct MetadataBook<'a>(&'a dyn ReadTxn);
 
 impl<'a> MetadataBook<'a> {
     /// The book as `txn` sees it.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// let metadata = MetadataBook::new(&*txn);
+    /// ```
     pub fn new(txn: &'a dyn ReadTxn) -> Self {
         Self(txn)
     }
@@ -50,6 +58,15 @@ impl<'a> MetadataBook<'a> {
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the name has no or too many bytes,
     /// or the value is not a `T`.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// let count: Option<u64> = MetadataBook::new(&*txn).get(&thread, "count").unwrap();
+    /// assert_eq!(count, None);
+    /// ```
     pub fn get<T: DeserializeOwned>(&self, thread: &ThreadId, name: &str) -> Result<Option<T>> {
         let Some(bytes) = self.0.get(Keyspace::Meta, &row(thread, name)?)? else {
             return Ok(None);
@@ -86,11 +103,28 @@ pub struct MetadataBookMut<'a>(&'a mut dyn WriteTxn);
 
 impl<'a> MetadataBookMut<'a> {
     /// The book as `txn` sees and changes it.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let metadata = MetadataBookMut::new(&mut *txn);
+    /// ```
     pub fn new(txn: &'a mut dyn WriteTxn) -> Self {
         Self(txn)
     }
 
     /// The same book, to read.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let metadata = MetadataBookMut::new(&mut *txn);
+    /// assert_eq!(metadata.as_read().get::<bool>(&thread, "open").unwrap(), None);
+    /// ```
     pub fn as_read(&self) -> MetadataBook<'_> {
         MetadataBook(self.0.as_read())
     }
@@ -101,6 +135,14 @@ impl<'a> MetadataBookMut<'a> {
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the name has no or too many bytes,
     /// or the value is larger than [`METADATA_BYTES_MAX`] or has no form in DAG-CBOR.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// MetadataBookMut::new(&mut *txn).put(&thread, "open", &true).unwrap();
+    /// ```
     pub fn put<T: Serialize + ?Sized>(
         &mut self,
         thread: &ThreadId,
@@ -122,6 +164,14 @@ impl<'a> MetadataBookMut<'a> {
     }
 
     /// Removes the value of `name`, if there is one.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// MetadataBookMut::new(&mut *txn).delete(&thread, "open").unwrap();
+    /// ```
     pub fn delete(&mut self, thread: &ThreadId, name: &str) -> Result<()> {
         self.0.delete(Keyspace::Meta, &row(thread, name)?)
     }
