@@ -7,21 +7,6 @@
 //! A file from elsewhere is untrusted: each block is checked against its CID, and no length is
 //! believed before its bytes have arrived. The format has no mark at its end, so a reader asks
 //! for the root too: whoever writes the root last makes every cut visible.
-//!
-//! ```
-//! use threads_core::block::Block;
-//! use threads_db::car::{CarReader, CarWriter};
-//!
-//! let block = Block::raw(*b"hello");
-//! let mut file = Vec::new();
-//! let mut car = CarWriter::new(&mut file, *block.cid()).unwrap();
-//! car.write(&block).unwrap();
-//! car.finish().unwrap();
-//!
-//! let car = CarReader::new(&file[..]).unwrap();
-//! assert_eq!(car.roots(), [*block.cid()]);
-//! assert_eq!(car.map(Result::unwrap).collect::<Vec<_>>(), [block]);
-//! ```
 
 use serde::{Deserialize, Serialize};
 use threads_core::Cid;
@@ -33,13 +18,13 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use read::CarReader;
-pub use write::CarWriter;
+pub(crate) use read::CarReader;
+pub(crate) use write::CarWriter;
 
 /// The longest header, in bytes: room for about a hundred roots.
-pub const HEADER_BYTES_MAX: usize = 4096;
+const HEADER_BYTES_MAX: usize = 4096;
 /// The longest section, in bytes: the largest block and its CID.
-pub const SECTION_BYTES_MAX: usize = BLOCK_BYTES_MAX + CID_BYTES_MAX;
+const SECTION_BYTES_MAX: usize = BLOCK_BYTES_MAX + CID_BYTES_MAX;
 /// The longest CID that a section may begin with, in bytes.
 const CID_BYTES_MAX: usize = 128;
 /// The longest length prefix, in bytes: four hold every length up to 256 MiB.

@@ -6,17 +6,6 @@
 //! one. What is read there is bounded, as it comes from a file.
 //!
 //! A passphrase is the bytes of its text, as typed: no case or Unicode form is changed.
-//!
-//! ```
-//! use threads_core::{ErrorKind, system_rng};
-//! use threads_db::passphrase::SealedSecret;
-//!
-//! let sealed = SealedSecret::seal(b"key", "correct horse", b"thread a", &mut system_rng()).unwrap();
-//! let sealed = SealedSecret::decode(&sealed.encode().unwrap()).unwrap();
-//! assert_eq!(*sealed.open("correct horse", b"thread a").unwrap(), b"key");
-//! let error = sealed.open("wrong horse", b"thread a").unwrap_err();
-//! assert_eq!(error.kind(), ErrorKind::Invalid);
-//! ```
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -33,7 +22,7 @@ use threads_core::{ContentKey, Error, Result};
 use zeroize::Zeroizing;
 
 /// The largest secret, in bytes: the keys of a thread are a few hundred.
-pub const SECRET_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const SECRET_BYTES_MAX: usize = 64 * 1024;
 /// The name of the one derivation there is.
 const KDF: &str = "argon2id";
 /// Argon2 version 1.3.
@@ -65,16 +54,9 @@ const COST: Cost = Cost {
 
 /// A secret that a passphrase opens, as it is kept: DAG-CBOR
 /// `{kdf, v, m_kib, t, p, salt, check, box}`.
-///
-/// ```
-/// use threads_core::system_rng;
-/// use threads_db::passphrase::SealedSecret;
-/// let sealed = SealedSecret::seal(b"key", "correct horse", b"", &mut system_rng()).unwrap();
-/// assert_eq!(format!("{sealed:?}"), "SealedSecret(argon2id, 65536 KiB, 3 passes, 43 bytes)");
-/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SealedSecret {
+pub(crate) struct SealedSecret {
     kdf: String,
     v: u32,
     m_kib: u32,
@@ -96,13 +78,7 @@ impl SealedSecret {
     /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for an empty passphrase or a
     /// secret over [`SECRET_BYTES_MAX`];
     /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) without 64 MiB of memory.
-    ///
-    /// ```
-    /// use threads_core::system_rng;
-    /// use threads_db::passphrase::SealedSecret;
-    /// assert!(SealedSecret::seal(b"key", "", b"", &mut system_rng()).is_err());
-    /// ```
-    pub fn seal(
+    pub(crate) fn seal(
         secret: &[u8],
         passphrase: &str,
         context: &[u8],
@@ -148,14 +124,7 @@ impl SealedSecret {
     /// * [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when the passphrase is right
     ///   and the bytes are not what was sealed, or were sealed for another context.
     /// * [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) without the memory.
-    ///
-    /// ```
-    /// use threads_core::system_rng;
-    /// use threads_db::passphrase::SealedSecret;
-    /// let sealed = SealedSecret::seal(b"key", "correct horse", b"a", &mut system_rng()).unwrap();
-    /// assert_eq!(*sealed.open("correct horse", b"a").unwrap(), b"key");
-    /// ```
-    pub fn open(&self, passphrase: &str, context: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, passphrase: &str, context: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let cost = self.cost()?;
         let keys = Keys::derive(cost, passphrase, &self.salt)?;
         if !bool::from(keys.check.ct_eq(&self.check)) {
@@ -180,14 +149,7 @@ impl SealedSecret {
     /// # Errors
     ///
     /// None in practice; the encoder's are passed on.
-    ///
-    /// ```
-    /// use threads_core::system_rng;
-    /// use threads_db::passphrase::SealedSecret;
-    /// let sealed = SealedSecret::seal(b"key", "correct horse", b"", &mut system_rng()).unwrap();
-    /// assert_eq!(SealedSecret::decode(&sealed.encode().unwrap()).unwrap(), sealed);
-    /// ```
-    pub fn encode(&self) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         encode(self)
     }
 
@@ -198,12 +160,7 @@ impl SealedSecret {
     /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) for other bytes, and
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) for another derivation
     /// or another price.
-    ///
-    /// ```
-    /// use threads_db::passphrase::SealedSecret;
-    /// assert!(SealedSecret::decode(b"anything").is_err());
-    /// ```
-    pub fn decode(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let secret: Self = decode(bytes).map_err(|cause| {
             Error::corrupt("the sealed keys are damaged: get another copy").caused_by(cause)
         })?;
@@ -290,7 +247,7 @@ impl Keys {
             .map_err(refused)?;
         let mut check = [0; CHECK_BYTES];
         check.copy_from_slice(&expand(&derived, b"threads/passphrase/check/1")[..CHECK_BYTES]);
-        let seal = ContentKey::from_bytes(&*expand(&derived, b"threads/passphrase/seal/1"));
+        let seal = ContentKey::from_bytes(&expand(&derived, b"threads/passphrase/seal/1"));
         Ok(Self { seal, check })
     }
 }

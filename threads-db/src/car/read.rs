@@ -10,16 +10,8 @@ use super::{HEADER_BYTES_MAX, Header, PREFIX_BYTES_MAX, SECTION_BYTES_MAX};
 /// Reads blocks one by one, each checked against its CID.
 ///
 /// It ends after the first error, and with an error when a root was not among the blocks.
-///
-/// ```
-/// use threads_core::ErrorKind;
-/// use threads_db::car::CarReader;
-///
-/// let error = CarReader::new(&b"%PDF-1.7"[..]).unwrap_err();
-/// assert_eq!(error.kind(), ErrorKind::Invalid);
-/// ```
 #[derive(Debug)]
-pub struct CarReader<R> {
+pub(crate) struct CarReader<R> {
     input: BufReader<R>,
     roots: Vec<Cid>,
     /// Roots not met yet: few, as the header is small.
@@ -37,13 +29,7 @@ impl<R: Read> CarReader<R> {
     /// * [`ErrorKind::Unsupported`] for CAR version 2, and for roots that Threads does not use.
     /// * [`ErrorKind::Corrupt`] when it ends too early.
     /// * [`ErrorKind::Unavailable`] from the reader.
-    ///
-    /// ```
-    /// use threads_db::car::CarReader;
-    /// let error = CarReader::new(&[][..]).unwrap_err();
-    /// assert!(error.to_string().starts_with("not a CAR file"));
-    /// ```
-    pub fn new(input: R) -> Result<Self> {
+    pub(crate) fn new(input: R) -> Result<Self> {
         let mut car = Self {
             input: BufReader::new(input),
             roots: Vec::new(),
@@ -73,35 +59,12 @@ impl<R: Read> CarReader<R> {
     }
 
     /// What the file is about.
-    ///
-    /// ```
-    /// # use threads_core::block::Block;
-    /// # use threads_db::car::{CarReader, CarWriter};
-    /// let block = Block::raw(*b"hello");
-    /// let mut car = CarWriter::new(Vec::new(), *block.cid()).unwrap();
-    /// car.write(&block).unwrap();
-    /// let file = car.finish().unwrap();
-    /// assert_eq!(CarReader::new(&file[..]).unwrap().roots(), [*block.cid()]);
-    /// ```
-    pub fn roots(&self) -> &[Cid] {
+    pub(crate) fn roots(&self) -> &[Cid] {
         &self.roots
     }
 
     /// How many bytes were read: for progress, and to say where something is wrong.
-    ///
-    /// ```
-    /// # use threads_core::block::Block;
-    /// # use threads_db::car::{CarReader, CarWriter};
-    /// let block = Block::raw(*b"hello");
-    /// let mut car = CarWriter::new(Vec::new(), *block.cid()).unwrap();
-    /// car.write(&block).unwrap();
-    /// let file = car.finish().unwrap();
-    /// let mut car = CarReader::new(&file[..]).unwrap();
-    /// assert_eq!(car.position(), 59);
-    /// car.next().unwrap().unwrap();
-    /// assert_eq!(car.position(), file.len() as u64);
-    /// ```
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 

@@ -8,19 +8,8 @@ use threads_core::{Cid, Error, Result};
 use super::Header;
 
 /// Writes blocks as they come. Give it a buffered writer.
-///
-/// ```
-/// use threads_core::block::Block;
-/// use threads_db::car::CarWriter;
-///
-/// let block = Block::raw(*b"hello");
-/// let mut car = CarWriter::new(Vec::new(), *block.cid()).unwrap();
-/// car.write(&block).unwrap();
-/// let file = car.finish().unwrap();
-/// assert_eq!(file[..6], [58, 0xa2, 0x65, b'r', b'o', b'o']);
-/// ```
 #[derive(Debug)]
-pub struct CarWriter<W> {
+pub(crate) struct CarWriter<W> {
     output: W,
     root: Cid,
     root_written: bool,
@@ -35,13 +24,7 @@ impl<W: Write> CarWriter<W> {
     /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a CID that Threads does not
     /// use; [`ErrorKind::Full`](threads_core::ErrorKind::Full) and
     /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) from the writer.
-    ///
-    /// ```
-    /// use threads_core::block::Block;
-    /// use threads_db::car::CarWriter;
-    /// assert!(CarWriter::new(Vec::new(), *Block::raw(*b"hello").cid()).is_ok());
-    /// ```
-    pub fn new(output: W, root: Cid) -> Result<Self> {
+    pub(crate) fn new(output: W, root: Cid) -> Result<Self> {
         check_link(&root)?;
         let header = encode(&Header {
             roots: Some(vec![root]),
@@ -63,15 +46,7 @@ impl<W: Write> CarWriter<W> {
     ///
     /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a block larger than
     /// [`BLOCK_BYTES_MAX`]; those of [`CarWriter::new`] from the writer.
-    ///
-    /// ```
-    /// # use threads_core::block::Block;
-    /// # use threads_db::car::CarWriter;
-    /// let block = Block::raw(*b"hello");
-    /// let mut car = CarWriter::new(Vec::new(), *block.cid()).unwrap();
-    /// assert!(car.write(&block).is_ok());
-    /// ```
-    pub fn write(&mut self, block: &Block) -> Result<()> {
+    pub(crate) fn write(&mut self, block: &Block) -> Result<()> {
         if block.bytes().len() > BLOCK_BYTES_MAX {
             return Err(Error::invalid("a block is too large for a CAR file")
                 .with("cid", block.cid())
@@ -84,14 +59,7 @@ impl<W: Write> CarWriter<W> {
     }
 
     /// How many bytes were written.
-    ///
-    /// ```
-    /// # use threads_core::block::Block;
-    /// # use threads_db::car::CarWriter;
-    /// let car = CarWriter::new(Vec::new(), *Block::raw(*b"hello").cid()).unwrap();
-    /// assert_eq!(car.position(), 59);
-    /// ```
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
@@ -101,14 +69,7 @@ impl<W: Write> CarWriter<W> {
     ///
     /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when the root was not written:
     /// no reader would accept the file. Those of [`CarWriter::new`] from the writer.
-    ///
-    /// ```
-    /// # use threads_core::block::Block;
-    /// # use threads_db::car::CarWriter;
-    /// let car = CarWriter::new(Vec::new(), *Block::raw(*b"hello").cid()).unwrap();
-    /// assert!(car.finish().is_err(), "the root is missing");
-    /// ```
-    pub fn finish(mut self) -> Result<W> {
+    pub(crate) fn finish(mut self) -> Result<W> {
         if !self.root_written {
             return Err(
                 Error::invalid("a CAR file needs its root: write that block too")
