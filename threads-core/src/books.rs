@@ -7,8 +7,8 @@
 //! | [`HeadBook`] | the last record | thread, log |
 //! | [`MetadataBook`] | small values | thread, name |
 //!
-//! Each has a reader over a [`ReadTxn`](crate::datastore::ReadTxn) and a writer, `…Mut`, over a
-//! [`WriteTxn`](crate::datastore::WriteTxn): what a book writes is committed with everything
+//! Each has a reader over a [`ReadTxn`] and a writer, `…Mut`, over a
+//! [`WriteTxn`]: what a book writes is committed with everything
 //! else of the transaction.
 //!
 //! ```
