@@ -222,6 +222,23 @@ fn a_name_over_an_array_means_any_element() {
 }
 
 #[test]
+fn a_list_after_in_may_be_in_any_order() {
+    let text = "n in [9, 'x', 3, null, 7.5, true, 1, [2], 5]";
+    for value in [
+        json!(9),
+        json!("x"),
+        json!(3),
+        json!(null),
+        json!(7.5),
+        json!(true),
+        json!(1),
+    ] {
+        check(&json!({"n": value}), &[text], &[]);
+    }
+    check(&json!({"n": 2}), &[], &[text]);
+}
+
+#[test]
 fn objects_compare_by_their_members_in_any_order() {
     check(
         &json!({"o": {"b": 2, "a": 1.0}}),
@@ -269,6 +286,8 @@ fn the_order_of_types_is_as_documented() {
         Some(json!({})),
         Some(json!({"a": 1})),
         Some(json!({"a": 1, "b": 0})),
+        Some(json!({"aa": 1, "b": 2})),
+        Some(json!({"aa": 2, "b": 1})),
         Some(json!({"b": 0})),
     ];
     for (i, a) in ordered.iter().enumerate() {
@@ -286,7 +305,7 @@ fn the_order_of_types_is_as_documented() {
 fn projection_keeps_the_shape_and_the_id() {
     let entity = json!({
         "_id": "x", "a": {"b": 1, "c": 2}, "list": [{"p": 1, "q": 2}, {"q": 3}, 4], "n": null,
-        "grid": [[{"p": 1}], {"0": 5, "p": 6}],
+        "grid": [[{"p": 1}], {"0": 5, "p": 6}], "rows": [{"0": 1, "p": 2}, {"0": 3, "p": 4}],
     });
     let table = [
         (vec!["a.b"], json!({"_id": "x", "a": {"b": 1}})),
@@ -307,6 +326,18 @@ fn projection_keeps_the_shape_and_the_id() {
         (
             vec!["grid.0.0.p"],
             json!({"_id": "x", "grid": [[{"p": 1}]]}),
+        ),
+        (
+            vec!["list.0.q", "list.p"],
+            json!({"_id": "x", "list": [{"p": 1, "q": 2}]}),
+        ),
+        (
+            vec!["list.0.x", "list.p"],
+            json!({"_id": "x", "list": [{"p": 1}]}),
+        ),
+        (
+            vec!["rows.0", "rows.p"],
+            json!({"_id": "x", "rows": [{"0": 1, "p": 2}, {"p": 4}]}),
         ),
         (vec![], entity.clone()),
     ];

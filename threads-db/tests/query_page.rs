@@ -180,14 +180,7 @@ fn a_damaged_cursor_is_refused() {
             .and_then(|cursor| query.clone().after(cursor).check());
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Invalid, "{damaged}");
     }
-    for damaged in [
-        "",
-        "u",
-        "x",
-        "uAQ",
-        &text[..text.len() - 3],
-        &"u".repeat(2 << 20),
-    ] {
+    for damaged in ["", "u", "x", "uAQ", &text[..text.len() - 3]] {
         assert_eq!(
             damaged.parse::<Cursor>().unwrap_err().kind(),
             ErrorKind::Invalid

@@ -14,7 +14,7 @@ use threads_db::index::key::{
     COLUMNS_MAX, Constraint, ENTRIES_MAX, ENTRY_BYTES_MAX, KeyRange, RANGES_MAX, encode_values,
     entries, ranges,
 };
-use threads_db::query::{Filter, IndexInfo, Plan, compare_values};
+use threads_db::query::{Filter, IndexInfo, Plan, compare_values, field};
 
 fn paths<const N: usize>(paths: [&str; N]) -> Vec<FieldPath> {
     paths.iter().map(|path| path.parse().unwrap()).collect()
@@ -185,6 +185,10 @@ fn chooses_by_id_then_unique_then_the_most_columns() {
         ("a contains 5", "index a: 1 range"),
         ("a = null", "index a: 1 range"),
         ("a in []", "index a: 0 ranges"),
+        ("a in [1, 1.0]", "index a: 1 range"),
+        ("a > 1 or a > 2", "index a: 1 range"),
+        ("a > 1 or a = 5", "index a: 1 range"),
+        ("a = 1 or a = 5", "index a: 2 ranges"),
         ("a contains 'x'", "scan"),
         ("a exists", "scan"),
         ("a != 1", "scan"),
@@ -214,6 +218,45 @@ fn a_condition_on_fewer_columns_stands_in_for_too_many_ranges() {
         plan(&text, &[index("ab", ["a", "b"])]),
         "index ab: 100 ranges"
     );
+}
+
+#[test]
+fn a_filter_beyond_the_limits_is_not_planned() {
+    let filter = Filter::any((0..300).map(|n| field("a").eq(n)));
+    assert_eq!(
+        Plan::choose(Some(&filter), &[index("a", ["a"])]),
+        Plan::Scan
+    );
+}
+
+#[test]
+fn strings_longer_than_an_entry_keeps_are_all_found() {
+    let long = |end: &str| json!("x".repeat(100) + end);
+    let ends = ["", "\0", "a", "b", "c"];
+    let documents: Vec<Value> = (ends.iter().enumerate())
+        .map(|(i, end)| json!({"_id": format!("{i}"), "a": long(end)}))
+        .collect();
+    let (rows, _) = build(&documents, &paths(["a"]));
+    let stored = BTreeMap::from([("a".to_owned(), rows)]);
+    let info = index("a", ["a"]).single_valued(true);
+    for (low, high) in ends.iter().flat_map(|low| ends.map(|high| (*low, high))) {
+        for filter in [
+            field("a").gt(long(low)).and(field("a").lt(long(high))),
+            field("a").ge(long(low)).and(field("a").le(long(high))),
+            field("a").is_in([long(low), long(high)]),
+            field("a").starts_with("x".repeat(100) + low),
+        ] {
+            let plan = Plan::choose(Some(&filter), std::slice::from_ref(&info));
+            assert!(matches!(plan, Plan::Index { .. }));
+            let found = candidates(&plan, &stored, &[]);
+            for document in documents.iter().filter(|document| filter.matches(document)) {
+                assert!(
+                    found.contains(document["_id"].as_str().unwrap()),
+                    "{filter}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

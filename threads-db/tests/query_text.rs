@@ -264,6 +264,32 @@ fn built_filters_have_the_same_limits() {
     assert!(field("a").eq(list(DEPTH_MAX + 1)).check().is_err());
 }
 
+/// Text at a depth has filters at the same depth, so what parses can be run and written again.
+#[test]
+fn text_and_filters_count_depth_alike() {
+    let table: [(&str, usize, &str); 5] = [
+        ("b=1 or b=2 and (", 1, "a=1 or a=2"),
+        ("b=1 and (", 1, "a=1 or a=2"),
+        ("not (b=1 and c=1 and ", 2, "a=1"),
+        ("not ", 1, "a not exists"),
+        ("(b=1 or b=2) and (", 1, "a = 1 or a=2 and a not exists"),
+    ];
+    for (before, levels, inner) in table {
+        let text = |levels: usize| {
+            let before = before.repeat(levels);
+            let close = ")".repeat(before.matches('(').count() - before.matches(')').count());
+            before + inner + &close
+        };
+        let most = DEPTH_MAX / levels;
+        let filter = Filter::parse(&text(most)).expect(before);
+        filter.check().expect(before);
+        assert_eq!(Filter::parse(&filter.to_string()).unwrap(), filter);
+        assert!(broken(&text(most + 1)).message().contains("levels"));
+        let deeper = field("z").eq(1).or(field("z").eq(2)).and(!filter);
+        assert!(deeper.check().is_err(), "{deeper}");
+    }
+}
+
 #[test]
 fn a_path_that_does_not_parse_is_reported_when_the_query_is_used() {
     for filter in [

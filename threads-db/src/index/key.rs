@@ -470,12 +470,9 @@ fn kind_range(value: &Value) -> Option<KeyRange> {
     })
 }
 
+/// As much of a long beginning as entries keep.
 fn beginning(prefix: &str, columns: usize) -> KeyRange {
-    let (mut bytes, cut) = escape(prefix, columns);
-    if cut {
-        bytes.extend(STRING_CUT);
-    }
-    KeyRange::of_prefix(&bytes)
+    KeyRange::of_prefix(&escape(prefix, columns).0)
 }
 
 /// The same entries in sorted ranges that neither overlap nor touch; empty ranges vanish.

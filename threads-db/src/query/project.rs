@@ -55,52 +55,73 @@ impl<'p> Projection<'p> {
     }
 
     pub(super) fn apply(&self, value: &Value) -> Value {
-        self.select(value, false)
-            .unwrap_or_else(|| Value::Object(Map::new()))
-    }
-
-    /// `names_only` inside an array, where a number has had its one meaning.
-    fn select(&self, value: &Value, names_only: bool) -> Option<Value> {
-        if self.whole {
-            return Some(value.clone());
-        }
-        match value {
-            Value::Object(members) => {
-                let parts = self
-                    .parts
-                    .iter()
-                    .filter(|(name, _)| !names_only || is_name(name));
-                let selected: Map<String, Value> = parts
-                    .filter_map(|(name, part)| {
-                        let member = part.select(members.get(*name)?, false)?;
-                        Some(((*name).to_owned(), member))
-                    })
-                    .collect();
-                (!selected.is_empty()).then_some(Value::Object(selected))
-            }
-            Value::Array(items) => {
-                let selected: Vec<Value> = items
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(index, item)| match self.part_at(index, names_only) {
-                        Some(part) => part.select(item, false).or_else(|| self.select(item, true)),
-                        None => self.select(item, true),
-                    })
-                    .collect();
-                (!selected.is_empty()).then_some(Value::Array(selected))
-            }
-            _ => None,
-        }
-    }
-
-    fn part_at(&self, index: usize, names_only: bool) -> Option<&Self> {
-        if names_only || !self.parts.keys().any(|name| !is_name(name)) {
-            return None;
-        }
-        self.parts.get(index.to_string().as_str())
+        let at = At {
+            part: self,
+            names_only: false,
+        };
+        select(value, &[at]).unwrap_or_else(|| Value::Object(Map::new()))
     }
 }
 
-fn is_name(segment: &str) -> bool {
-    array_index(segment).is_none()
+/// Where the paths are, that have led to a value: over an array, a path with a name stays where
+/// it is for each element, so there can be several.
+#[derive(Clone, Copy)]
+struct At<'p> {
+    part: &'p Projection<'p>,
+    /// Inside an array, where a number has had its one meaning.
+    names_only: bool,
+}
+
+impl<'p> At<'p> {
+    fn member(self, name: &str) -> Option<Self> {
+        if self.names_only && array_index(name).is_some() {
+            return None;
+        }
+        self.part.parts.get(name).map(|part| Self {
+            part,
+            names_only: false,
+        })
+    }
+
+    fn element(self, index: &str) -> impl Iterator<Item = Self> {
+        let picked = if self.names_only {
+            None
+        } else {
+            self.member(index)
+        };
+        picked.into_iter().chain([Self {
+            part: self.part,
+            names_only: true,
+        }])
+    }
+}
+
+/// The part of `value` that the paths lead to, if any.
+fn select(value: &Value, at: &[At<'_>]) -> Option<Value> {
+    if at.is_empty() {
+        return None;
+    }
+    if at.iter().any(|at| at.part.whole) {
+        return Some(value.clone());
+    }
+    match value {
+        Value::Object(members) => {
+            let selected = members.iter().filter_map(|(name, member)| {
+                let at: Vec<_> = at.iter().filter_map(|at| at.member(name)).collect();
+                Some((name.clone(), select(member, &at)?))
+            });
+            let selected: Map<String, Value> = selected.collect();
+            (!selected.is_empty()).then_some(Value::Object(selected))
+        }
+        Value::Array(items) => {
+            let selected = items.iter().enumerate().filter_map(|(index, item)| {
+                let index = index.to_string();
+                let at: Vec<_> = at.iter().flat_map(|at| at.element(&index)).collect();
+                select(item, &at)
+            });
+            let selected: Vec<Value> = selected.collect();
+            (!selected.is_empty()).then_some(Value::Array(selected))
+        }
+        _ => None,
+    }
 }

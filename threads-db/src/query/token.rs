@@ -250,13 +250,10 @@ impl<'t> Lexer<'t> {
         let (column, start) = (self.column, self.at);
         self.eat('-');
         self.digits()?;
-        let mut whole = true;
         if self.eat('.') {
-            whole = false;
             self.digits()?;
         }
         if self.eat('e') || self.eat('E') {
-            whole = false;
             if !self.eat('+') {
                 self.eat('-');
             }
@@ -272,8 +269,8 @@ impl<'t> Lexer<'t> {
         let integer = text.parse::<u64>().map(Number::from);
         let integer = integer.or_else(|_| text.parse::<i64>().map(Number::from));
         let number = match integer {
-            Ok(number) if whole => Some(number),
-            _ => text.parse::<f64>().ok().and_then(Number::from_f64),
+            Ok(number) => Some(number),
+            Err(_) => text.parse::<f64>().ok().and_then(Number::from_f64),
         };
         let number = number.map(Token::Number);
         number.ok_or_else(|| QueryError::new(column, "the number is too large"))

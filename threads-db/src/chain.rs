@@ -1,0 +1,96 @@
+//! The chain on disk: each record with its event and body, by place, and the way from a CID to it.
+
+use std::borrow::Cow;
+
+use threads_core::block::{Block, DAG_CBOR, RAW, cid_of};
+use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
+use threads_core::event::Event;
+use threads_core::record::{Record, SignedRecord};
+use threads_core::{Cid, Error, Result};
+
+use crate::layout::{Number, Place, link};
+
+/// The blocks of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blocks {
+    /// The sealed record.
+    pub(crate) record: Vec<u8>,
+    /// The event it points to.
+    pub(crate) event: Vec<u8>,
+    /// The event's body.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Blocks {
+    pub(crate) fn record_id(&self) -> Cid {
+        cid_of(DAG_CBOR, &self.record)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.record.len() + self.event.len() + self.body.len()) as u64
+    }
+
+    /// Checks that the record points to the event, and the event to the body.
+    pub(crate) fn check_links(&self, record: &SignedRecord) -> Result<()> {
+        let event = cid_of(DAG_CBOR, &self.event);
+        let body = cid_of(RAW, &self.body);
+        if record.block_id() != event || Event::decode(&self.event)?.body_id() != body {
+            return Err(Error::corrupt("a record does not point to the blocks it came with")
+                .with("record", record.id()));
+        }
+        Ok(())
+    }
+
+    /// The three as blocks with their CIDs, in the order in which they travel.
+    pub(crate) fn into_blocks(self) -> [Block; 3] {
+        [Block::cbor(self.record), Block::cbor(self.event), Block::raw(self.body)]
+    }
+}
+
+/// Files a record's blocks and the way to them.
+pub(crate) fn put(txn: &mut dyn WriteTxn, place: Place, cid: &Cid, blocks: &Blocks) -> Result<()> {
+    let (record, event) = (&blocks.record, &blocks.event);
+    let mut value = Vec::with_capacity(8 + blocks.bytes() as usize);
+    // Both are bounded far below four gigabytes by the formats.
+    value.extend_from_slice(&(record.len() as u32).to_be_bytes());
+    value.extend_from_slice(&(event.len() as u32).to_be_bytes());
+    for part in [record, event, &blocks.body] {
+        value.extend_from_slice(part);
+    }
+    txn.put(Keyspace::Blocks, &place.key(), &value)?;
+    txn.put(Keyspace::Links, &link(place.thread, cid), &place.key()[4..])
+}
+
+/// The blocks of the record at `place`, if there is one.
+pub(crate) fn get(txn: &dyn ReadTxn, place: Place) -> Result<Option<Blocks>> {
+    txn.get(Keyspace::Blocks, &place.key())?.map(|value| split(&value, place)).transpose()
+}
+
+/// The blocks of the record at `place`, which must be there.
+pub(crate) fn expect(txn: &dyn ReadTxn, place: Place) -> Result<Blocks> {
+    get(txn, place)?.ok_or_else(|| {
+        Error::corrupt("a record is missing: restore the thread from an export or a peer")
+            .with("seq", place.seq)
+    })
+}
+
+fn split(value: &[u8], place: Place) -> Result<Blocks> {
+    let parts = || {
+        let (record, rest) = value.split_first_chunk::<4>()?;
+        let (event, rest) = rest.split_first_chunk::<4>()?;
+        let (record, rest) = rest.split_at_checked(u32::from_be_bytes(*record) as usize)?;
+        let (event, body) = rest.split_at_checked(u32::from_be_bytes(*event) as usize)?;
+        Some(Blocks { record: record.to_vec(), event: event.to_vec(), body: body.to_vec() })
+    };
+    parts().ok_or_else(|| {
+        Error::corrupt("a record's blocks are damaged: restore the thread from an export or a peer")
+            .with("seq", place.seq)
+    })
+}
+
+/// Where the record that `cid` names is kept, if it is here.
+pub(crate) fn locate(txn: &dyn ReadTxn, thread: Number, cid: &Cid) -> Result<Option<Place>> {
+    let Some(rest) = txn.get(Keyspace::Links, &link(thread, cid))? else { return Ok(None) };
+    let key: Cow<'_, [u8]> = [&thread.to_be_bytes()[..], &rest].concat().into();
+    Place::from_key(&key).map(Some)
+}

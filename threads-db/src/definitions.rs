@@ -1,0 +1,228 @@
+//! Defining collections: schemas, indexes and codecs, as events of the thread.
+
+use serde_json::Value;
+use threads_core::Result;
+use threads_core::codec::{Action, ActionKind};
+use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
+use threads_core::module::{CollectionSpec, IndexSpec};
+use threads_core::{CollectionName, Error, FieldPath};
+
+use crate::catalogue::{
+    COLLECTIONS, Catalogue, CollectionEntity, Definition, INDEXES, Index, IndexEntity, SCHEMAS,
+    SchemaEntity, index_name, path_digest, reserved,
+};
+use crate::index::{self, key};
+use crate::layout::{self, meta};
+use crate::node::Thread;
+use crate::schema::{CompiledSchema, schema_id};
+use crate::txn::WriteTransaction;
+
+impl WriteTransaction<'_> {
+    /// Defines a collection, or gives an existing one a new schema or more indexes.
+    ///
+    /// A schema that differs from the present one becomes its next version; what is stored is
+    /// not checked again. Indexes that are not listed stay; see [`WriteTransaction::drop_index`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a schema that is not allowed,
+    /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) for a codec that is not
+    /// registered, and [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) for another
+    /// codec than the present one, or a unique index over values that are not.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::{CollectionSpec, IndexSpec}};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// let person = CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())
+    ///     .with_schema(serde_json::json!({"type": "object", "required": ["name"]}))
+    ///     .with_index(IndexSpec::on("age".parse().unwrap()));
+    /// db.write(|txn| txn.define(&person)).unwrap();
+    /// ```
+    pub fn define(&mut self, spec: &CollectionSpec) -> Result<()> {
+        check_spec(spec)?;
+        self.thread().node.codecs.get(&spec.codec)?;
+        let schema = self.define_schema(spec)?;
+        self.define_collection(spec, schema)?;
+        for index in &spec.indexes {
+            self.set_index(IndexEntity::new(&spec.name, index))?;
+        }
+        Ok(())
+    }
+
+    /// Drops the index over `paths`; its values are no longer kept, nor kept unique.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when there is no such index.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::{CollectionSpec, IndexSpec}};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// # let spec = CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())
+    /// #     .with_index(IndexSpec::on("age".parse().unwrap()));
+    /// # db.define(&spec).unwrap();
+    /// let name = "Person".parse().unwrap();
+    /// db.write(|txn| txn.drop_index(&name, &["age".parse().unwrap()])).unwrap();
+    /// assert!(db.write(|txn| txn.drop_index(&name, &["age".parse().unwrap()])).is_err());
+    /// ```
+    pub fn drop_index(&mut self, collection: &CollectionName, paths: &[FieldPath]) -> Result<()> {
+        let catalogue = self.catalogue();
+        let definition = catalogue.get(collection)?;
+        let found = definition.indexes.iter().find(|index| index.spec.paths == paths);
+        let index = found.ok_or_else(|| {
+            Error::not_found("no such index on this collection")
+                .with("collection", collection)
+                .with("index", index_name(paths))
+        })?;
+        let dropped = IndexEntity { dropped: true, ..IndexEntity::new(collection, &index.spec) };
+        self.set_index(dropped)
+    }
+
+    fn define_schema(&mut self, spec: &CollectionSpec) -> Result<Option<String>> {
+        let Some(schema) = &spec.schema else { return Ok(None) };
+        CompiledSchema::compile(schema)?;
+        let id = schema_id(schema);
+        let entity = SchemaEntity { id: id.clone(), schema: schema.clone() };
+        self.save_reserved(SCHEMAS, &id, &entity)?;
+        Ok(Some(id))
+    }
+
+    fn define_collection(&mut self, spec: &CollectionSpec, schema: Option<String>) -> Result<()> {
+        let mut entity = CollectionEntity {
+            name: spec.name.clone(),
+            codec: spec.codec.clone(),
+            version: u64::from(schema.is_some()),
+            schema,
+        };
+        let present: Vec<CollectionEntity> = {
+            let catalogue = self.catalogue();
+            let thread = self.thread().number;
+            catalogue.entities(self.store().as_read(), thread, COLLECTIONS)?
+        };
+        if let Some(present) = present.into_iter().find(|present| present.name == spec.name) {
+            if present.codec != spec.codec {
+                return Err(Error::conflict("a collection keeps the codec it began with")
+                    .with("collection", &spec.name)
+                    .with("codec", present.codec));
+            }
+            // No schema given means no change to the schema.
+            if entity.schema.is_none() || entity.schema == present.schema {
+                return Ok(());
+            }
+            entity.version = present.version.saturating_add(1);
+        }
+        self.save_reserved(COLLECTIONS, spec.name.as_str(), &entity)
+    }
+
+    fn set_index(&mut self, entity: IndexEntity) -> Result<()> {
+        let id = entity.id.clone();
+        self.save_reserved(INDEXES, &id, &entity)?;
+        if entity.dropped || !entity.unique {
+            return Ok(());
+        }
+        let catalogue = self.catalogue();
+        let definition = catalogue.get(&entity.collection)?;
+        let thread = self.thread().number;
+        let conflicts = index::conflicts(self.store().as_read(), thread, definition)?;
+        let field = index_name(&entity.paths);
+        if let Some(conflict) = conflicts.iter().find(|conflict| conflict.field == field) {
+            return Err(Error::conflict("entities share a value, so the index cannot be unique")
+                .with("collection", &entity.collection)
+                .with("field", field)
+                .with("first", &conflict.entities[0])
+                .with("second", &conflict.entities[1]));
+        }
+        Ok(())
+    }
+
+    /// Creates or saves an entity of the framework's own.
+    fn save_reserved(
+        &mut self,
+        collection: &str,
+        id: &str,
+        entity: &impl serde::Serialize,
+    ) -> Result<()> {
+        let collection = reserved(collection);
+        self.ensure_reserved(&collection)?;
+        let catalogue = self.catalogue();
+        let definition = catalogue.get(&collection)?;
+        let value: Value = serde_json::to_value(entity)
+            .map_err(|cause| Error::invalid("not JSON").caused_by(cause))?;
+        let id = id.parse()?;
+        let kind = if self.exists(definition, &id)? { ActionKind::Save } else { ActionKind::Create };
+        let action = match kind {
+            ActionKind::Create => Action::Create(&value),
+            _ => Action::Save(&value),
+        };
+        self.stage(definition, &id, kind, &action)
+    }
+}
+
+fn check_spec(spec: &CollectionSpec) -> Result<()> {
+    spec.check()?;
+    if spec.name.is_reserved() {
+        return Err(Error::invalid("names that begin with $ belong to the framework")
+            .with("collection", &spec.name));
+    }
+    for IndexSpec { paths, .. } in &spec.indexes {
+        if paths.len() > key::COLUMNS_MAX {
+            return Err(Error::invalid("an index has too many fields")
+                .with("most", key::COLUMNS_MAX)
+                .with("index", index_name(paths)));
+        }
+    }
+    Ok(())
+}
+
+/// Brings local numbers and index rows in line with the definitions: fills what is new, clears
+/// what was dropped. Runs whenever a definition changed, in the transaction that changed it.
+pub(crate) fn changed(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+    Catalogue::bump(txn, thread.number)?;
+    let load = |txn: &dyn ReadTxn| Catalogue::load(txn, thread.number, &thread.node.codecs);
+    let catalogue = load(txn.as_read())?;
+    let defined: Vec<CollectionEntity> =
+        catalogue.entities(txn.as_read(), thread.number, COLLECTIONS)?;
+    for entity in defined {
+        layout::number_or_assign(txn, &meta::collection(thread.number, &entity.name))?;
+    }
+    let catalogue = load(txn.as_read())?;
+    let entities: Vec<IndexEntity> = catalogue.entities(txn.as_read(), thread.number, INDEXES)?;
+    for entity in entities {
+        // A definition that is not here yet, or whose codec is not, brings its indexes later.
+        let Some(definition) = catalogue.find(&entity.collection) else { continue };
+        let key = meta::index(definition.number, &path_digest(&entity.paths));
+        match (layout::number(txn.as_read(), &key)?, entity.dropped) {
+            (None, false) if usable(&entity) => fill(txn, thread, definition, &entity, &key)?,
+            (Some(number), true) => {
+                index::clear(txn, thread.number, number)?;
+                txn.delete(Keyspace::Meta, &key)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn usable(entity: &IndexEntity) -> bool {
+    (1..=key::COLUMNS_MAX).contains(&entity.paths.len())
+}
+
+fn fill(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    definition: &Definition,
+    entity: &IndexEntity,
+    key: &[u8],
+) -> Result<()> {
+    let index = Index {
+        number: layout::assign(txn, key)?,
+        name: index_name(&entity.paths),
+        spec: IndexSpec { paths: entity.paths.clone(), unique: entity.unique },
+        single_valued: true,
+    };
+    index::fill(txn, thread.number, definition, &index)
+}

@@ -1,0 +1,249 @@
+//! The dispatcher: the only way into a thread's log, feed and projections.
+//!
+//! Every event, made here or by a peer, passes through: its record and blocks are filed, the head
+//! and the feed move ([`file`]), and every reducer runs ([`broadcast`]), all in the datastore
+//! transaction that changes the entities (paper, "Dispatcher").
+
+use threads_core::batch::{BATCH_FORMAT, Batch};
+use threads_core::datastore::{Keyspace, WriteTxn};
+use threads_core::event::{Encryption, Position, SealedEvent};
+use threads_core::policy::{Candidate, Change, Verdict};
+use threads_core::record::{
+    Authorised, DEPS_MAX, Dep, Fields, Record, SignedRecord, Verified, skip_target,
+};
+use threads_core::reducer::{DispatchedEvent, View, view_prefix};
+use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
+
+use crate::chain::{self, Blocks};
+use crate::layout::{self, Number, Place, meta};
+use crate::node::{Head, Thread, Tip, books};
+use crate::stage::Effect;
+use crate::txn::{Commit, WriteTransaction};
+
+/// A record on its way into the store.
+pub(crate) struct Incoming<'a> {
+    pub(crate) record: &'a Authorised<SignedRecord>,
+    pub(crate) place: Place,
+    pub(crate) blocks: &'a Blocks,
+    pub(crate) time: Hlc,
+    pub(crate) position: u64,
+}
+
+/// Files a record: its blocks, its log's head and author, the thread's tip and feed.
+pub(crate) fn file(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    incoming: &Incoming<'_>,
+    tip: &Tip,
+) -> Result<Tip> {
+    let Incoming { record, place, blocks, time, position } = incoming;
+    let (cid, log) = (record.id(), record.fields().log);
+    chain::put(txn, *place, &cid, blocks)?;
+    books::put_head(txn, &thread.id, &log, &Head { seq: place.seq, cid, time: *time })?;
+    if let Some(author) = record.author() {
+        let key = meta::author(thread.number, place.log);
+        txn.put(Keyspace::Meta, &key, author.key_bytes())?;
+    }
+    let tip = Tip { time: tip.time.max(*time), position: *position };
+    tip.put(txn, thread.number)?;
+    txn.put(Keyspace::Feed, &layout::feed(thread.number, *position), &place.key()[4..])?;
+    Ok(tip)
+}
+
+/// Runs the reducers over what a filed record changed.
+pub(crate) fn broadcast(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    incoming: &Incoming<'_>,
+    effects: Vec<Effect>,
+) -> Result<()> {
+    let dispatched: Vec<_> =
+        effects.into_iter().map(|effect| event(thread, incoming, effect)).collect();
+    reduce(txn, thread, &dispatched)
+}
+
+fn event(thread: &Thread, incoming: &Incoming<'_>, effect: Effect) -> DispatchedEvent {
+    DispatchedEvent {
+        thread: thread.id.clone(),
+        record: incoming.record.id(),
+        log: incoming.record.fields().log,
+        seq: incoming.place.seq,
+        time: incoming.time,
+        collection: effect.event.collection,
+        entity: effect.event.entity,
+        action: effect.event.action,
+        before: effect.before,
+        after: effect.after,
+    }
+}
+
+/// Runs every reducer over events, each in its own view.
+pub(crate) fn reduce(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    events: &[DispatchedEvent],
+) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    for reducer in &thread.node.reducers {
+        let prefix = view_prefix(&thread.id, reducer.name())?;
+        reducer.reduce(&mut View::new(txn, &prefix)?, events)?;
+    }
+    Ok(())
+}
+
+impl WriteTransaction<'_> {
+    /// This node's log in the thread, its local number, and the place of the next record. The log
+    /// is made when the first event is staged: opening or joining a thread makes none.
+    pub(crate) fn own_log(&mut self) -> Result<(LogId, Number, u64)> {
+        if let Some(own) = self.staged.log {
+            return Ok(own);
+        }
+        let thread = self.thread();
+        let own = self.txn.get(Keyspace::Meta, &meta::own_log(thread.number))?;
+        let own: Option<[u8; 32]> = own.and_then(|bytes| (&*bytes).try_into().ok());
+        let log = match own {
+            Some(bytes) => LogId::from_key_bytes(bytes),
+            None => self.make_log()?,
+        };
+        let number = thread.log_number(&mut *self.txn, &log)?;
+        let head = books::head(self.txn.as_read(), &thread.id, &log)?;
+        let own = (log, number, head.map_or(1, |head| head.seq + 1));
+        self.staged.log = Some(own);
+        Ok(own)
+    }
+
+    fn make_log(&mut self) -> Result<LogId> {
+        let thread = self.thread();
+        let key = LogKey::generate(&mut **thread.node.rng());
+        let log = key.log_id();
+        books::put_log_key(&mut *self.txn, &thread.id, &key)?;
+        self.txn.put(Keyspace::Meta, &meta::own_log(thread.number), log.key_bytes())?;
+        Ok(log)
+    }
+
+    /// Makes the record of what is staged and dispatches it.
+    pub(crate) fn dispatch(&mut self) -> Result<Commit> {
+        let thread = self.thread();
+        let (log, number, seq) = self.own_log()?;
+        let place = Place { thread: thread.number, log: number, seq };
+        let batch = Batch { events: std::mem::take(&mut self.staged.events) };
+        let sealed = self.seal_event(&batch, log, seq)?;
+        let record = self.seal_record(log, place, *sealed.event.cid())?;
+        let changes = changes(&batch);
+        let record = authorise(self.txn.as_read(), thread, record, thread.own_author(), &changes)?;
+        let blocks = Blocks {
+            record: record.block().to_vec(),
+            event: sealed.event.into_bytes(),
+            body: sealed.body.into_bytes(),
+        };
+        let position = self.tip.position + 1;
+        let incoming =
+            Incoming { record: &record, place, blocks: &blocks, time: self.time, position };
+        let effects = std::mem::take(&mut self.staged.effects);
+        file(&mut *self.txn, thread, &incoming, &self.tip)?;
+        broadcast(&mut *self.txn, thread, &incoming, effects)?;
+        Ok(Commit { record: record.id(), log, seq, position })
+    }
+
+    fn seal_event(&self, batch: &Batch, log: LogId, seq: u64) -> Result<SealedEvent> {
+        let thread = self.thread();
+        SealedEvent::seal(
+            &Position { thread: &thread.id, log, seq, epoch: 0 },
+            &thread.read,
+            self.time,
+            BATCH_FORMAT.parse()?,
+            &batch.encode()?,
+            Encryption::SingleUse,
+            &mut **thread.node.rng(),
+        )
+    }
+
+    fn seal_record(
+        &mut self,
+        log: LogId,
+        place: Place,
+        event: Cid,
+    ) -> Result<Verified<SignedRecord>> {
+        let thread = self.thread();
+        let head = books::head(self.txn.as_read(), &thread.id, &log)?;
+        let skip = skip_target(place.seq)
+            .map(|seq| chain::expect(self.txn.as_read(), Place { seq, ..place }))
+            .transpose()?
+            .map(|blocks| blocks.record_id());
+        let fields = Fields {
+            thread: thread.id.clone(),
+            log,
+            seq: place.seq,
+            prev: head.map(|head| head.cid),
+            skip,
+            deps: self.deps(&log)?,
+            acl: Vec::new(),
+            epoch: 0,
+            tags: Vec::new(),
+            event,
+        };
+        let key = books::log_key(self.txn.as_read(), &thread.id, &log)?;
+        let author = (place.seq == 1).then_some(&thread.node.identity);
+        SignedRecord::seal(fields, &key, author, &thread.replica)
+    }
+
+    /// The heads of other logs that moved since this log last named them.
+    fn deps(&mut self, own: &LogId) -> Result<Vec<Dep>> {
+        let thread = self.thread();
+        let mut deps = Vec::new();
+        for (log, head) in books::heads(self.txn.as_read(), &thread.id)? {
+            if log == *own || deps.len() == DEPS_MAX {
+                continue;
+            }
+            let key = meta::named_head(thread.number, &log);
+            let seq = head.seq.to_be_bytes();
+            if self.txn.get(Keyspace::Meta, &key)?.as_deref() != Some(&seq[..]) {
+                self.txn.put(Keyspace::Meta, &key, &seq)?;
+                deps.push(Dep { log, seq: head.seq, cid: head.cid });
+            }
+        }
+        deps.sort();
+        Ok(deps)
+    }
+}
+
+/// What a policy judges of a batch.
+pub(crate) fn changes(batch: &Batch) -> Vec<Change> {
+    let change = |event: &threads_core::batch::EntityEvent| Change {
+        collection: event.collection.clone(),
+        entity: event.entity.clone(),
+        action: event.action,
+    };
+    batch.events.iter().map(change).collect()
+}
+
+/// Asks the thread's policy about a verified record.
+pub(crate) fn authorise(
+    txn: &dyn threads_core::datastore::ReadTxn,
+    thread: &Thread,
+    record: Verified<SignedRecord>,
+    author: threads_core::PeerId,
+    changes: &[Change],
+) -> Result<Authorised<SignedRecord>> {
+    record.authorise(|record| {
+        let fields = record.fields();
+        let candidate = Candidate {
+            thread: &thread.id,
+            author,
+            log: fields.log,
+            seq: fields.seq,
+            deps: &fields.deps,
+            acl: &fields.acl,
+            changes,
+        };
+        match thread.node.policy.judge(&candidate, txn)? {
+            Verdict::Accept => Ok(()),
+            Verdict::Reject(why) | Verdict::Quarantine(why) => {
+                Err(Error::rejected("the thread's access policy refuses this").with("why", why))
+            }
+            _ => Err(Error::rejected("the thread's access policy cannot decide this yet")),
+        }
+    })
+}

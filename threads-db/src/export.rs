@@ -1,0 +1,216 @@
+//! Carrying a thread as a file: a CAR of ciphertext blocks, with the keys only on request.
+//!
+//! The root block, the **manifest**, is DAG-CBOR: `{version, thread, logs: [{log, seq, cid}]}` and,
+//! when asked for, `keys`: the thread's name, replica key and read key under a passphrase. After it
+//! come the records in the order of their times, each as three blocks: record, event, body.
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
+use threads_core::block::{Block, encode};
+use threads_core::datastore::ReadTxn;
+use threads_core::record::Dep;
+use threads_core::{Cid, Hlc, ReadKey, ReplicaKey, Result, ThreadId};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::car::CarWriter;
+use crate::chain;
+use crate::db::Db;
+use crate::layout::{self, Number, Place, meta};
+use crate::node::{Thread, books};
+use crate::passphrase::SealedSecret;
+use crate::progress::Progress;
+
+/// The version of the manifest.
+pub(crate) const MANIFEST_VERSION: u64 = 1;
+const KEYS_DOMAIN: &[u8] = b"threads/export/1";
+
+/// What an export contains besides the records.
+///
+/// ```
+/// let options = threads_db::ExportOptions { passphrase: Some("correct horse".to_owned().into()) };
+/// assert!(!format!("{options:?}").contains("horse"));
+/// ```
+#[derive(Default)]
+pub struct ExportOptions {
+    /// Puts the thread's keys into the file, under this passphrase. Whoever has both can read it.
+    pub passphrase: Option<Zeroizing<String>>,
+}
+
+impl std::fmt::Debug for ExportOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExportOptions").field("with_keys", &self.passphrase.is_some()).finish()
+    }
+}
+
+/// What an export wrote.
+///
+/// ```
+/// fn line(report: &threads_db::ExportReport) -> String { format!("{} records", report.records) }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExportReport {
+    /// How many records.
+    pub records: u64,
+    /// How many blocks, the manifest included.
+    pub blocks: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// The manifest's CID: the root of the file.
+    #[serde(serialize_with = "crate::text::display")]
+    pub root: Cid,
+}
+
+/// The root block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) version: u64,
+    pub(crate) thread: ThreadId,
+    /// The head of each log.
+    pub(crate) logs: Vec<Dep>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keys: Option<ByteBuf>,
+}
+
+/// What the passphrase covers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CarriedKeys {
+    pub(crate) name: String,
+    replica: ByteArray<32>,
+    read: ByteArray<32>,
+}
+
+impl CarriedKeys {
+    pub(crate) fn replica(&self) -> ReplicaKey {
+        ReplicaKey::from_bytes(&self.replica)
+    }
+
+    pub(crate) fn read(&self) -> ReadKey {
+        ReadKey::from_bytes(&self.read)
+    }
+}
+
+impl Drop for CarriedKeys {
+    fn drop(&mut self) {
+        self.replica.zeroize();
+        self.read.zeroize();
+    }
+}
+
+/// What the sealed keys are bound to.
+pub(crate) fn keys_context(thread: &ThreadId) -> Vec<u8> {
+    [KEYS_DOMAIN, thread.as_bytes()].concat()
+}
+
+impl Db {
+    /// Writes the whole thread to `output`, as it is now. Progress counts records.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) or
+    /// [`ErrorKind::Full`](threads_core::ErrorKind::Full) when `output` cannot be written,
+    /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when a record cannot be read,
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for an empty passphrase.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// use threads_db::ExportOptions;
+    /// let mut file = Vec::new();
+    /// let report = db.export(&mut file, &ExportOptions::default(), &mut |_| ()).unwrap();
+    /// assert_eq!(report.bytes, file.len() as u64);
+    /// ```
+    pub fn export(
+        &self,
+        output: impl Write,
+        options: &ExportOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<ExportReport> {
+        let thread = self.thread();
+        let keys = options.passphrase.as_ref().map(|passphrase| seal_keys(thread, passphrase));
+        let txn = thread.node.store.read()?;
+        let heads = books::heads(&*txn, &thread.id)?;
+        let logs = heads.into_iter().map(|(log, head)| Dep { log, seq: head.seq, cid: head.cid });
+        let manifest = Manifest {
+            version: MANIFEST_VERSION,
+            thread: thread.id.clone(),
+            logs: logs.collect(),
+            keys: keys.transpose()?,
+        };
+        let root = Block::cbor(encode(&manifest)?);
+        let mut car = CarWriter::new(output, *root.cid())?;
+        car.write(&root)?;
+        let total = manifest.logs.iter().map(|log| log.seq).sum();
+        let mut order = ByTime::new(&*txn, thread, &manifest.logs)?;
+        let mut records = 0;
+        while let Some(place) = order.next(&*txn, thread)? {
+            for block in chain::expect(&*txn, place)?.into_blocks() {
+                car.write(&block)?;
+            }
+            records += 1;
+            progress(Progress { done: records, total: Some(total) });
+        }
+        let bytes = car.position();
+        car.finish()?;
+        Ok(ExportReport { records, blocks: 1 + 3 * records, bytes, root: *root.cid() })
+    }
+}
+
+fn seal_keys(thread: &Thread, passphrase: &str) -> Result<ByteBuf> {
+    let keys = CarriedKeys {
+        name: thread.name.clone(),
+        replica: ByteArray::new(*thread.replica.to_bytes()),
+        read: ByteArray::new(*thread.read.to_bytes()),
+    };
+    let plain = Zeroizing::new(encode(&keys)?);
+    let context = keys_context(&thread.id);
+    let sealed = SealedSecret::seal(&plain, passphrase, &context, &mut **thread.node.rng())?;
+    Ok(ByteBuf::from(sealed.encode()?))
+}
+
+/// The records of several logs in the order of their times: the order in which a reader applies
+/// them without going back.
+pub(crate) struct ByTime {
+    /// The next record of each log that has one, with its time and the last sequence number.
+    next: Vec<(Hlc, Place, u64)>,
+}
+
+impl ByTime {
+    pub(crate) fn new(txn: &dyn ReadTxn, thread: &Thread, logs: &[Dep]) -> Result<Self> {
+        let mut next = Vec::new();
+        for head in logs {
+            let number: Option<Number> =
+                layout::number(txn, &meta::log_by_id(thread.number, &head.log))?;
+            let log = number
+                .ok_or_else(|| threads_core::Error::corrupt("a log has no local number"))?;
+            let place = Place { thread: thread.number, log, seq: 1 };
+            next.push((time_of(txn, thread, place)?, place, head.seq));
+        }
+        Ok(Self { next })
+    }
+
+    /// The place of the next record, and a step forward.
+    pub(crate) fn next(&mut self, txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<Place>> {
+        let earliest = self.next.iter().enumerate().min_by_key(|(_, (time, place, _))| (*time, *place));
+        let Some((index, (_, place, last))) = earliest.map(|(i, next)| (i, *next)) else {
+            return Ok(None);
+        };
+        if place.seq < last {
+            let following = Place { seq: place.seq + 1, ..place };
+            // With one log there is nothing to compare.
+            let time = match self.next.len() {
+                1 => Hlc::ZERO,
+                _ => time_of(txn, thread, following)?,
+            };
+            self.next[index] = (time, following, last);
+        } else {
+            self.next.swap_remove(index);
+        }
+        Ok(Some(place))
+    }
+}
+
+fn time_of(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Result<Hlc> {
+    thread.time(&chain::expect(txn, place)?)
+}

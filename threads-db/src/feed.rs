@@ -1,0 +1,183 @@
+//! The feed: what became known here, in local order, and what it changed.
+//!
+//! One position per record. What a position changed is computed from the histories of the
+//! entities it touches, as they were known then: a late event shows as the net change it made,
+//! and a reader that comes late sees what a reader at the time would have seen.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+use threads_core::batch::EntityEvent;
+use threads_core::codec::ActionKind;
+use threads_core::datastore::{Keyspace, ReadTxn};
+use threads_core::record::Record;
+use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, Result};
+
+use crate::entity::Life;
+use crate::history::{self, Events};
+use crate::layout::{self, EventPlace, Number, Place, meta};
+use crate::node::Thread;
+
+/// How many entities a reader of the feed remembers the latest state of.
+const REMEMBERED_MAX: usize = 1_024;
+
+/// What a record changed in one entity.
+///
+/// ```
+/// use threads_db::Change;
+/// fn line(change: &Change) -> String {
+///     format!("{} {}/{}", change.action.as_str(), change.collection, change.entity)
+/// }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Where the entity lives.
+    pub collection: CollectionName,
+    /// Which entity.
+    pub entity: EntityId,
+    /// What happened to it: the net change.
+    pub action: ActionKind,
+    /// Its value before; `None` when it did not live.
+    pub before: Option<Value>,
+    /// Its value after; `None` when it does not live.
+    pub after: Option<Value>,
+    /// The record that brought the change.
+    pub record: Cid,
+    /// The log of the record.
+    pub log: LogId,
+    /// The record's place in its log.
+    pub seq: u64,
+    /// The time of the record, in hybrid logical time.
+    pub time: Hlc,
+    /// The position in this node's feed.
+    pub position: u64,
+}
+
+/// Reads what positions of the feed changed, remembering states on the way.
+#[derive(Debug, Default)]
+pub(crate) struct FeedReader {
+    remembered: HashMap<(CollectionName, EntityId), Remembered>,
+}
+
+/// An entity as it was after the last position that touched it.
+#[derive(Debug)]
+struct Remembered {
+    position: u64,
+    last: EventPlace,
+    life: Life,
+}
+
+/// The record at a position of the feed.
+pub(crate) fn place(txn: &dyn ReadTxn, thread: Number, position: u64) -> Result<Option<Place>> {
+    let Some(rest) = txn.get(Keyspace::Feed, &layout::feed(thread, position))? else {
+        return Ok(None);
+    };
+    Place::from_key(&[&thread.to_be_bytes()[..], &rest].concat()).map(Some)
+}
+
+impl FeedReader {
+    /// What the record at `position` changed, in the order of its events.
+    pub(crate) fn changes(
+        &mut self,
+        txn: &dyn ReadTxn,
+        thread: &Thread,
+        position: u64,
+    ) -> Result<Vec<Change>> {
+        let place = place(txn, thread.number, position)?
+            .ok_or_else(|| Error::corrupt("the feed has a gap").with("position", position))?;
+        let mut events = Events::new(txn, thread);
+        let opened = events.record(place)?;
+        let batch = opened.batch().map_or(&[][..], |batch| &batch.events);
+        let mut touched = HashSet::new();
+        let mut changes = Vec::new();
+        for event in batch.iter().filter(|event| !event.collection.is_reserved()) {
+            if !touched.insert((&event.collection, &event.entity)) {
+                continue;
+            }
+            let places = batch.iter().zip(0u32..).filter(|(other, _)| {
+                other.collection == event.collection && other.entity == event.entity
+            });
+            let places = places.map(|(_, index)| EventPlace {
+                time: opened.time,
+                log: place.log,
+                seq: place.seq,
+                index,
+            });
+            let lives = self.lives(&mut events, txn, thread, event, places.collect(), position)?;
+            let Some(change) = net(thread, &event.codec, &lives)? else { continue };
+            let (action, before, after) = change;
+            changes.push(Change {
+                collection: event.collection.clone(),
+                entity: event.entity.clone(),
+                action,
+                before,
+                after,
+                record: opened.record.id(),
+                log: opened.record.fields().log,
+                seq: place.seq,
+                time: opened.time,
+                position,
+            });
+        }
+        Ok(changes)
+    }
+
+    /// An entity's life before and after a position that holds `places` of its events.
+    fn lives(
+        &mut self,
+        events: &mut Events<'_>,
+        txn: &dyn ReadTxn,
+        thread: &Thread,
+        event: &EntityEvent,
+        places: Vec<EventPlace>,
+        position: u64,
+    ) -> Result<(Life, Life)> {
+        let key = (event.collection.clone(), event.entity.clone());
+        let Some(last) = places.last().copied() else { return Ok((Life::Unknown, Life::Unknown)) };
+        let lives = match self.remembered.remove(&key) {
+            // In order: the events come after everything that was known.
+            Some(known) if known.position < position && known.last.time < places[0].time => {
+                let after = events.replay(known.life.clone(), places)?;
+                (known.life, after)
+            }
+            _ => {
+                let name = meta::collection(thread.number, &event.collection);
+                let number = layout::number(txn, &name)?
+                    .ok_or_else(|| Error::corrupt("a collection has no local number"))?;
+                let (entity, history) = history::keys(thread.number, number, event.entity.as_str());
+                let before = history::as_of(events, &history, &entity, position - 1)?;
+                let after = history::as_of(events, &history, &entity, position)?;
+                (before, after)
+            }
+        };
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.clear();
+        }
+        let life = lives.1.clone();
+        self.remembered.insert(key, Remembered { position, last, life });
+        Ok(lives)
+    }
+}
+
+/// What an application sees of a change: its kind, the value before and the value after.
+pub(crate) type Net = (ActionKind, Option<Value>, Option<Value>);
+
+/// The net change between two lives, if there is one that an application can see.
+pub(crate) fn net(
+    thread: &Thread,
+    codec: &CodecId,
+    (before, after): &(Life, Life),
+) -> Result<Option<Net>> {
+    let Ok(codec) = thread.node.codecs.get(codec) else { return Ok(None) };
+    let before = history::view(&*codec, before)?;
+    let after = history::view(&*codec, after)?;
+    let action = match (&before, &after) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => ActionKind::Create,
+        (Some(_), None) => ActionKind::Delete,
+        (Some(old), Some(new)) if old == new => return Ok(None),
+        (Some(_), Some(_)) => ActionKind::Save,
+    };
+    Ok(Some((action, before, after)))
+}

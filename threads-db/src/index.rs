@@ -1,0 +1,222 @@
+//! Secondary indexes: keeping their rows, filling new ones, and unique values.
+//!
+//! A row's key is the index's number, the entry, and the entity's id; its value is the length of
+//! the entry. Unique indexes have the same rows: a value is taken when another entity has a row
+//! with the same entry. Peers that were apart can both take it; then both rows stay, the entity
+//! with the smallest id holds the value, and [`Db::conflicts`](crate::Db::conflicts) lists them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::{EntityId, Error, Result};
+
+use crate::catalogue::{Catalogue, Definition, Index};
+use crate::entity::EntityRow;
+use crate::layout::{self, Number, Prefix, meta};
+
+pub mod key;
+
+use key::Entry;
+
+/// The bytes before the entry in a row's key.
+const PREFIX_BYTES: usize = 8;
+
+fn row_key(thread: Number, index: &Index, entry: &[u8], id: &str) -> Vec<u8> {
+    [&layout::index(thread, index.number)[..], entry, id.as_bytes()].concat()
+}
+
+/// The entity that an index row is about.
+pub(crate) fn row_entity(key: &[u8], value: &[u8]) -> Result<EntityId> {
+    let damaged = || Error::corrupt("an index row is damaged: verify the thread");
+    let length: [u8; 2] = value.try_into().map_err(|_| damaged())?;
+    layout::entity_id(key, PREFIX_BYTES + usize::from(u16::from_be_bytes(length)))
+}
+
+fn put_row(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    index: &Index,
+    entry: &Entry,
+    id: &str,
+) -> Result<()> {
+    // An entry has at most 224 bytes.
+    let length = (entry.key.len() as u16).to_be_bytes();
+    txn.put(Keyspace::Indexes, &row_key(thread, index, &entry.key, id), &length)
+}
+
+/// Moves an entity's rows from what `before` gives to what `after` gives.
+pub(crate) fn update(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    definition: &Definition,
+    id: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> Result<()> {
+    for index in &definition.indexes {
+        let old = entries(index, before)?;
+        let new = entries(index, after)?;
+        for entry in old.difference(&new) {
+            txn.delete(Keyspace::Indexes, &row_key(thread, index, &entry.key, id))?;
+        }
+        for entry in new.difference(&old) {
+            put_row(txn, thread, index, entry, id)?;
+        }
+        if index.single_valued && new.len() > 1 {
+            note_multi(txn, thread, index)?;
+        }
+    }
+    Ok(())
+}
+
+/// Remembers that an entity has several entries, which changes what a plan may do.
+fn note_multi(txn: &mut dyn WriteTxn, thread: Number, index: &Index) -> Result<()> {
+    let key = meta::index_multi(index.number);
+    if txn.get(Keyspace::Meta, &key)?.is_none() {
+        txn.put(Keyspace::Meta, &key, &[])?;
+        Catalogue::bump(txn, thread)?;
+    }
+    Ok(())
+}
+
+fn entries(index: &Index, value: Option<&Value>) -> Result<BTreeSet<Entry>> {
+    let Some(value) = value else { return Ok(BTreeSet::new()) };
+    Ok(key::entries(value, &index.spec.paths)?.into_iter().collect())
+}
+
+/// Refuses `after` if it takes a unique value that another entity has.
+///
+/// # Errors
+///
+/// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict), naming the index and the holder.
+pub(crate) fn check_unique(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    definition: &Definition,
+    id: &str,
+    after: &Value,
+) -> Result<()> {
+    for index in definition.indexes.iter().filter(|index| index.spec.unique) {
+        for entry in entries(index, Some(after))? {
+            if let Some(holder) = other_holder(txn, thread, index, &entry, id)? {
+                return Err(Error::conflict("another entity has this unique value")
+                    .with("collection", &definition.name)
+                    .with("field", &index.name)
+                    .with("holder", holder));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn other_holder(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    index: &Index,
+    entry: &Entry,
+    id: &str,
+) -> Result<Option<EntityId>> {
+    if !entry.whole {
+        return Ok(None);
+    }
+    let prefix = Prefix::new(&row_key(thread, index, &entry.key, ""));
+    // Two rows suffice: one may be this entity's own.
+    for row in txn.scan(Keyspace::Indexes, prefix.range(), Direction::Forward)?.take(2) {
+        let (key, value) = row?;
+        let holder = row_entity(&key, &value)?;
+        if holder.as_str() != id {
+            return Ok(Some(holder));
+        }
+    }
+    Ok(None)
+}
+
+/// Fills a new index from every living entity of its collection.
+pub(crate) fn fill(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    definition: &Definition,
+    index: &Index,
+) -> Result<()> {
+    let prefix = layout::collection_prefix(thread, definition.number);
+    let mut rows = Vec::new();
+    let mut multi = false;
+    let bounds = Prefix::new(&prefix);
+    for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
+        let (key, value) = row?;
+        if let Some(state) = EntityRow::decode(&value)?.life.state() {
+            let id = layout::entity_id(&key, prefix.len())?;
+            let found = entries(index, Some(&definition.codec.view(state)?))?;
+            multi |= found.len() > 1;
+            rows.extend(found.into_iter().map(|entry| (entry, id.clone())));
+        }
+    }
+    for (entry, id) in rows {
+        put_row(txn, thread, index, &entry, id.as_str())?;
+    }
+    if multi {
+        note_multi(txn, thread, index)?;
+    }
+    Ok(())
+}
+
+/// Removes every row of an index.
+pub(crate) fn clear(txn: &mut dyn WriteTxn, thread: Number, index: Number) -> Result<()> {
+    let prefix = Prefix::new(&layout::index(thread, index));
+    let keys = txn
+        .scan(Keyspace::Indexes, prefix.range(), Direction::Forward)?
+        .map(|row| row.map(|(key, _)| key.into_owned()))
+        .collect::<Result<Vec<_>>>()?;
+    for key in keys {
+        txn.delete(Keyspace::Indexes, &key)?;
+    }
+    Ok(())
+}
+
+/// Entities of one collection that hold the same value of a unique index.
+///
+/// ```
+/// use threads_db::UniqueConflict;
+/// fn winner(conflict: &UniqueConflict) -> &str { conflict.entities[0].as_str() }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct UniqueConflict {
+    /// The index, by its fields.
+    pub field: String,
+    /// The entities, by id; the first one holds the value.
+    pub entities: Vec<EntityId>,
+}
+
+/// The most conflicts that are listed at once.
+const CONFLICTS_MAX: usize = 1_000;
+
+/// The values of a collection's unique indexes that several entities hold.
+pub(crate) fn conflicts(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    definition: &Definition,
+) -> Result<Vec<UniqueConflict>> {
+    let mut conflicts = Vec::new();
+    for index in definition.indexes.iter().filter(|index| index.spec.unique) {
+        let prefix = Prefix::new(&layout::index(thread, index.number));
+        let mut holders: (Vec<u8>, Vec<EntityId>) = Default::default();
+        let mut close = |(_, entities): (Vec<u8>, Vec<EntityId>)| {
+            if entities.len() > 1 && conflicts.len() < CONFLICTS_MAX {
+                conflicts.push(UniqueConflict { field: index.name.clone(), entities });
+            }
+        };
+        for row in txn.scan(Keyspace::Indexes, prefix.range(), Direction::Forward)? {
+            let (key, value) = row?;
+            let id = row_entity(&key, &value)?;
+            let entry = &key[..key.len() - id.as_str().len()];
+            if holders.0 != entry {
+                close(std::mem::replace(&mut holders, (entry.to_vec(), Vec::new())));
+            }
+            holders.1.push(id);
+        }
+        close(holders);
+    }
+    Ok(conflicts)
+}

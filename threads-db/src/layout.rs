@@ -1,0 +1,262 @@
+//! Where everything is kept: the keys of each keyspace, in one place.
+//!
+//! Threads, logs, collections and indexes have long names; within one datastore each gets a
+//! number of four bytes, big-endian, and keys are made of those. Numbers are local: they never
+//! leave the datastore.
+
+use std::ops::Bound;
+
+use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn, prefix_range};
+use threads_core::{CollectionName, EntityId, Error, Hlc, LogId, Result, ThreadId};
+
+/// A local number for something with a longer name.
+pub(crate) type Number = u32;
+
+/// Keys of [`Keyspace::Meta`].
+pub(crate) mod meta {
+    use super::{CollectionName, LogId, Number, ThreadId};
+
+    pub(crate) fn counter() -> Vec<u8> {
+        b"next".to_vec()
+    }
+
+    pub(crate) fn thread_by_id(id: &ThreadId) -> Vec<u8> {
+        [b"id/", id.as_bytes()].concat()
+    }
+
+    pub(crate) fn thread_by_name(name: &str) -> Vec<u8> {
+        [b"name/", name.as_bytes()].concat()
+    }
+
+    pub(crate) const THREADS: &[u8] = b"thread/";
+
+    pub(crate) fn thread(thread: Number) -> Vec<u8> {
+        [THREADS, &thread.to_be_bytes()].concat()
+    }
+
+    pub(crate) fn tip(thread: Number) -> Vec<u8> {
+        [b"tip/", &thread.to_be_bytes()[..]].concat()
+    }
+
+    /// The generation of the thread's catalogue: changed whenever a definition changes.
+    pub(crate) fn catalogue(thread: Number) -> Vec<u8> {
+        [b"cat/", &thread.to_be_bytes()[..]].concat()
+    }
+
+    pub(crate) fn log_by_id(thread: Number, log: &LogId) -> Vec<u8> {
+        [b"log/", &thread.to_be_bytes()[..], log.key_bytes()].concat()
+    }
+
+    pub(crate) fn logs(thread: Number) -> Vec<u8> {
+        [b"logno/", &thread.to_be_bytes()[..]].concat()
+    }
+
+    pub(crate) fn log(thread: Number, log: Number) -> Vec<u8> {
+        [logs(thread), log.to_be_bytes().to_vec()].concat()
+    }
+
+    /// The identity that owns a log.
+    pub(crate) fn author(thread: Number, log: Number) -> Vec<u8> {
+        [b"author/", &thread.to_be_bytes()[..], &log.to_be_bytes()].concat()
+    }
+
+    pub(crate) const RESTORING: &[u8] = b"restoring/";
+
+    /// Marks a thread that a restore has begun and not ended.
+    pub(crate) fn restoring(thread: Number) -> Vec<u8> {
+        [RESTORING, &thread.to_be_bytes()].concat()
+    }
+
+    /// The log that this node writes in the thread.
+    pub(crate) fn own_log(thread: Number) -> Vec<u8> {
+        [b"own/", &thread.to_be_bytes()[..]].concat()
+    }
+
+    /// The head of another log that this node's own log named last.
+    pub(crate) fn named_head(thread: Number, log: &LogId) -> Vec<u8> {
+        [b"named/", &thread.to_be_bytes()[..], log.key_bytes()].concat()
+    }
+
+    pub(crate) fn collection(thread: Number, name: &CollectionName) -> Vec<u8> {
+        [b"col/", &thread.to_be_bytes()[..], name.as_str().as_bytes()].concat()
+    }
+
+    /// An index is known by its collection and a digest of its paths.
+    pub(crate) fn index(collection: Number, paths: &[u8; 32]) -> Vec<u8> {
+        [b"idx/", &collection.to_be_bytes()[..], &paths[..16]].concat()
+    }
+
+    /// Set once an entity has had more than one entry in the index.
+    pub(crate) fn index_multi(index: Number) -> Vec<u8> {
+        [b"multi/", &index.to_be_bytes()[..]].concat()
+    }
+
+    pub(crate) fn reducer(thread: Number, name: &str) -> Vec<u8> {
+        [b"red/", &thread.to_be_bytes()[..], name.as_bytes()].concat()
+    }
+}
+
+/// The place of a record: its thread, its log, its sequence number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) thread: Number,
+    pub(crate) log: Number,
+    pub(crate) seq: u64,
+}
+
+impl Place {
+    pub(crate) fn key(self) -> [u8; 16] {
+        let mut key = [0; 16];
+        key[..4].copy_from_slice(&self.thread.to_be_bytes());
+        key[4..8].copy_from_slice(&self.log.to_be_bytes());
+        key[8..].copy_from_slice(&self.seq.to_be_bytes());
+        key
+    }
+
+    pub(crate) fn from_key(key: &[u8]) -> Result<Self> {
+        let damaged = || Error::corrupt("a record's place is damaged: verify the thread");
+        let (thread, rest) = key.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (log, seq) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+        Ok(Self {
+            thread: u32::from_be_bytes(*thread),
+            log: u32::from_be_bytes(*log),
+            seq: u64::from_be_bytes(seq.try_into().map_err(|_| damaged())?),
+        })
+    }
+}
+
+/// The key in [`Keyspace::Links`] of a record's CID: its thread and half of its digest.
+pub(crate) fn link(thread: Number, cid: &threads_core::Cid) -> Vec<u8> {
+    [&thread.to_be_bytes()[..], &cid.hash().digest()[..16]].concat()
+}
+
+/// The prefix of all rows of a thread, in every keyspace but `Meta`, `Keys`, `Heads`, `Addresses`.
+pub(crate) fn thread_prefix(thread: Number) -> [u8; 4] {
+    thread.to_be_bytes()
+}
+
+pub(crate) fn collection_prefix(thread: Number, collection: Number) -> [u8; 8] {
+    let mut key = [0; 8];
+    key[..4].copy_from_slice(&thread.to_be_bytes());
+    key[4..].copy_from_slice(&collection.to_be_bytes());
+    key
+}
+
+pub(crate) fn entity(thread: Number, collection: Number, id: &str) -> Vec<u8> {
+    [&collection_prefix(thread, collection)[..], id.as_bytes()].concat()
+}
+
+/// The prefix of an entity's rows in [`Keyspace::History`]. An id holds no NUL, so the prefix of
+/// one is never the prefix of another.
+pub(crate) fn history_of(thread: Number, collection: Number, id: &str) -> Vec<u8> {
+    [&entity(thread, collection, id)[..], &[0]].concat()
+}
+
+/// Where an event stands in its entity's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventPlace {
+    pub(crate) time: Hlc,
+    pub(crate) log: Number,
+    pub(crate) seq: u64,
+    /// Its position in its record's batch.
+    pub(crate) index: u32,
+}
+
+impl EventPlace {
+    pub(crate) const BYTES: usize = 28;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..12].copy_from_slice(&self.time.to_bytes());
+        bytes[12..16].copy_from_slice(&self.log.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.seq.to_be_bytes());
+        bytes[24..].copy_from_slice(&self.index.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let damaged = || Error::corrupt("an event's place is damaged: verify the thread");
+        let (time, rest) = bytes.split_at_checked(12).ok_or_else(damaged)?;
+        let (log, rest) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (seq, index) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+        Ok(Self {
+            time: Hlc::from_bytes(time).ok_or_else(damaged)?,
+            log: u32::from_be_bytes(*log),
+            seq: u64::from_be_bytes(*seq),
+            index: u32::from_be_bytes(index.try_into().map_err(|_| damaged())?),
+        })
+    }
+}
+
+/// The key of a position in [`Keyspace::Feed`].
+pub(crate) fn feed(thread: Number, position: u64) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..4].copy_from_slice(&thread.to_be_bytes());
+    key[4..].copy_from_slice(&position.to_be_bytes());
+    key
+}
+
+/// The prefix of an index's rows in [`Keyspace::Indexes`].
+pub(crate) fn index(thread: Number, index: Number) -> [u8; 8] {
+    collection_prefix(thread, index)
+}
+
+/// Reads a number that may have been given out.
+pub(crate) fn number(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<Number>> {
+    let Some(bytes) = txn.get(Keyspace::Meta, key)? else { return Ok(None) };
+    let bytes: [u8; 4] =
+        (&*bytes).try_into().map_err(|_| Error::corrupt("a local number is damaged"))?;
+    Ok(Some(Number::from_be_bytes(bytes)))
+}
+
+/// Gives out the next number.
+pub(crate) fn reserve(txn: &mut dyn WriteTxn) -> Result<Number> {
+    let next = number(txn.as_read(), &meta::counter())?.unwrap_or(0);
+    let following = next
+        .checked_add(1)
+        .ok_or_else(|| Error::full("this datastore has given out all its local numbers"))?;
+    txn.put(Keyspace::Meta, &meta::counter(), &following.to_be_bytes())?;
+    Ok(next)
+}
+
+/// Gives out the next number and files it under `key`.
+pub(crate) fn assign(txn: &mut dyn WriteTxn, key: &[u8]) -> Result<Number> {
+    let number = reserve(txn)?;
+    txn.put(Keyspace::Meta, key, &number.to_be_bytes())?;
+    Ok(number)
+}
+
+/// The number filed under `key`, given out now if need be.
+pub(crate) fn number_or_assign(txn: &mut dyn WriteTxn, key: &[u8]) -> Result<Number> {
+    match number(txn.as_read(), key)? {
+        Some(number) => Ok(number),
+        None => assign(txn, key),
+    }
+}
+
+/// An owned range over the keys that begin with `prefix`.
+pub(crate) struct Prefix(Vec<u8>, Option<Vec<u8>>);
+
+impl Prefix {
+    pub(crate) fn new(prefix: &[u8]) -> Self {
+        let (start, end) = prefix_range(prefix);
+        Self(start, end)
+    }
+
+    pub(crate) fn range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let end = self.1.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        (Bound::Included(&self.0), end)
+    }
+
+    /// The keys of the prefix that come after `key`, which begins with it too.
+    pub(crate) fn after<'a>(&'a self, key: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+        (Bound::Excluded(key), self.range().1)
+    }
+}
+
+/// The entity id at the end of a key that began with `prefix` bytes.
+pub(crate) fn entity_id(key: &[u8], prefix: usize) -> Result<EntityId> {
+    let id = key.get(prefix..).and_then(|id| std::str::from_utf8(id).ok());
+    id.and_then(|id| id.parse().ok())
+        .ok_or_else(|| Error::corrupt("an entity's key is damaged: verify the thread"))
+}

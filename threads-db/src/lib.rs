@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+
+mod car;
+mod catalogue;
+mod chain;
+mod collection;
+mod db;
+mod definitions;
+mod dispatcher;
+mod entity;
+mod export;
+mod feed;
+mod history;
+pub mod index;
+mod ingest;
+mod layout;
+mod listener;
+mod node;
+mod notify;
+mod opened;
+mod passphrase;
+mod progress;
+pub mod query;
+mod read;
+mod reducers;
+mod restore;
+pub mod schema;
+mod stage;
+mod text;
+mod txn;
+mod whole;
+
+pub use collection::Collection;
+pub use db::{CollectionInfo, Db};
+pub use export::{ExportOptions, ExportReport};
+pub use feed::Change;
+pub use index::UniqueConflict;
+pub use listener::{ChangeFilter, FeedCursor, LAG_RECORDS_MAX, Listener, Notice};
+pub use node::{Node, NodeBuilder, ThreadSummary};
+pub use progress::Progress;
+pub use restore::{RestoreOptions, RestoreReport};
+pub use txn::{Commit, ReadTransaction, Rows, WriteTransaction};

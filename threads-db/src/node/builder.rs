@@ -1,0 +1,226 @@
+//! Opening a node.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use threads_core::codec::EventCodec;
+use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace};
+use threads_core::policy::{AccessPolicy, OpenPolicy};
+use threads_core::rand_core::CryptoRng;
+use threads_core::reducer::Reducer;
+use threads_core::{Clock, Error, IdentityKey, Result, SystemClock, system_rng};
+
+use super::{
+    Agreement, Codecs, IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node, NodeInner,
+};
+use crate::notify::Notifier;
+
+/// Chooses the parts of a node: [`Node::builder`] begins, [`NodeBuilder::open`] ends.
+///
+/// ```
+/// use threads_core::{ManualClock, datastore::{Durability, Memory}};
+/// use threads_db::Node;
+///
+/// let node = Node::builder(Memory::new())
+///     .clock(ManualClock::at(1_000))
+///     .durability(Durability::Immediate)
+///     .open()
+///     .unwrap();
+/// ```
+pub struct NodeBuilder {
+    store: Arc<dyn Datastore>,
+    codecs: Vec<Arc<dyn EventCodec>>,
+    reducers: Vec<Arc<dyn Reducer>>,
+    policy: Arc<dyn AccessPolicy>,
+    clock: Arc<dyn Clock>,
+    rng: Box<dyn CryptoRng + Send>,
+    durability: Durability,
+    identity: Option<IdentityKey>,
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl NodeBuilder {
+    pub(super) fn new(store: Arc<dyn Datastore>) -> Self {
+        Self {
+            store,
+            codecs: Vec::new(),
+            reducers: Vec::new(),
+            policy: Arc::new(OpenPolicy),
+            clock: Arc::new(SystemClock),
+            rng: Box::new(system_rng()),
+            durability: Durability::default(),
+            identity: None,
+        }
+    }
+
+    /// Adds a codec. A collection names the codec it uses.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Memory;
+    /// use threads_codec_jsonpatch::JsonPatch;
+    /// let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// ```
+    #[must_use]
+    pub fn codec(mut self, codec: impl EventCodec) -> Self {
+        self.codecs.push(Arc::new(codec));
+        self
+    }
+
+    /// Adds a reducer. One that is new, or whose version is, replays when a thread is opened.
+    ///
+    /// ```
+    /// use threads_core::reducer::Reducer;
+    /// fn with(builder: threads_db::NodeBuilder, view: impl Reducer) -> threads_db::NodeBuilder {
+    ///     builder.reducer(view)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn reducer(mut self, reducer: impl Reducer) -> Self {
+        self.reducers.push(Arc::new(reducer));
+        self
+    }
+
+    /// Judges records by `policy` instead of accepting all.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Memory;
+    /// use threads_core::policy::OpenPolicy;
+    /// let node = threads_db::Node::builder(Memory::new()).policy(OpenPolicy).open().unwrap();
+    /// ```
+    #[must_use]
+    pub fn policy(mut self, policy: impl AccessPolicy) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Takes the time from `clock` instead of the system.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, ManualClock};
+    /// let node = threads_db::Node::builder(Memory::new()).clock(ManualClock::at(7)).open().unwrap();
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Takes randomness from `rng` instead of the system. For simulation and tests only.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, system_rng};
+    /// let node = threads_db::Node::builder(Memory::new()).rng(system_rng()).open().unwrap();
+    /// ```
+    #[must_use]
+    pub fn rng(mut self, rng: impl CryptoRng + Send + 'static) -> Self {
+        self.rng = Box::new(rng);
+        self
+    }
+
+    /// What a commit promises when it returns; [`Durability::Group`] when nothing is said.
+    ///
+    /// ```
+    /// # use threads_core::datastore::{Durability, Memory};
+    /// let node = threads_db::Node::builder(Memory::new()).durability(Durability::Relaxed).open().unwrap();
+    /// ```
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Uses this identity in a datastore that has none yet, instead of a new one.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, IdentityKey, system_rng};
+    /// let identity = IdentityKey::generate(&mut system_rng());
+    /// let peer = identity.peer_id();
+    /// let node = threads_db::Node::builder(Memory::new()).identity(identity).open().unwrap();
+    /// assert_eq!(node.peer_id(), peer);
+    /// ```
+    #[must_use]
+    pub fn identity(mut self, identity: IdentityKey) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Opens the node. A datastore that is new gets an identity.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when the datastore was
+    /// written by a later version, [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when
+    /// two codecs or reducers have the same name, or the datastore has another identity already.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Memory;
+    /// assert!(threads_db::Node::builder(Memory::new()).open().is_ok());
+    /// ```
+    pub fn open(mut self) -> Result<Node> {
+        let mut names: Vec<_> = self.reducers.iter().map(|reducer| reducer.name()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::invalid("two reducers have the same name").with("reducer", pair[0]));
+        }
+        let codecs = Codecs::new(self.codecs)?;
+        let identity = match stored_identity(&*self.store)? {
+            Some(stored) => stored,
+            None => store_identity(&*self.store, self.identity.take(), &mut *self.rng)?,
+        };
+        if self.identity.is_some_and(|wanted| wanted.peer_id() != identity.peer_id()) {
+            return Err(Error::invalid("this datastore belongs to another identity")
+                .with("identity", identity.peer_id()));
+        }
+        let secret = identity.agreement_key();
+        Ok(Node(Arc::new(NodeInner {
+            agreement: Agreement { public: secret.public_key(), secret },
+            store: self.store,
+            identity,
+            codecs,
+            reducers: self.reducers,
+            policy: self.policy,
+            clock: self.clock,
+            durability: self.durability,
+            notifier: Notifier::default(),
+            rng: Mutex::new(self.rng),
+            open: Mutex::new(HashMap::new()),
+        })))
+    }
+}
+
+/// The identity in a datastore of this layout, if it has one.
+fn stored_identity(store: &dyn Datastore) -> Result<Option<IdentityKey>> {
+    let txn = store.read()?;
+    match txn.get(Keyspace::Meta, LAYOUT_KEY)?.as_deref() {
+        None => return Ok(None),
+        Some(LAYOUT_VERSION) => {}
+        Some(_) => {
+            return Err(Error::unsupported(
+                "this datastore was written by another version of Threads: use that one, or export and restore",
+            ));
+        }
+    }
+    let seed = txn.get(Keyspace::Keys, IDENTITY_KEY)?;
+    let seed: Option<[u8; 32]> = seed.and_then(|seed| (&*seed).try_into().ok());
+    let seed = seed.ok_or_else(|| Error::corrupt("the identity of this datastore is damaged"))?;
+    Ok(Some(IdentityKey::from_bytes(&seed)))
+}
+
+fn store_identity(
+    store: &dyn Datastore,
+    identity: Option<IdentityKey>,
+    rng: &mut dyn CryptoRng,
+) -> Result<IdentityKey> {
+    let identity = identity.unwrap_or_else(|| IdentityKey::generate(rng));
+    store.transact(Durability::Immediate, |txn| {
+        txn.put(Keyspace::Meta, LAYOUT_KEY, LAYOUT_VERSION)?;
+        txn.put(Keyspace::Keys, IDENTITY_KEY, &*identity.to_bytes())
+    })?;
+    Ok(identity)
+}

@@ -1,0 +1,65 @@
+//! Waking those who wait for commits, without a queue and without a runtime.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+/// The most tasks that can wait at once; a further one is woken at once and asks again.
+const WAKERS_MAX: usize = 1_024;
+
+/// Counts commits and wakes whoever waits for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Notifier {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    commits: u64,
+    wakers: Vec<Waker>,
+}
+
+impl Notifier {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A counter and a list of wakers are whole between any two operations.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many commits there were. Take it before looking, and wait for the next one after.
+    pub(crate) fn commits(&self) -> u64 {
+        self.lock().commits
+    }
+
+    /// Says that something was committed. Never waits for a listener.
+    pub(crate) fn notify(&self) {
+        let wakers = {
+            let mut state = self.lock();
+            state.commits += 1;
+            std::mem::take(&mut state.wakers)
+        };
+        self.changed.notify_all();
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Waits until there were more than `seen` commits, or `wait` is over. Says which.
+    pub(crate) fn wait(&self, seen: u64, wait: Duration) -> bool {
+        let waiting = self.changed.wait_timeout_while(self.lock(), wait, |s| s.commits == seen);
+        waiting.map_or_else(|poisoned| poisoned.into_inner().0.commits, |(s, _)| s.commits) != seen
+    }
+
+    /// Wakes `waker` once there were more than `seen` commits.
+    pub(crate) fn register(&self, seen: u64, waker: &Waker) {
+        let mut state = self.lock();
+        if state.commits != seen || state.wakers.len() >= WAKERS_MAX {
+            drop(state);
+            waker.wake_by_ref();
+            return;
+        }
+        if !state.wakers.iter().any(|known| known.will_wake(waker)) {
+            state.wakers.push(waker.clone());
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A stored record, opened as far as this node's keys reach.
+
+use threads_core::batch::{BATCH_FORMAT, Batch};
+use threads_core::event::{Event, Position};
+use threads_core::record::{Fields, SignedRecord};
+use threads_core::{CodecId, Hlc, Result};
+
+use crate::chain::Blocks;
+use crate::node::Thread;
+
+/// A record with its time and what its body says.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) record: SignedRecord,
+    pub(crate) time: Hlc,
+    pub(crate) format: CodecId,
+    pub(crate) body: Body,
+}
+
+/// What a body says to this node.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// The events of a transaction.
+    Batch(Batch),
+    /// It is sealed to somebody else.
+    Private,
+    /// Its format is not known here.
+    Unknown,
+}
+
+impl Opened {
+    /// The events, if the body is a batch that this node can read.
+    pub(crate) fn batch(&self) -> Option<&Batch> {
+        match &self.body {
+            Body::Batch(batch) => Some(batch),
+            Body::Private | Body::Unknown => None,
+        }
+    }
+}
+
+impl Thread {
+    /// Opens a record's blocks. What is not as the record says is an error.
+    pub(crate) fn open(&self, blocks: &Blocks) -> Result<Opened> {
+        let record = SignedRecord::open(&blocks.record, &self.id, &self.replica)?;
+        self.open_event(record, blocks)
+    }
+
+    /// Opens the event of a record that is open already.
+    pub(crate) fn open_event(&self, record: SignedRecord, blocks: &Blocks) -> Result<Opened> {
+        let event = Event::decode(&blocks.event)?;
+        let position = self.position(record.fields());
+        let header = event.open_header(&position, &self.read)?;
+        let own = &self.node.agreement;
+        let body = match header.recipient() {
+            Some(recipient) if recipient != own.public => Body::Private,
+            _ => {
+                let plain = header.open_body(&position, &blocks.body, Some(&own.secret))?;
+                if header.format.as_str() == BATCH_FORMAT {
+                    Body::Batch(Batch::decode(&plain)?)
+                } else {
+                    Body::Unknown
+                }
+            }
+        };
+        Ok(Opened { record, time: header.time, format: header.format, body })
+    }
+
+    /// The time of a record's event.
+    pub(crate) fn time(&self, blocks: &Blocks) -> Result<Hlc> {
+        let record = SignedRecord::open(&blocks.record, &self.id, &self.replica)?;
+        let header = Event::decode(&blocks.event)?;
+        Ok(header.open_header(&self.position(record.fields()), &self.read)?.time)
+    }
+
+    fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {
+        Position { thread: &self.id, log: fields.log, seq: fields.seq, epoch: fields.epoch }
+    }
+}

@@ -1,0 +1,93 @@
+//! Catching up reducers: one that is new, or whose version is, replays the feed.
+
+use std::sync::Arc;
+
+use threads_core::datastore::{Datastore, Keyspace, WriteTxn};
+use threads_core::reducer::{DispatchedEvent, ReadView, Reducer, View, view_prefix};
+use threads_core::{Error, Result};
+
+use crate::db::Db;
+use crate::feed::{Change, FeedReader};
+use crate::layout::meta;
+use crate::node::{Thread, Tip};
+
+impl Db {
+    /// Replays the thread for every reducer whose view is not of its present version. A replay is
+    /// one transaction: a view is of one version, whole, or of the one before.
+    pub(crate) fn catch_up_reducers(&self) -> Result<()> {
+        let thread = self.thread();
+        for reducer in &thread.node.reducers {
+            if !self.is_current(&**reducer)? {
+                let mut txn = thread.node.store.write()?;
+                replay(&mut *txn, thread, &**reducer)?;
+                txn.commit(thread.node.durability)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_current(&self, reducer: &dyn Reducer) -> Result<bool> {
+        let thread = self.thread();
+        let txn = thread.node.store.read()?;
+        let version = txn.get(Keyspace::Meta, &meta::reducer(thread.number, reducer.name()))?;
+        Ok(version.as_deref() == Some(&reducer.version().to_be_bytes()[..]))
+    }
+
+    /// Reads what a reducer keeps for this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when `reducer` is not a name.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// let found = db.view("ages", |view| Ok(view.get(b"42")?.is_some())).unwrap();
+    /// assert!(!found, "no such reducer is registered");
+    /// ```
+    pub fn view<R>(
+        &self,
+        reducer: &str,
+        read: impl FnOnce(&ReadView<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let thread = self.thread();
+        let txn = thread.node.store.read()?;
+        let prefix = view_prefix(&thread.id, reducer)?;
+        read(&ReadView::new(&*txn, &prefix)?)
+    }
+}
+
+fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Result<()> {
+    let prefix = view_prefix(&thread.id, reducer.name())?;
+    View::new(txn, &prefix)?.clear()?;
+    let last = Tip::get(txn.as_read(), thread.number)?.position;
+    let mut feed = FeedReader::default();
+    for position in 1..=last {
+        let changes = feed.changes(txn.as_read(), thread, position)?;
+        let events: Vec<_> = changes.into_iter().map(|change| event(thread, change)).collect();
+        if !events.is_empty() {
+            reducer.reduce(&mut View::new(txn, &prefix)?, &events).map_err(|cause| {
+                Error::new(cause.kind(), "a reducer failed while replaying the thread")
+                    .with("reducer", reducer.name())
+                    .caused_by(cause)
+            })?;
+        }
+    }
+    let key = meta::reducer(thread.number, reducer.name());
+    txn.put(Keyspace::Meta, &key, &reducer.version().to_be_bytes())
+}
+
+/// What a reducer is given of a change.
+pub(crate) fn event(thread: &Thread, change: Change) -> DispatchedEvent {
+    DispatchedEvent {
+        thread: thread.id.clone(),
+        record: change.record,
+        log: change.log,
+        seq: change.seq,
+        time: change.time,
+        collection: change.collection,
+        entity: change.entity,
+        action: change.action,
+        before: change.before.map(Arc::new),
+        after: change.after.map(Arc::new),
+    }
+}

@@ -1,0 +1,183 @@
+//! Staging: every check of an action, then its effect in the store's uncommitted state.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use threads_core::batch::{EVENTS_MAX, EntityEvent};
+use threads_core::codec::{Action, ActionKind};
+use threads_core::event::BODY_BYTES_MAX;
+use threads_core::{EntityId, Error, LogId, Result};
+
+use crate::catalogue::Definition;
+use crate::definitions;
+use crate::entity::{EntityRow, Life};
+use crate::history;
+use crate::index;
+use crate::layout::{self, EventPlace, Number, meta};
+use crate::txn::WriteTransaction;
+
+/// What a batch needs for an event besides its payload, and more.
+const EVENT_OVERHEAD_BYTES: usize = 32;
+
+/// What a transaction has gathered for its record.
+#[derive(Debug, Default)]
+pub(crate) struct Staged {
+    pub(crate) events: Vec<EntityEvent>,
+    /// How large the body will be, rounded up.
+    pub(crate) bytes: usize,
+    /// What each event did, for reducers; empty when there are none.
+    pub(crate) effects: Vec<Effect>,
+    /// This node's log in the thread, once it is needed.
+    pub(crate) log: Option<(LogId, Number, u64)>,
+}
+
+/// What one event did to one entity.
+#[derive(Clone, Debug)]
+pub(crate) struct Effect {
+    pub(crate) event: EntityEvent,
+    pub(crate) before: Option<Arc<Value>>,
+    pub(crate) after: Option<Arc<Value>>,
+}
+
+impl WriteTransaction<'_> {
+    /// Gives a reserved collection its local number, if it has none.
+    pub(crate) fn ensure_reserved(&mut self, name: &threads_core::CollectionName) -> Result<()> {
+        let key = meta::collection(self.thread().number, name);
+        if layout::number(self.txn.as_read(), &key)?.is_none() {
+            layout::assign(&mut *self.txn, &key)?;
+            self.reload_catalogue()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the entity lives.
+    pub(crate) fn exists(&self, definition: &Definition, id: &EntityId) -> Result<bool> {
+        let key = layout::entity(self.thread().number, definition.number, id.as_str());
+        let row = EntityRow::get(self.txn.as_read(), &key)?;
+        Ok(row.is_some_and(|row| row.life.state().is_some()))
+    }
+
+    /// Stages a create or a save: checks everything, then changes the uncommitted state.
+    pub(crate) fn stage(
+        &mut self,
+        definition: &Arc<Definition>,
+        id: &EntityId,
+        kind: ActionKind,
+        action: &Action<'_>,
+    ) -> Result<()> {
+        let (key, _) = self.keys(definition, id);
+        let before = EntityRow::get(self.txn.as_read(), &key)?;
+        let life = before.map_or(Life::Unknown, |row| row.life);
+        check_life(definition, id, &life, kind)?;
+        let Some(payload) = definition.codec.encode(life.state(), action)? else { return Ok(()) };
+        let state = definition.codec.apply(life.state(), &payload)?;
+        let after = definition.codec.view(&state)?;
+        if after.get("_id").and_then(Value::as_str) != Some(id.as_str()) {
+            return Err(Error::invalid("an entity keeps its _id: create another one instead")
+                .with("_id", id));
+        }
+        if let Some(schema) = &definition.schema {
+            schema.validate(&after).map_err(|error| {
+                error.with("collection", &definition.name).with("_id", id)
+            })?;
+        }
+        index::check_unique(self.txn.as_read(), self.thread().number, definition, id.as_str(), &after)?;
+        self.effect(definition, id, kind, payload, life, (Life::Live(state), Some(after)))
+    }
+
+    /// Stages a delete.
+    pub(crate) fn stage_delete(&mut self, definition: &Arc<Definition>, id: &EntityId) -> Result<()> {
+        let (key, _) = self.keys(definition, id);
+        let before = EntityRow::get(self.txn.as_read(), &key)?;
+        let life = before.map_or(Life::Unknown, |row| row.life);
+        check_life(definition, id, &life, ActionKind::Delete)?;
+        let kind = ActionKind::Delete;
+        self.effect(definition, id, kind, Vec::new(), life, (Life::Deleted, None))
+    }
+
+    fn keys(&self, definition: &Definition, id: &EntityId) -> (Vec<u8>, Vec<u8>) {
+        history::keys(self.thread().number, definition.number, id.as_str())
+    }
+
+    /// Makes the effect of one event in the uncommitted state, and remembers the event.
+    fn effect(
+        &mut self,
+        definition: &Arc<Definition>,
+        id: &EntityId,
+        action: ActionKind,
+        payload: Vec<u8>,
+        before: Life,
+        (life, after): (Life, Option<Value>),
+    ) -> Result<()> {
+        let bytes = self.room_for(payload.len(), definition, id)?;
+        let thread = self.thread();
+        let reduced = !thread.node.reducers.is_empty();
+        let viewed = reduced || !definition.indexes.is_empty();
+        let before = if viewed { history::view(&*definition.codec, &before)? } else { None };
+        let place = self.next_place()?;
+        let (key, history) = self.keys(definition, id);
+        let txn = &mut *self.txn;
+        EntityRow { last: place, life }.put(txn, &key)?;
+        history::put(txn, &history, place, self.tip.position + 1)?;
+        let (number, values) = (thread.number, (before.as_ref(), after.as_ref()));
+        index::update(txn, number, definition, id.as_str(), values.0, values.1)?;
+        if definition.name.is_reserved() {
+            definitions::changed(txn, thread)?;
+            self.reload_catalogue()?;
+        }
+        let event = EntityEvent {
+            collection: definition.name.clone(),
+            entity: id.clone(),
+            codec: definition.codec.id(),
+            action,
+            payload,
+        };
+        if reduced {
+            let (before, after) = (before.map(Arc::new), after.map(Arc::new));
+            self.staged.effects.push(Effect { event: event.clone(), before, after });
+        }
+        self.staged.events.push(event);
+        self.staged.bytes = bytes;
+        Ok(())
+    }
+
+    /// How large the body becomes with one more event, if it may.
+    fn room_for(&self, payload: usize, definition: &Definition, id: &EntityId) -> Result<usize> {
+        let names = definition.name.as_str().len() + definition.codec.id().as_str().len();
+        let event = payload + id.as_str().len() + EVENT_OVERHEAD_BYTES;
+        let first = if self.staged.events.is_empty() { EVENT_OVERHEAD_BYTES } else { 0 };
+        let known = self.staged.events.iter().rev().take(1).any(|e| e.collection == definition.name);
+        let bytes = self.staged.bytes + event + first + if known { 0 } else { names };
+        if bytes > BODY_BYTES_MAX || self.staged.events.len() >= EVENTS_MAX {
+            return Err(Error::invalid("a transaction is too large: use several")
+                .with("bytes", bytes)
+                .with("bytes_most", BODY_BYTES_MAX)
+                .with("events_most", EVENTS_MAX));
+        }
+        Ok(bytes)
+    }
+
+    /// Where the next event of this transaction will stand.
+    fn next_place(&mut self) -> Result<EventPlace> {
+        let (_, log, seq) = self.own_log()?;
+        // At most EVENTS_MAX events are staged.
+        let index = self.staged.events.len() as u32;
+        Ok(EventPlace { time: self.time, log, seq, index })
+    }
+}
+
+fn check_life(definition: &Definition, id: &EntityId, life: &Life, kind: ActionKind) -> Result<()> {
+    let error = match (life, kind) {
+        (Life::Live(_), ActionKind::Create) => {
+            Error::conflict("an entity of this _id exists: save or patch it, or use another _id")
+        }
+        (Life::Deleted, ActionKind::Create) => {
+            Error::conflict("this _id was deleted, and deleting is final: use another _id")
+        }
+        (Life::Deleted | Life::Unknown, ActionKind::Save | ActionKind::Delete) => {
+            Error::not_found("no entity of this _id")
+        }
+        _ => return Ok(()),
+    };
+    Err(error.with("collection", &definition.name).with("_id", id))
+}

@@ -1,0 +1,10 @@
+//! Values that are text in JSON.
+
+use std::fmt::Display;
+
+use serde::Serializer;
+
+/// Serializes a value as its text.
+pub(crate) fn display<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

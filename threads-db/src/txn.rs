@@ -1,0 +1,565 @@
+//! Transactions.
+//!
+//! A write transaction is the datastore's one write transaction: what it stages is in the store's
+//! own uncommitted state, so it reads its own writes, others do not, and giving up leaves no
+//! trace. Every check is made when an action is staged, before a record exists. Committing makes
+//! one record of everything that was staged.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use threads_core::codec::{Action, ActionKind};
+use threads_core::datastore::{Durability, ReadTxn, WriteTxn};
+use threads_core::{Cid, EntityId, Error, Hlc, LogId, Result};
+
+use crate::catalogue::{Catalogue, Definition};
+use crate::collection::Collection;
+use crate::db::Db;
+use crate::node::{Thread, Tip};
+use crate::query::{Explain, Query};
+use crate::read::Reader;
+use crate::stage::Staged;
+
+/// What a commit made.
+///
+/// ```
+/// use threads_db::Commit;
+/// fn describe(commit: &Commit) -> String { format!("{} at {}", commit.record, commit.position) }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Commit {
+    /// The record.
+    #[serde(serialize_with = "crate::text::display")]
+    pub record: Cid,
+    /// The log it is in: this node's.
+    pub log: LogId,
+    /// Its place in the log.
+    pub seq: u64,
+    /// Its position in the thread's feed.
+    pub position: u64,
+}
+
+/// A page of entities in the application's type.
+///
+/// ```
+/// let page: threads_db::Rows<serde_json::Value> = Default::default();
+/// assert!(page.next.is_none());
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows<T> {
+    /// The entities, in the query's order.
+    pub rows: Vec<T>,
+    /// Where to go on; `None` when there are no more.
+    pub next: Option<crate::query::Cursor>,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), next: None }
+    }
+}
+
+/// A snapshot of a thread, over all its collections.
+///
+/// ```
+/// # use threads_core::{datastore::Memory, module::CollectionSpec};
+/// # use threads_codec_jsonpatch::JsonPatch;
+/// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+/// # let db = node.create("friends").unwrap();
+/// # db.define(&CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())).unwrap();
+/// let people = db.collection("Person").unwrap();
+/// let (has, all) = db.read(|txn| Ok((txn.has(&people, "bob")?, txn.count(&people, &Default::default())?))).unwrap();
+/// assert_eq!((has, all), (false, 0));
+/// ```
+pub struct ReadTransaction<'a> {
+    db: &'a Db,
+    txn: Box<dyn ReadTxn + 'a>,
+    catalogue: Arc<Catalogue>,
+}
+
+/// Changes to a thread, over all its collections: all of them happen, or none.
+///
+/// ```
+/// # use threads_core::{datastore::Memory, module::CollectionSpec};
+/// # use threads_codec_jsonpatch::JsonPatch;
+/// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+/// # let db = node.create("friends").unwrap();
+/// # db.define(&CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())).unwrap();
+/// use serde_json::json;
+///
+/// let people = db.collection("Person").unwrap();
+/// let mut txn = db.begin().unwrap();
+/// let id = txn.create(&people, &json!({"name": "Bob"})).unwrap();
+/// assert!(txn.has(&people, id.as_str()).unwrap(), "it reads its own writes");
+/// assert!(!people.has(id.as_str()).unwrap(), "others do not");
+/// txn.commit().unwrap().expect("something changed");
+/// assert!(people.has(id.as_str()).unwrap());
+/// ```
+pub struct WriteTransaction<'a> {
+    pub(crate) db: &'a Db,
+    pub(crate) txn: Box<dyn WriteTxn + 'a>,
+    catalogue: Arc<Catalogue>,
+    pub(crate) tip: Tip,
+    pub(crate) time: Hlc,
+    pub(crate) staged: Staged,
+}
+
+impl fmt::Debug for ReadTransaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadTransaction").field("db", self.db).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WriteTransaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTransaction")
+            .field("db", self.db)
+            .field("events", &self.staged_events())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> ReadTransaction<'a> {
+    pub(crate) fn new(db: &'a Db) -> Result<Self> {
+        let txn = db.thread().node.store.read()?;
+        let catalogue = db.catalogue(&*txn)?;
+        Ok(Self { db, txn, catalogue })
+    }
+
+    pub(crate) fn store(&self) -> &dyn ReadTxn {
+        &*self.txn
+    }
+
+    pub(crate) fn thread(&self) -> &Thread {
+        self.db.thread()
+    }
+
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue)
+    }
+}
+
+impl<'a> WriteTransaction<'a> {
+    pub(crate) fn new(db: &'a Db) -> Result<Self> {
+        let node = &db.thread().node;
+        let txn = node.store.write()?;
+        let catalogue = db.catalogue(txn.as_read())?;
+        let tip = Tip::get(txn.as_read(), db.thread().number)?;
+        let time = tip.time.tick(node.clock.now_ms())?;
+        Ok(Self { db, txn, catalogue, tip, time, staged: Staged::default() })
+    }
+
+    pub(crate) fn store(&self) -> &dyn WriteTxn {
+        &*self.txn
+    }
+
+    pub(crate) fn thread(&self) -> &'a Thread {
+        self.db.thread()
+    }
+
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue)
+    }
+
+    /// Reads the definitions again, after this transaction changed one.
+    pub(crate) fn reload_catalogue(&mut self) -> Result<()> {
+        let thread = self.thread();
+        let loaded = Catalogue::load(self.txn.as_read(), thread.number, &thread.node.codecs)?;
+        self.catalogue = Arc::new(loaded);
+        Ok(())
+    }
+
+    /// How many events the record of this transaction will hold so far; at most 10,000.
+    ///
+    /// ```
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// assert_eq!(node.create("a").unwrap().begin().unwrap().staged_events(), 0);
+    /// ```
+    pub fn staged_events(&self) -> usize {
+        self.staged.events.len()
+    }
+
+    /// How many bytes they take so far; at most 1 MiB. Commit before it is reached.
+    ///
+    /// ```
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// assert_eq!(node.create("a").unwrap().begin().unwrap().staged_bytes(), 0);
+    /// ```
+    pub fn staged_bytes(&self) -> usize {
+        self.staged.bytes
+    }
+
+    /// Creates an entity and gives its id: the value's `_id`, or a new ULID if it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the id is taken or was
+    /// deleted, or a unique value is taken; [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid)
+    /// when the value is not an object, breaks the schema, or is too large.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::CollectionSpec};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// # db.define(&CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())).unwrap();
+    /// # use serde_json::json;
+    /// let people = db.collection("Person").unwrap();
+    /// let id = db.write(|txn| txn.create(&people, &json!({"_id": "bob"}))).unwrap();
+    /// assert_eq!(id.as_str(), "bob");
+    /// ```
+    pub fn create<T: Serialize>(
+        &mut self,
+        collection: &Collection<T>,
+        value: &T,
+    ) -> Result<EntityId> {
+        let definition = self.definition(collection)?;
+        let (id, value) = self.identified(value)?;
+        self.stage(&definition, &id, ActionKind::Create, &Action::Create(&value))?;
+        Ok(id)
+    }
+
+    /// Makes an entity's value this one, whole; creates it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WriteTransaction::create`], but for a taken id.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::CollectionSpec};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// # db.define(&CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())).unwrap();
+    /// # use serde_json::json;
+    /// let people = db.collection("Person").unwrap();
+    /// db.write(|txn| {
+    ///     txn.save(&people, &json!({"_id": "bob", "age": 41}))?;
+    ///     txn.save(&people, &json!({"_id": "bob", "age": 42}))
+    /// })
+    /// .unwrap();
+    /// assert_eq!(people.get("bob").unwrap().unwrap()["age"], 42);
+    /// ```
+    pub fn save<T: Serialize>(&mut self, collection: &Collection<T>, value: &T) -> Result<EntityId> {
+        let definition = self.definition(collection)?;
+        let (id, value) = self.identified(value)?;
+        if self.exists(&definition, &id)? {
+            self.stage(&definition, &id, ActionKind::Save, &Action::Save(&value))?;
+        } else {
+            self.stage(&definition, &id, ActionKind::Create, &Action::Create(&value))?;
+        }
+        Ok(id)
+    }
+
+    /// Changes the members of an entity that `merge` has; `null` removes one (RFC 7396).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when there is no such entity,
+    /// and those of [`WriteTransaction::create`].
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::CollectionSpec};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// # db.define(&CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())).unwrap();
+    /// # use serde_json::json;
+    /// let people = db.collection("Person").unwrap();
+    /// people.create(&json!({"_id": "bob", "age": 41, "nick": "b"})).unwrap();
+    /// db.write(|txn| txn.patch(&people, "bob", &json!({"age": 42, "nick": null}))).unwrap();
+    /// assert_eq!(people.get("bob").unwrap().unwrap(), json!({"_id": "bob", "age": 42}));
+    /// ```
+    pub fn patch<T>(&mut self, collection: &Collection<T>, id: &str, merge: &Value) -> Result<()> {
+        self.change(collection, id, &Action::Merge(merge))
+    }
+
+    /// Carries out the operations of a JSON Patch (RFC 6902) on an entity, all or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WriteTransaction::patch`], and
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when a `test` fails.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::CollectionSpec};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// # db.define(&CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())).unwrap();
+    /// # use serde_json::json;
+    /// let people = db.collection("Person").unwrap();
+    /// people.create(&json!({"_id": "bob", "tags": []})).unwrap();
+    /// let ops = json!([{"op": "add", "path": "/tags/-", "value": "new"}]);
+    /// db.write(|txn| txn.apply_patch(&people, "bob", &ops)).unwrap();
+    /// assert_eq!(people.get("bob").unwrap().unwrap()["tags"], json!(["new"]));
+    /// ```
+    pub fn apply_patch<T>(
+        &mut self,
+        collection: &Collection<T>,
+        id: &str,
+        operations: &Value,
+    ) -> Result<()> {
+        self.change(collection, id, &Action::Patch(operations))
+    }
+
+    /// Deletes an entity, for good: its id is not used again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when there is no such entity.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::CollectionSpec};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// # db.define(&CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap())).unwrap();
+    /// # use serde_json::json;
+    /// let people = db.collection("Person").unwrap();
+    /// people.create(&json!({"_id": "bob"})).unwrap();
+    /// db.write(|txn| txn.delete(&people, "bob")).unwrap();
+    /// assert!(people.create(&json!({"_id": "bob"})).is_err());
+    /// ```
+    pub fn delete<T>(&mut self, collection: &Collection<T>, id: &str) -> Result<()> {
+        let definition = self.definition(collection)?;
+        self.stage_delete(&definition, &id.parse()?)
+    }
+
+    fn change<T>(
+        &mut self,
+        collection: &Collection<T>,
+        id: &str,
+        action: &Action<'_>,
+    ) -> Result<()> {
+        let definition = self.definition(collection)?;
+        self.stage(&definition, &id.parse()?, ActionKind::Save, action)
+    }
+
+    fn definition<T>(&self, collection: &Collection<T>) -> Result<Arc<Definition>> {
+        collection.check_thread(self.thread())?;
+        self.catalogue.get(collection.name()).cloned()
+    }
+
+    /// The value as JSON with its id, which is made if need be.
+    fn identified<T: Serialize>(&self, value: &T) -> Result<(EntityId, Value)> {
+        let mut value = serde_json::to_value(value)
+            .map_err(|cause| Error::invalid("an entity must be JSON").caused_by(cause))?;
+        let Some(members) = value.as_object_mut() else {
+            return Err(Error::invalid("an entity is a JSON object, such as {\"name\": \"Bob\"}"));
+        };
+        let id = match members.get("_id") {
+            Some(Value::String(id)) => id.parse()?,
+            Some(_) => return Err(Error::invalid("an entity's _id is a string")),
+            None => {
+                let node = &self.thread().node;
+                let id = EntityId::generate(node.clock.now_ms(), &mut **node.rng());
+                members.insert("_id".into(), id.as_str().into());
+                id
+            }
+        };
+        Ok((id, value))
+    }
+
+    /// Makes one record of everything staged; `None` when nothing changed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) when the access policy refuses,
+    /// and those of the datastore. Nothing of the transaction is visible then.
+    ///
+    /// ```
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// assert_eq!(node.create("a").unwrap().begin().unwrap().commit().unwrap(), None);
+    /// ```
+    pub fn commit(self) -> Result<Option<Commit>> {
+        let durability = self.thread().node.durability;
+        self.commit_with(durability)
+    }
+
+    /// [`WriteTransaction::commit`] with a promise of its own.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Durability;
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// node.create("a").unwrap().begin().unwrap().commit_with(Durability::Immediate).unwrap();
+    /// ```
+    pub fn commit_with(mut self, durability: Durability) -> Result<Option<Commit>> {
+        if self.staged.events.is_empty() {
+            return Ok(None);
+        }
+        let commit = self.dispatch()?;
+        self.txn.commit(durability)?;
+        self.db.thread().node.notifier.notify();
+        Ok(Some(commit))
+    }
+}
+
+/// The reading half, the same for both kinds of transaction.
+macro_rules! reads {
+    ($name:ident) => {
+        impl $name<'_> {
+            fn reader<'t>(
+                &'t self,
+                definition: &'t Definition,
+            ) -> Reader<'t> {
+                Reader { txn: self.store().as_reader(), thread: self.thread(), definition }
+            }
+
+            fn reading<T, R>(
+                &self,
+                collection: &Collection<T>,
+                read: impl FnOnce(&Reader<'_>) -> Result<R>,
+            ) -> Result<R> {
+                collection.check_thread(self.thread())?;
+                let catalogue = self.catalogue();
+                read(&self.reader(catalogue.get(collection.name())?))
+            }
+
+            /// Whether there is such an entity.
+            ///
+            /// ```
+            #[doc = include_str!("../doc/example_read.txt")]
+            /// assert!(db.read(|txn| txn.has(&people, "bob")).unwrap());
+            /// ```
+            pub fn has<T>(&self, collection: &Collection<T>, id: &str) -> Result<bool> {
+                self.reading(collection, |reader| Ok(reader.get(id)?.is_some()))
+            }
+
+            /// The entity of this id.
+            ///
+            /// # Errors
+            ///
+            /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when it is not of the
+            /// collection's type.
+            ///
+            /// ```
+            #[doc = include_str!("../doc/example_read.txt")]
+            /// assert_eq!(db.read(|txn| txn.get(&people, "bob")).unwrap().unwrap()["age"], 42);
+            /// ```
+            pub fn get<T: DeserializeOwned>(
+                &self,
+                collection: &Collection<T>,
+                id: &str,
+            ) -> Result<Option<T>> {
+                let value = self.reading(collection, |reader| reader.get(id))?;
+                value.map(|value| typed(value)).transpose()
+            }
+
+            /// The entities that a query asks for, in its order.
+            ///
+            /// # Errors
+            ///
+            /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a malformed query.
+            ///
+            /// ```
+            #[doc = include_str!("../doc/example_read.txt")]
+            /// use threads_db::query::Query;
+            /// let old = Query::parse("age > 40").unwrap();
+            /// assert_eq!(db.read(|txn| txn.find(&people, &old)).unwrap().len(), 1);
+            /// ```
+            pub fn find<T: DeserializeOwned>(
+                &self,
+                collection: &Collection<T>,
+                query: &Query,
+            ) -> Result<Vec<T>> {
+                Ok(self.find_page(collection, query)?.rows)
+            }
+
+            /// The same, with a cursor for the page after it.
+            ///
+            /// ```
+            #[doc = include_str!("../doc/example_read.txt")]
+            /// use threads_db::query::Query;
+            /// let page = db.read(|txn| txn.find_page(&people, &Query::new().limit(1))).unwrap();
+            /// assert!(page.next.is_none());
+            /// ```
+            pub fn find_page<T: DeserializeOwned>(
+                &self,
+                collection: &Collection<T>,
+                query: &Query,
+            ) -> Result<Rows<T>> {
+                let page = self.reading(collection, |reader| reader.page(query))?;
+                let rows = page.rows.into_iter().map(typed).collect::<Result<Vec<T>>>()?;
+                Ok(Rows { rows, next: page.next })
+            }
+
+            /// How many entities meet a query's filter; its limit and skip do not count.
+            ///
+            /// ```
+            #[doc = include_str!("../doc/example_read.txt")]
+            /// assert_eq!(db.read(|txn| txn.count(&people, &Default::default())).unwrap(), 1);
+            /// ```
+            pub fn count<T>(&self, collection: &Collection<T>, query: &Query) -> Result<u64> {
+                self.reading(collection, |reader| reader.count(query))
+            }
+
+            /// Gives the rows of a query one by one, for as long as `row` says `true`. Without a
+            /// sort they come as they are found, in constant memory.
+            ///
+            /// ```
+            #[doc = include_str!("../doc/example_read.txt")]
+            /// let mut rows = 0;
+            /// db.read(|txn| {
+            ///     txn.for_each(&people, &Default::default(), &mut |_| {
+            ///         rows += 1;
+            ///         Ok(true)
+            ///     })
+            /// })
+            /// .unwrap();
+            /// assert_eq!(rows, 1);
+            /// ```
+            pub fn for_each<T>(
+                &self,
+                collection: &Collection<T>,
+                query: &Query,
+                row: &mut dyn FnMut(Value) -> Result<bool>,
+            ) -> Result<()> {
+                self.reading(collection, |reader| reader.for_each(query, row))
+            }
+
+            /// How a query would be carried out.
+            ///
+            /// ```
+            #[doc = include_str!("../doc/example_read.txt")]
+            /// use threads_db::query::Query;
+            /// let query = Query::parse("_id = 'bob'").unwrap();
+            /// println!("{}", db.read(|txn| txn.explain(&people, &query)).unwrap());
+            /// ```
+            pub fn explain<T>(&self, collection: &Collection<T>, query: &Query) -> Result<Explain> {
+                self.reading(collection, |reader| reader.explain(query))
+            }
+        }
+    };
+}
+
+reads!(ReadTransaction);
+reads!(WriteTransaction);
+
+/// One word for "as a reader" on both kinds of store transaction.
+trait AsReader {
+    fn as_reader(&self) -> &dyn ReadTxn;
+}
+
+impl AsReader for dyn ReadTxn + '_ {
+    fn as_reader(&self) -> &dyn ReadTxn {
+        self
+    }
+}
+
+impl AsReader for dyn WriteTxn + '_ {
+    fn as_reader(&self) -> &dyn ReadTxn {
+        self.as_read()
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|cause| {
+        Error::invalid("an entity is not of the collection's type").caused_by(cause)
+    })
+}
