@@ -376,6 +376,9 @@ fn patterns_that_need_backtracking_are_refused() {
             );
         }
     }
+    // A comment hides the look-ahead from us, and not from the engine.
+    let hidden = json!({"pattern": "(?x)#[\n(?=a)a"});
+    assert!(CompiledSchema::compile(&hidden).is_err());
     for fine in [
         r"\\1",
         r"[(?=]",
