@@ -206,10 +206,12 @@ fn nobody_sees_half_a_commit() {
                 })
             })
             .collect();
-        for writer in writers {
-            writer.join().unwrap();
-        }
+        let failed = writers
+            .into_iter()
+            .filter_map(|writer| writer.join().err())
+            .count();
         over.store(true, Ordering::Relaxed);
+        assert_eq!(failed, 0, "writers failed");
     });
     assert_eq!(number(&*store.read().unwrap()), 6 * ROUNDS);
     drop(store);
