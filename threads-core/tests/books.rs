@@ -26,8 +26,9 @@ fn thread() -> ThreadId {
     "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap()
 }
 
+/// Another thread, whose id begins with all of the first one's.
 fn other() -> ThreadId {
-    "bafykrq5i25vd64ghamtgus6lue74k".parse().unwrap()
+    ThreadId::from_bytes(&[thread().as_bytes(), &[7]].concat()).unwrap()
 }
 
 fn log(n: u16) -> LogId {
