@@ -51,6 +51,7 @@ def decode_event(event, collections, codecs):
         require(layers.is_number(position, 32) and position < len(table), "a position")
     require(layers.is_number(action, 8) and action < len(ACTIONS), "an action")
     require(isinstance(payload, bytes), "a payload")
+    require(ACTIONS[action] != "delete" or not payload, "a delete without a payload")
     check_name(ids.check_entity, entity)
     return {
         "collection": collections[collection],

@@ -58,6 +58,7 @@ def known(word):
 
 
 rejected = known("rejected")
+malformed = known("Malformed")
 
 
 # Identifiers.
@@ -177,7 +178,7 @@ def read_path(v):
 
 
 def read_batch(v):
-    with rejected(batch.Refused):
+    with malformed(batch.Refused):
         events = batch.decode(data(v["bytes"]))
     same(events, v["events"], "events")
 

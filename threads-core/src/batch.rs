@@ -10,6 +10,7 @@ use serde_bytes::ByteBuf;
 
 use crate::block::{decode, encode};
 use crate::codec::ActionKind;
+use crate::record::Rejection;
 use crate::{CodecId, CollectionName, EntityId, Error, Result};
 
 /// The body format that a header names for a batch.
@@ -116,14 +117,15 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected).
+    /// [`Rejection::Malformed`] as the source of an error of kind
+    /// [`Rejected`](crate::ErrorKind::Rejected).
     ///
     /// ```
     /// assert!(threads_core::batch::Batch::decode(&[0xa0]).is_err());
     /// ```
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let wire: Wire = decode(bytes)?;
-        check_count(wire.events.len()).map_err(Error::rejected)?;
+        let wire: Wire = decode(bytes).map_err(|_| Rejection::Malformed)?;
+        check_count(wire.events.len()).map_err(|_| Rejection::Malformed)?;
         let events = wire
             .events
             .into_iter()
@@ -132,13 +134,20 @@ impl Batch {
                     collection: entry(&wire.collections, collection)?,
                     entity,
                     codec: entry(&wire.codecs, codec)?,
-                    action: ActionKind::from_code(action)
-                        .ok_or_else(|| Error::rejected("a batch has an unknown action"))?,
+                    action: ActionKind::from_code(action).ok_or(Rejection::Malformed)?,
                     payload: payload.into_vec(),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
         let batch = Self { events };
+        let empty = |event: &EntityEvent| event.payload.is_empty();
+        if batch
+            .events
+            .iter()
+            .any(|e| e.action == ActionKind::Delete && !empty(e))
+        {
+            return Err(Rejection::Malformed.into());
+        }
         // The tables must hold the names in order of first use, each once, and no other.
         if batch.encode()? != bytes {
             return Err(Error::rejected(
@@ -239,6 +248,20 @@ mod tests {
         for bytes in [wire(&["P", "Q"], 0), wire(&["P", "Q"], 1), wire(&["P"], 1)] {
             assert!(Batch::decode(&bytes).is_err());
         }
+    }
+
+    #[test]
+    fn a_delete_with_a_payload_is_refused() {
+        let delete = EntityEvent {
+            action: ActionKind::Delete,
+            ..event("P", "a")
+        };
+        let bytes = Batch {
+            events: vec![delete],
+        }
+        .encode()
+        .unwrap();
+        assert!(Batch::decode(&bytes).is_err());
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub enum Encryption {
 
 /// The key of a body, as the header holds it.
 enum BodyKey {
-    SingleUse(ByteArray<32>),
+    SingleUse(ContentKey),
     Sealed { to: ByteArray<32>, sealed: ByteBuf },
     None,
 }
@@ -87,7 +87,11 @@ struct HeaderWire {
 impl BodyKey {
     fn from_wire(wire: &mut HeaderWire) -> Result<Self> {
         match (wire.key.take(), wire.to.take(), wire.sealed.take()) {
-            (Some(key), None, None) => Ok(Self::SingleUse(key)),
+            (Some(mut key), None, None) => {
+                let content = ContentKey::from_bytes(&key);
+                key.zeroize();
+                Ok(Self::SingleUse(content))
+            }
             (None, Some(to), Some(sealed)) => Ok(Self::Sealed { to, sealed }),
             (None, None, None) => Ok(Self::None),
             _ => Err(Rejection::Malformed.into()),
@@ -96,7 +100,7 @@ impl BodyKey {
 
     fn into_wire(self, time: Hlc, format: CodecId, hash: [u8; 32]) -> HeaderWire {
         let (key, to, sealed) = match self {
-            Self::SingleUse(key) => (Some(key), None, None),
+            Self::SingleUse(key) => (Some(ByteArray::new(*key.to_bytes())), None, None),
             Self::Sealed { to, sealed } => (None, Some(to), Some(sealed)),
             Self::None => (None, None, None),
         };
@@ -209,7 +213,11 @@ impl SealedEvent {
         let hash = sha256(body);
         let (key, sealed) = seal_body(position, body, encryption, rng)?;
         let body = Block::raw(sealed);
-        let mut plain = encode(&key.into_wire(time, format, hash))?;
+        let mut wire = key.into_wire(time, format, hash);
+        let mut plain = encode(&wire)?;
+        if let Some(key) = &mut wire.key {
+            key.zeroize();
+        }
         let header = read.seal_random(&position.aad(Layer::Header), &plain, rng)?;
         plain.zeroize();
         let event = encode(&EventWire {
@@ -239,7 +247,7 @@ fn seal_body(
             to: ByteArray::new(to.to_bytes()),
             sealed: ByteBuf::from(to.seal(&position.seal_info(), &content, rng)?),
         },
-        _ => BodyKey::SingleUse(ByteArray::new(*content.to_bytes())),
+        _ => BodyKey::SingleUse(content),
     };
     Ok((key, sealed))
 }
@@ -375,7 +383,7 @@ impl EventHeader {
     ) -> Result<Vec<u8>> {
         let content = match &self.key {
             BodyKey::None => None,
-            BodyKey::SingleUse(key) => Some(ContentKey::from_bytes(key)),
+            BodyKey::SingleUse(key) => Some(key.clone()),
             BodyKey::Sealed { sealed, .. } => {
                 let recipient = recipient.ok_or(Rejection::CannotOpen)?;
                 let opened = recipient.open(&position.seal_info(), sealed);

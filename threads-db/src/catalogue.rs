@@ -38,9 +38,13 @@ pub(crate) const SCHEMAS: &str = "$schemas";
 pub(crate) const INDEXES: &str = "$indexes";
 
 /// The name of a reserved collection.
-#[expect(clippy::expect_used, reason = "called with the constants above only, which are names")]
+#[expect(
+    clippy::expect_used,
+    reason = "called with the constants above only, which are names"
+)]
 pub(crate) fn reserved(name: &str) -> CollectionName {
-    name.parse().expect("a constant collection name is well-formed")
+    name.parse()
+        .expect("a constant collection name is well-formed")
 }
 
 /// An entity of `$collections`.
@@ -88,7 +92,10 @@ impl IndexEntity {
 
 /// What an index is known by, besides its collection.
 pub(crate) fn path_digest(paths: &[FieldPath]) -> [u8; 32] {
-    let text: Vec<_> = paths.iter().flat_map(|path| [path.to_string(), "\0".into()]).collect();
+    let text: Vec<_> = paths
+        .iter()
+        .flat_map(|path| [path.to_string(), "\0".into()])
+        .collect();
     block::sha256(text.concat().as_bytes())
 }
 
@@ -120,7 +127,9 @@ pub(crate) struct Definition {
 
 impl fmt::Debug for Definition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Definition").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Definition")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,7 +171,10 @@ pub(crate) struct Catalogue {
 impl Catalogue {
     /// What stands for a catalogue until one is read: no committed one has its generation.
     pub(crate) fn unread() -> Self {
-        Self { generation: u64::MAX, ..Self::default() }
+        Self {
+            generation: u64::MAX,
+            ..Self::default()
+        }
     }
 
     /// The definition of `name`.
@@ -183,7 +195,9 @@ impl Catalogue {
 
     /// The collections of applications, by name.
     pub(crate) fn collections(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.definitions.values().filter(|definition| !definition.name.is_reserved())
+        self.definitions
+            .values()
+            .filter(|definition| !definition.name.is_reserved())
     }
 
     /// Every collection, the framework's included.
@@ -193,16 +207,23 @@ impl Catalogue {
 
     /// The generation that is current in `txn`.
     pub(crate) fn generation(txn: &dyn ReadTxn, thread: Number) -> Result<u64> {
-        let Some(bytes) = txn.get(Keyspace::Meta, &meta::catalogue(thread))? else { return Ok(0) };
-        let bytes: [u8; 8] =
-            (&*bytes).try_into().map_err(|_| Error::corrupt("the catalogue's number is damaged"))?;
+        let Some(bytes) = txn.get(Keyspace::Meta, &meta::catalogue(thread))? else {
+            return Ok(0);
+        };
+        let bytes: [u8; 8] = (&*bytes)
+            .try_into()
+            .map_err(|_| Error::corrupt("the catalogue's number is damaged"))?;
         Ok(u64::from_be_bytes(bytes))
     }
 
     /// Makes `txn` and everybody after it read the definitions again.
     pub(crate) fn bump(txn: &mut dyn WriteTxn, thread: Number) -> Result<()> {
         let next = Self::generation(txn.as_read(), thread)?.saturating_add(1);
-        txn.put(Keyspace::Meta, &meta::catalogue(thread), &next.to_be_bytes())
+        txn.put(
+            Keyspace::Meta,
+            &meta::catalogue(thread),
+            &next.to_be_bytes(),
+        )
     }
 
     /// Reads every definition of the thread.
@@ -242,7 +263,9 @@ impl Catalogue {
         thread: Number,
         name: &str,
     ) -> Result<Vec<T>> {
-        let Some(definition) = self.find(&reserved(name)) else { return Ok(Vec::new()) };
+        let Some(definition) = self.find(&reserved(name)) else {
+            return Ok(Vec::new());
+        };
         let prefix = Prefix::new(&layout::collection_prefix(thread, definition.number));
         let mut entities = Vec::new();
         for row in txn.scan(Keyspace::Entities, prefix.range(), Direction::Forward)? {
@@ -269,7 +292,9 @@ impl Catalogue {
             Some(id) => Some(self.schema(txn, thread, id)?),
             None => None,
         };
-        let mine = indexes.iter().filter(|index| index.collection == entity.name && !index.dropped);
+        let mine = indexes
+            .iter()
+            .filter(|index| index.collection == entity.name && !index.dropped);
         let indexes = mine
             .take(INDEXES_MAX)
             .filter_map(|index| self.index(txn, number, index).transpose())
@@ -277,7 +302,10 @@ impl Catalogue {
         Ok(Definition {
             number,
             codec: codecs.get(&entity.codec)?,
-            schema: schema_text.as_ref().map(CompiledSchema::compile).transpose()?,
+            schema: schema_text
+                .as_ref()
+                .map(CompiledSchema::compile)
+                .transpose()?,
             schema_text,
             version: entity.version,
             indexes,
@@ -304,10 +332,22 @@ impl Catalogue {
         entity: &IndexEntity,
     ) -> Result<Option<Index>> {
         let key = meta::index(collection, &path_digest(&entity.paths));
-        let Some(number) = layout::number(txn, &key)? else { return Ok(None) };
-        let spec = IndexSpec { paths: entity.paths.clone(), unique: entity.unique };
-        let single_valued = txn.get(Keyspace::Meta, &meta::index_multi(number))?.is_none();
-        Ok(Some(Index { number, name: index_name(&entity.paths), spec, single_valued }))
+        let Some(number) = layout::number(txn, &key)? else {
+            return Ok(None);
+        };
+        let spec = IndexSpec {
+            paths: entity.paths.clone(),
+            unique: entity.unique,
+        };
+        let single_valued = txn
+            .get(Keyspace::Meta, &meta::index_multi(number))?
+            .is_none();
+        Ok(Some(Index {
+            number,
+            name: index_name(&entity.paths),
+            spec,
+            single_valued,
+        }))
     }
 }
 

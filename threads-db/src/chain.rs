@@ -35,15 +35,21 @@ impl Blocks {
         let event = cid_of(DAG_CBOR, &self.event);
         let body = cid_of(RAW, &self.body);
         if record.block_id() != event || Event::decode(&self.event)?.body_id() != body {
-            return Err(Error::corrupt("a record does not point to the blocks it came with")
-                .with("record", record.id()));
+            return Err(
+                Error::corrupt("a record does not point to the blocks it came with")
+                    .with("record", record.id()),
+            );
         }
         Ok(())
     }
 
     /// The three as blocks with their CIDs, in the order in which they travel.
     pub(crate) fn into_blocks(self) -> [Block; 3] {
-        [Block::cbor(self.record), Block::cbor(self.event), Block::raw(self.body)]
+        [
+            Block::cbor(self.record),
+            Block::cbor(self.event),
+            Block::raw(self.body),
+        ]
     }
 }
 
@@ -63,7 +69,9 @@ pub(crate) fn put(txn: &mut dyn WriteTxn, place: Place, cid: &Cid, blocks: &Bloc
 
 /// The blocks of the record at `place`, if there is one.
 pub(crate) fn get(txn: &dyn ReadTxn, place: Place) -> Result<Option<Blocks>> {
-    txn.get(Keyspace::Blocks, &place.key())?.map(|value| split(&value, place)).transpose()
+    txn.get(Keyspace::Blocks, &place.key())?
+        .map(|value| split(&value, place))
+        .transpose()
 }
 
 /// The blocks of the record at `place`, which must be there.
@@ -80,7 +88,11 @@ fn split(value: &[u8], place: Place) -> Result<Blocks> {
         let (event, rest) = rest.split_first_chunk::<4>()?;
         let (record, rest) = rest.split_at_checked(u32::from_be_bytes(*record) as usize)?;
         let (event, body) = rest.split_at_checked(u32::from_be_bytes(*event) as usize)?;
-        Some(Blocks { record: record.to_vec(), event: event.to_vec(), body: body.to_vec() })
+        Some(Blocks {
+            record: record.to_vec(),
+            event: event.to_vec(),
+            body: body.to_vec(),
+        })
     };
     parts().ok_or_else(|| {
         Error::corrupt("a record's blocks are damaged: restore the thread from an export or a peer")
@@ -90,7 +102,9 @@ fn split(value: &[u8], place: Place) -> Result<Blocks> {
 
 /// Where the record that `cid` names is kept, if it is here.
 pub(crate) fn locate(txn: &dyn ReadTxn, thread: Number, cid: &Cid) -> Result<Option<Place>> {
-    let Some(rest) = txn.get(Keyspace::Links, &link(thread, cid))? else { return Ok(None) };
+    let Some(rest) = txn.get(Keyspace::Links, &link(thread, cid))? else {
+        return Ok(None);
+    };
     let key: Cow<'_, [u8]> = [&thread.to_be_bytes()[..], &rest].concat().into();
     Place::from_key(&key).map(Some)
 }

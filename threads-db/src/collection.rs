@@ -36,13 +36,20 @@ impl<T> Clone for Collection<T> {
 
 impl<T> fmt::Debug for Collection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Collection").field("db", &self.db).field("name", &self.name).finish()
+        f.debug_struct("Collection")
+            .field("db", &self.db)
+            .field("name", &self.name)
+            .finish()
     }
 }
 
 impl<T> Collection<T> {
     pub(crate) fn new(db: Db, name: CollectionName) -> Self {
-        Self { db, name, entity: PhantomData }
+        Self {
+            db,
+            name,
+            entity: PhantomData,
+        }
     }
 
     /// Refuses a collection of another thread in a transaction.
@@ -50,8 +57,10 @@ impl<T> Collection<T> {
         if *self.db.id() == thread.id {
             return Ok(());
         }
-        Err(Error::invalid("a collection of another thread cannot be used in this transaction")
-            .with("collection", &self.name))
+        Err(
+            Error::invalid("a collection of another thread cannot be used in this transaction")
+                .with("collection", &self.name),
+        )
     }
 
     /// Its name.

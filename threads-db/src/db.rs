@@ -59,7 +59,10 @@ pub struct CollectionInfo {
 
 impl Db {
     pub(crate) fn new(thread: Thread) -> Self {
-        Self(Arc::new(Inner { thread, catalogue: Mutex::new(Arc::new(Catalogue::unread())) }))
+        Self(Arc::new(Inner {
+            thread,
+            catalogue: Mutex::new(Arc::new(Catalogue::unread())),
+        }))
     }
 
     pub(crate) fn thread(&self) -> &Thread {
@@ -70,7 +73,11 @@ impl Db {
     pub(crate) fn catalogue(&self, txn: &dyn ReadTxn) -> Result<Arc<Catalogue>> {
         let thread = self.thread();
         let generation = Catalogue::generation(txn, thread.number)?;
-        let mut cached = self.0.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self
+            .0
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if cached.generation != generation {
             *cached = Arc::new(Catalogue::load(txn, thread.number, &thread.node.codecs)?);
         }
@@ -189,13 +196,21 @@ impl Db {
         let txn = self.thread().node.store.read()?;
         let catalogue = self.catalogue(&*txn)?;
         let info = |definition: &Arc<Definition>| {
-            let reader = Reader { txn: &*txn, thread: self.thread(), definition };
+            let reader = Reader {
+                txn: &*txn,
+                thread: self.thread(),
+                definition,
+            };
             Ok(CollectionInfo {
                 name: definition.name.clone(),
                 codec: definition.codec.id(),
                 schema: definition.schema_text.clone(),
                 schema_version: definition.version,
-                indexes: definition.indexes.iter().map(|index| index.spec.clone()).collect(),
+                indexes: definition
+                    .indexes
+                    .iter()
+                    .map(|index| index.spec.clone())
+                    .collect(),
                 entities: reader.count(&Default::default())?,
             })
         };
@@ -212,7 +227,11 @@ impl Db {
     pub fn conflicts(&self, collection: &str) -> Result<Vec<UniqueConflict>> {
         let txn = self.thread().node.store.read()?;
         let catalogue = self.catalogue(&*txn)?;
-        index::conflicts(&*txn, self.thread().number, catalogue.get(&collection.parse()?)?)
+        index::conflicts(
+            &*txn,
+            self.thread().number,
+            catalogue.get(&collection.parse()?)?,
+        )
     }
 
     /// Begins a write transaction. Waits while another one is open on this datastore; dropping
@@ -250,10 +269,7 @@ impl Db {
     /// })
     /// .unwrap();
     /// ```
-    pub fn write<R>(
-        &self,
-        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<R>,
-    ) -> Result<R> {
+    pub fn write<R>(&self, work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<R>) -> Result<R> {
         let mut txn = self.begin()?;
         let result = work(&mut txn)?;
         txn.commit()?;
@@ -273,6 +289,9 @@ impl Db {
 
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Db").field("id", self.id()).field("name", &self.name()).finish()
+        f.debug_struct("Db")
+            .field("id", self.id())
+            .field("name", &self.name())
+            .finish()
     }
 }

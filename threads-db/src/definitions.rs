@@ -72,21 +72,32 @@ impl WriteTransaction<'_> {
     pub fn drop_index(&mut self, collection: &CollectionName, paths: &[FieldPath]) -> Result<()> {
         let catalogue = self.catalogue();
         let definition = catalogue.get(collection)?;
-        let found = definition.indexes.iter().find(|index| index.spec.paths == paths);
+        let found = definition
+            .indexes
+            .iter()
+            .find(|index| index.spec.paths == paths);
         let index = found.ok_or_else(|| {
             Error::not_found("no such index on this collection")
                 .with("collection", collection)
                 .with("index", index_name(paths))
         })?;
-        let dropped = IndexEntity { dropped: true, ..IndexEntity::new(collection, &index.spec) };
+        let dropped = IndexEntity {
+            dropped: true,
+            ..IndexEntity::new(collection, &index.spec)
+        };
         self.set_index(dropped)
     }
 
     fn define_schema(&mut self, spec: &CollectionSpec) -> Result<Option<String>> {
-        let Some(schema) = &spec.schema else { return Ok(None) };
+        let Some(schema) = &spec.schema else {
+            return Ok(None);
+        };
         CompiledSchema::compile(schema)?;
         let id = schema_id(schema);
-        let entity = SchemaEntity { id: id.clone(), schema: schema.clone() };
+        let entity = SchemaEntity {
+            id: id.clone(),
+            schema: schema.clone(),
+        };
         self.save_reserved(SCHEMAS, &id, &entity)?;
         Ok(Some(id))
     }
@@ -103,11 +114,16 @@ impl WriteTransaction<'_> {
             let thread = self.thread().number;
             catalogue.entities(self.store().as_read(), thread, COLLECTIONS)?
         };
-        if let Some(present) = present.into_iter().find(|present| present.name == spec.name) {
+        if let Some(present) = present
+            .into_iter()
+            .find(|present| present.name == spec.name)
+        {
             if present.codec != spec.codec {
-                return Err(Error::conflict("a collection keeps the codec it began with")
-                    .with("collection", &spec.name)
-                    .with("codec", present.codec));
+                return Err(
+                    Error::conflict("a collection keeps the codec it began with")
+                        .with("collection", &spec.name)
+                        .with("codec", present.codec),
+                );
             }
             // No schema given means no change to the schema.
             if entity.schema.is_none() || entity.schema == present.schema {
@@ -130,11 +146,13 @@ impl WriteTransaction<'_> {
         let conflicts = index::conflicts(self.store().as_read(), thread, definition)?;
         let field = index_name(&entity.paths);
         if let Some(conflict) = conflicts.iter().find(|conflict| conflict.field == field) {
-            return Err(Error::conflict("entities share a value, so the index cannot be unique")
-                .with("collection", &entity.collection)
-                .with("field", field)
-                .with("first", &conflict.entities[0])
-                .with("second", &conflict.entities[1]));
+            return Err(
+                Error::conflict("entities share a value, so the index cannot be unique")
+                    .with("collection", &entity.collection)
+                    .with("field", field)
+                    .with("first", &conflict.entities[0])
+                    .with("second", &conflict.entities[1]),
+            );
         }
         Ok(())
     }
@@ -153,7 +171,11 @@ impl WriteTransaction<'_> {
         let value: Value = serde_json::to_value(entity)
             .map_err(|cause| Error::invalid("not JSON").caused_by(cause))?;
         let id = id.parse()?;
-        let kind = if self.exists(definition, &id)? { ActionKind::Save } else { ActionKind::Create };
+        let kind = if self.exists(definition, &id)? {
+            ActionKind::Save
+        } else {
+            ActionKind::Create
+        };
         let action = match kind {
             ActionKind::Create => Action::Create(&value),
             _ => Action::Save(&value),
@@ -165,8 +187,10 @@ impl WriteTransaction<'_> {
 fn check_spec(spec: &CollectionSpec) -> Result<()> {
     spec.check()?;
     if spec.name.is_reserved() {
-        return Err(Error::invalid("names that begin with $ belong to the framework")
-            .with("collection", &spec.name));
+        return Err(
+            Error::invalid("names that begin with $ belong to the framework")
+                .with("collection", &spec.name),
+        );
     }
     for IndexSpec { paths, .. } in &spec.indexes {
         if paths.len() > key::COLUMNS_MAX {
@@ -193,7 +217,9 @@ pub(crate) fn changed(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
     let entities: Vec<IndexEntity> = catalogue.entities(txn.as_read(), thread.number, INDEXES)?;
     for entity in entities {
         // A definition that is not here yet, or whose codec is not, brings its indexes later.
-        let Some(definition) = catalogue.find(&entity.collection) else { continue };
+        let Some(definition) = catalogue.find(&entity.collection) else {
+            continue;
+        };
         let key = meta::index(definition.number, &path_digest(&entity.paths));
         match (layout::number(txn.as_read(), &key)?, entity.dropped) {
             (None, false) if usable(&entity) => fill(txn, thread, definition, &entity, &key)?,
@@ -221,7 +247,10 @@ fn fill(
     let index = Index {
         number: layout::assign(txn, key)?,
         name: index_name(&entity.paths),
-        spec: IndexSpec { paths: entity.paths.clone(), unique: entity.unique },
+        spec: IndexSpec {
+            paths: entity.paths.clone(),
+            unique: entity.unique,
+        },
         single_valued: true,
     };
     index::fill(txn, thread.number, definition, &index)

@@ -5,6 +5,7 @@
 //! transaction that changes the entities (paper, "Dispatcher").
 
 use threads_core::batch::{BATCH_FORMAT, Batch};
+use threads_core::books::{Head, HeadBook, HeadBookMut, KeyBookMut};
 use threads_core::datastore::{Keyspace, WriteTxn};
 use threads_core::event::{Encryption, Position, SealedEvent};
 use threads_core::policy::{Candidate, Change, Verdict};
@@ -16,7 +17,7 @@ use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
 
 use crate::chain::{self, Blocks};
 use crate::layout::{self, Number, Place, meta};
-use crate::node::{Head, Thread, Tip, books};
+use crate::node::{Thread, Tip, books};
 use crate::stage::Effect;
 use crate::txn::{Commit, WriteTransaction};
 
@@ -36,17 +37,35 @@ pub(crate) fn file(
     incoming: &Incoming<'_>,
     tip: &Tip,
 ) -> Result<Tip> {
-    let Incoming { record, place, blocks, time, position } = incoming;
+    let Incoming {
+        record,
+        place,
+        blocks,
+        time,
+        position,
+    } = incoming;
     let (cid, log) = (record.id(), record.fields().log);
     chain::put(txn, *place, &cid, blocks)?;
-    books::put_head(txn, &thread.id, &log, &Head { seq: place.seq, cid, time: *time })?;
+    let head = Head {
+        seq: place.seq,
+        record: cid,
+        time: *time,
+    };
+    HeadBookMut::new(txn).set(&thread.id, &log, &head)?;
     if let Some(author) = record.author() {
         let key = meta::author(thread.number, place.log);
         txn.put(Keyspace::Meta, &key, author.key_bytes())?;
     }
-    let tip = Tip { time: tip.time.max(*time), position: *position };
+    let tip = Tip {
+        time: tip.time.max(*time),
+        position: *position,
+    };
     tip.put(txn, thread.number)?;
-    txn.put(Keyspace::Feed, &layout::feed(thread.number, *position), &place.key()[4..])?;
+    txn.put(
+        Keyspace::Feed,
+        &layout::feed(thread.number, *position),
+        &place.key()[4..],
+    )?;
     Ok(tip)
 }
 
@@ -57,8 +76,10 @@ pub(crate) fn broadcast(
     incoming: &Incoming<'_>,
     effects: Vec<Effect>,
 ) -> Result<()> {
-    let dispatched: Vec<_> =
-        effects.into_iter().map(|effect| event(thread, incoming, effect)).collect();
+    let dispatched: Vec<_> = effects
+        .into_iter()
+        .map(|effect| event(thread, incoming, effect))
+        .collect();
     reduce(txn, thread, &dispatched)
 }
 
@@ -101,14 +122,16 @@ impl WriteTransaction<'_> {
             return Ok(own);
         }
         let thread = self.thread();
-        let own = self.txn.get(Keyspace::Meta, &meta::own_log(thread.number))?;
+        let own = self
+            .txn
+            .get(Keyspace::Meta, &meta::own_log(thread.number))?;
         let own: Option<[u8; 32]> = own.and_then(|bytes| (&*bytes).try_into().ok());
         let log = match own {
             Some(bytes) => LogId::from_key_bytes(bytes),
             None => self.make_log()?,
         };
         let number = thread.log_number(&mut *self.txn, &log)?;
-        let head = books::head(self.txn.as_read(), &thread.id, &log)?;
+        let head = HeadBook::new(self.txn.as_read()).get(&thread.id, &log)?;
         let own = (log, number, head.map_or(1, |head| head.seq + 1));
         self.staged.log = Some(own);
         Ok(own)
@@ -118,8 +141,12 @@ impl WriteTransaction<'_> {
         let thread = self.thread();
         let key = LogKey::generate(&mut **thread.node.rng());
         let log = key.log_id();
-        books::put_log_key(&mut *self.txn, &thread.id, &key)?;
-        self.txn.put(Keyspace::Meta, &meta::own_log(thread.number), log.key_bytes())?;
+        KeyBookMut::new(&mut *self.txn).add_log_key(&thread.id, &key)?;
+        self.txn.put(
+            Keyspace::Meta,
+            &meta::own_log(thread.number),
+            log.key_bytes(),
+        )?;
         Ok(log)
     }
 
@@ -127,30 +154,57 @@ impl WriteTransaction<'_> {
     pub(crate) fn dispatch(&mut self) -> Result<Commit> {
         let thread = self.thread();
         let (log, number, seq) = self.own_log()?;
-        let place = Place { thread: thread.number, log: number, seq };
-        let batch = Batch { events: std::mem::take(&mut self.staged.events) };
+        let place = Place {
+            thread: thread.number,
+            log: number,
+            seq,
+        };
+        let batch = Batch {
+            events: std::mem::take(&mut self.staged.events),
+        };
         let sealed = self.seal_event(&batch, log, seq)?;
         let record = self.seal_record(log, place, *sealed.event.cid())?;
         let changes = changes(&batch);
-        let record = authorise(self.txn.as_read(), thread, record, thread.own_author(), &changes)?;
+        let record = authorise(
+            self.txn.as_read(),
+            thread,
+            record,
+            thread.own_author(),
+            &changes,
+        )?;
         let blocks = Blocks {
             record: record.block().to_vec(),
             event: sealed.event.into_bytes(),
             body: sealed.body.into_bytes(),
         };
         let position = self.tip.position + 1;
-        let incoming =
-            Incoming { record: &record, place, blocks: &blocks, time: self.time, position };
+        let incoming = Incoming {
+            record: &record,
+            place,
+            blocks: &blocks,
+            time: self.time,
+            position,
+        };
         let effects = std::mem::take(&mut self.staged.effects);
         file(&mut *self.txn, thread, &incoming, &self.tip)?;
         broadcast(&mut *self.txn, thread, &incoming, effects)?;
-        Ok(Commit { record: record.id(), log, seq, position })
+        Ok(Commit {
+            record: record.id(),
+            log,
+            seq,
+            position,
+        })
     }
 
     fn seal_event(&self, batch: &Batch, log: LogId, seq: u64) -> Result<SealedEvent> {
         let thread = self.thread();
         SealedEvent::seal(
-            &Position { thread: &thread.id, log, seq, epoch: 0 },
+            &Position {
+                thread: &thread.id,
+                log,
+                seq,
+                epoch: 0,
+            },
             &thread.read,
             self.time,
             BATCH_FORMAT.parse()?,
@@ -167,7 +221,7 @@ impl WriteTransaction<'_> {
         event: Cid,
     ) -> Result<Verified<SignedRecord>> {
         let thread = self.thread();
-        let head = books::head(self.txn.as_read(), &thread.id, &log)?;
+        let head = HeadBook::new(self.txn.as_read()).get(&thread.id, &log)?;
         let skip = skip_target(place.seq)
             .map(|seq| chain::expect(self.txn.as_read(), Place { seq, ..place }))
             .transpose()?
@@ -176,7 +230,7 @@ impl WriteTransaction<'_> {
             thread: thread.id.clone(),
             log,
             seq: place.seq,
-            prev: head.map(|head| head.cid),
+            prev: head.map(|head| head.record),
             skip,
             deps: self.deps(&log)?,
             acl: Vec::new(),
@@ -193,15 +247,15 @@ impl WriteTransaction<'_> {
     fn deps(&mut self, own: &LogId) -> Result<Vec<Dep>> {
         let thread = self.thread();
         let mut deps = Vec::new();
-        for (log, head) in books::heads(self.txn.as_read(), &thread.id)? {
-            if log == *own || deps.len() == DEPS_MAX {
+        for head in books::head_links(self.txn.as_read(), &thread.id)? {
+            if head.log == *own || deps.len() == DEPS_MAX {
                 continue;
             }
-            let key = meta::named_head(thread.number, &log);
+            let key = meta::named_head(thread.number, &head.log);
             let seq = head.seq.to_be_bytes();
             if self.txn.get(Keyspace::Meta, &key)?.as_deref() != Some(&seq[..]) {
                 self.txn.put(Keyspace::Meta, &key, &seq)?;
-                deps.push(Dep { log, seq: head.seq, cid: head.cid });
+                deps.push(head);
             }
         }
         deps.sort();
@@ -243,7 +297,9 @@ pub(crate) fn authorise(
             Verdict::Reject(why) | Verdict::Quarantine(why) => {
                 Err(Error::rejected("the thread's access policy refuses this").with("why", why))
             }
-            _ => Err(Error::rejected("the thread's access policy cannot decide this yet")),
+            _ => Err(Error::rejected(
+                "the thread's access policy cannot decide this yet",
+            )),
         }
     })
 }

@@ -56,18 +56,25 @@ impl EntityRow {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let damaged = || Error::corrupt("an entity's state is damaged: verify the thread");
         let (tag, rest) = bytes.split_first().ok_or_else(damaged)?;
-        let (last, state) = rest.split_at_checked(EventPlace::BYTES).ok_or_else(damaged)?;
+        let (last, state) = rest
+            .split_at_checked(EventPlace::BYTES)
+            .ok_or_else(damaged)?;
         let life = match tag {
             0 => Life::Live(EntityState::new(state)),
             1 => Life::Deleted,
             2 => Life::Unknown,
             _ => return Err(damaged()),
         };
-        Ok(Self { last: EventPlace::from_bytes(last)?, life })
+        Ok(Self {
+            last: EventPlace::from_bytes(last)?,
+            life,
+        })
     }
 
     pub(crate) fn get(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<Self>> {
-        txn.get(Keyspace::Entities, key)?.map(|bytes| Self::decode(&bytes)).transpose()
+        txn.get(Keyspace::Entities, key)?
+            .map(|bytes| Self::decode(&bytes))
+            .transpose()
     }
 
     pub(crate) fn put(&self, txn: &mut dyn WriteTxn, key: &[u8]) -> Result<()> {

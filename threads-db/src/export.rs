@@ -11,7 +11,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{Block, encode};
 use threads_core::datastore::ReadTxn;
 use threads_core::record::Dep;
-use threads_core::{Cid, Hlc, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::{Cid, Hlc, LogId, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::car::CarWriter;
@@ -40,7 +40,9 @@ pub struct ExportOptions {
 
 impl std::fmt::Debug for ExportOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExportOptions").field("with_keys", &self.passphrase.is_some()).finish()
+        f.debug_struct("ExportOptions")
+            .field("with_keys", &self.passphrase.is_some())
+            .finish()
     }
 }
 
@@ -128,14 +130,15 @@ impl Db {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport> {
         let thread = self.thread();
-        let keys = options.passphrase.as_ref().map(|passphrase| seal_keys(thread, passphrase));
+        let keys = options
+            .passphrase
+            .as_ref()
+            .map(|passphrase| seal_keys(thread, passphrase));
         let txn = thread.node.store.read()?;
-        let heads = books::heads(&*txn, &thread.id)?;
-        let logs = heads.into_iter().map(|(log, head)| Dep { log, seq: head.seq, cid: head.cid });
         let manifest = Manifest {
             version: MANIFEST_VERSION,
             thread: thread.id.clone(),
-            logs: logs.collect(),
+            logs: books::head_links(&*txn, &thread.id)?,
             keys: keys.transpose()?,
         };
         let root = Block::cbor(encode(&manifest)?);
@@ -149,11 +152,19 @@ impl Db {
                 car.write(&block)?;
             }
             records += 1;
-            progress(Progress { done: records, total: Some(total) });
+            progress(Progress {
+                done: records,
+                total: Some(total),
+            });
         }
         let bytes = car.position();
         car.finish()?;
-        Ok(ExportReport { records, blocks: 1 + 3 * records, bytes, root: *root.cid() })
+        Ok(ExportReport {
+            records,
+            blocks: 1 + 3 * records,
+            bytes,
+            root: *root.cid(),
+        })
     }
 }
 
@@ -169,11 +180,21 @@ fn seal_keys(thread: &Thread, passphrase: &str) -> Result<ByteBuf> {
     Ok(ByteBuf::from(sealed.encode()?))
 }
 
-/// The records of several logs in the order of their times: the order in which a reader applies
-/// them without going back.
+/// The next record of a log.
+#[derive(Clone, Copy)]
+struct Next {
+    time: Hlc,
+    log: LogId,
+    place: Place,
+    /// The sequence number of the log's last record.
+    last: u64,
+}
+
+/// The records of several logs in the order of events, (time, log id, sequence number): the order
+/// in which a reader applies them without going back.
 pub(crate) struct ByTime {
-    /// The next record of each log that has one, with its time and the last sequence number.
-    next: Vec<(Hlc, Place, u64)>,
+    /// The next record of each log that has one.
+    next: Vec<Next>,
 }
 
 impl ByTime {
@@ -182,32 +203,53 @@ impl ByTime {
         for head in logs {
             let number: Option<Number> =
                 layout::number(txn, &meta::log_by_id(thread.number, &head.log))?;
-            let log = number
-                .ok_or_else(|| threads_core::Error::corrupt("a log has no local number"))?;
-            let place = Place { thread: thread.number, log, seq: 1 };
-            next.push((time_of(txn, thread, place)?, place, head.seq));
+            let log =
+                number.ok_or_else(|| threads_core::Error::corrupt("a log has no local number"))?;
+            let place = Place {
+                thread: thread.number,
+                log,
+                seq: 1,
+            };
+            let time = time_of(txn, thread, place)?;
+            next.push(Next {
+                time,
+                log: head.log,
+                place,
+                last: head.seq,
+            });
         }
         Ok(Self { next })
     }
 
     /// The place of the next record, and a step forward.
     pub(crate) fn next(&mut self, txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<Place>> {
-        let earliest = self.next.iter().enumerate().min_by_key(|(_, (time, place, _))| (*time, *place));
-        let Some((index, (_, place, last))) = earliest.map(|(i, next)| (i, *next)) else {
+        let earliest = self
+            .next
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, next)| (next.time, next.log));
+        let Some((index, next)) = earliest.map(|(index, next)| (index, *next)) else {
             return Ok(None);
         };
-        if place.seq < last {
-            let following = Place { seq: place.seq + 1, ..place };
+        if next.place.seq < next.last {
+            let following = Place {
+                seq: next.place.seq + 1,
+                ..next.place
+            };
             // With one log there is nothing to compare.
             let time = match self.next.len() {
                 1 => Hlc::ZERO,
                 _ => time_of(txn, thread, following)?,
             };
-            self.next[index] = (time, following, last);
+            self.next[index] = Next {
+                time,
+                place: following,
+                ..next
+            };
         } else {
             self.next.swap_remove(index);
         }
-        Ok(Some(place))
+        Ok(Some(next.place))
     }
 }
 

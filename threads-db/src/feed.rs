@@ -105,7 +105,9 @@ impl FeedReader {
                 index,
             });
             let lives = self.lives(&mut events, txn, thread, event, places.collect(), position)?;
-            let Some(change) = net(thread, &event.codec, &lives)? else { continue };
+            let Some(change) = net(thread, &event.codec, &lives)? else {
+                continue;
+            };
             let (action, before, after) = change;
             changes.push(Change {
                 collection: event.collection.clone(),
@@ -134,7 +136,9 @@ impl FeedReader {
         position: u64,
     ) -> Result<(Life, Life)> {
         let key = (event.collection.clone(), event.entity.clone());
-        let Some(last) = places.last().copied() else { return Ok((Life::Unknown, Life::Unknown)) };
+        let Some(last) = places.last().copied() else {
+            return Ok((Life::Unknown, Life::Unknown));
+        };
         let lives = match self.remembered.remove(&key) {
             // In order: the events come after everything that was known.
             Some(known) if known.position < position && known.last.time < places[0].time => {
@@ -155,7 +159,14 @@ impl FeedReader {
             self.remembered.clear();
         }
         let life = lives.1.clone();
-        self.remembered.insert(key, Remembered { position, last, life });
+        self.remembered.insert(
+            key,
+            Remembered {
+                position,
+                last,
+                life,
+            },
+        );
         Ok(lives)
     }
 }
@@ -169,7 +180,9 @@ pub(crate) fn net(
     codec: &CodecId,
     (before, after): &(Life, Life),
 ) -> Result<Option<Net>> {
-    let Ok(codec) = thread.node.codecs.get(codec) else { return Ok(None) };
+    let Ok(codec) = thread.node.codecs.get(codec) else {
+        return Ok(None);
+    };
     let before = history::view(&*codec, before)?;
     let after = history::view(&*codec, after)?;
     let action = match (&before, &after) {

@@ -67,7 +67,12 @@ pub(crate) fn order(
     place: &EventPlace,
     logs: &HashMap<Number, LogId>,
 ) -> (threads_core::Hlc, Option<LogId>, u64, u32) {
-    (place.time, logs.get(&place.log).copied(), place.seq, place.index)
+    (
+        place.time,
+        logs.get(&place.log).copied(),
+        place.seq,
+        place.index,
+    )
 }
 
 /// Reads events back from their records, keeping the latest records at hand.
@@ -79,7 +84,11 @@ pub(crate) struct Events<'a> {
 
 impl<'a> Events<'a> {
     pub(crate) fn new(txn: &'a dyn ReadTxn, thread: &'a Thread) -> Self {
-        Self { txn, thread, opened: VecDeque::new() }
+        Self {
+            txn,
+            thread,
+            opened: VecDeque::new(),
+        }
     }
 
     /// The opened record at `place`.
@@ -98,7 +107,11 @@ impl<'a> Events<'a> {
 
     /// The event at `place`.
     pub(crate) fn event(&mut self, place: &EventPlace) -> Result<EntityEvent> {
-        let at = Place { thread: self.thread.number, log: place.log, seq: place.seq };
+        let at = Place {
+            thread: self.thread.number,
+            log: place.log,
+            seq: place.seq,
+        };
         let opened = self.record(at)?;
         let events = opened.batch().map_or(&[][..], |batch| &batch.events);
         events.get(place.index as usize).cloned().ok_or_else(|| {
@@ -131,7 +144,9 @@ pub(crate) fn apply(thread: &Thread, life: Life, event: &EntityEvent) -> Result<
         (_, ActionKind::Delete) => return Ok(Life::Deleted),
         _ => {}
     }
-    let Ok(codec) = thread.node.codecs.get(&event.codec) else { return Ok(life) };
+    let Ok(codec) = thread.node.codecs.get(&event.codec) else {
+        return Ok(life);
+    };
     match codec.apply(life.state(), &event.payload) {
         Ok(state) => Ok(Life::Live(state)),
         Err(error) if error.kind() == threads_core::ErrorKind::Rejected => Ok(life),
@@ -152,7 +167,10 @@ pub(crate) fn as_of(
     {
         return Ok(row.life);
     }
-    let known = rows.into_iter().filter(|row| row.position <= position).map(|row| row.place);
+    let known = rows
+        .into_iter()
+        .filter(|row| row.position <= position)
+        .map(|row| row.place);
     events.replay(Life::Unknown, known)
 }
 
@@ -161,10 +179,15 @@ pub(crate) fn view(
     codec: &dyn threads_core::codec::EventCodec,
     life: &Life,
 ) -> Result<Option<serde_json::Value>> {
-    life.state().map(|state: &EntityState| codec.view(state)).transpose()
+    life.state()
+        .map(|state: &EntityState| codec.view(state))
+        .transpose()
 }
 
 /// The keys of an entity: its state's and its history's prefix.
 pub(crate) fn keys(thread: Number, collection: Number, id: &str) -> (Vec<u8>, Vec<u8>) {
-    (layout::entity(thread, collection, id), layout::history_of(thread, collection, id))
+    (
+        layout::entity(thread, collection, id),
+        layout::history_of(thread, collection, id),
+    )
 }

@@ -23,7 +23,12 @@ use key::Entry;
 const PREFIX_BYTES: usize = 8;
 
 fn row_key(thread: Number, index: &Index, entry: &[u8], id: &str) -> Vec<u8> {
-    [&layout::index(thread, index.number)[..], entry, id.as_bytes()].concat()
+    [
+        &layout::index(thread, index.number)[..],
+        entry,
+        id.as_bytes(),
+    ]
+    .concat()
 }
 
 /// The entity that an index row is about.
@@ -42,7 +47,11 @@ fn put_row(
 ) -> Result<()> {
     // An entry has at most 224 bytes.
     let length = (entry.key.len() as u16).to_be_bytes();
-    txn.put(Keyspace::Indexes, &row_key(thread, index, &entry.key, id), &length)
+    txn.put(
+        Keyspace::Indexes,
+        &row_key(thread, index, &entry.key, id),
+        &length,
+    )
 }
 
 /// Moves an entity's rows from what `before` gives to what `after` gives.
@@ -81,8 +90,12 @@ fn note_multi(txn: &mut dyn WriteTxn, thread: Number, index: &Index) -> Result<(
 }
 
 fn entries(index: &Index, value: Option<&Value>) -> Result<BTreeSet<Entry>> {
-    let Some(value) = value else { return Ok(BTreeSet::new()) };
-    Ok(key::entries(value, &index.spec.paths)?.into_iter().collect())
+    let Some(value) = value else {
+        return Ok(BTreeSet::new());
+    };
+    Ok(key::entries(value, &index.spec.paths)?
+        .into_iter()
+        .collect())
 }
 
 /// Refuses `after` if it takes a unique value that another entity has.
@@ -122,7 +135,10 @@ fn other_holder(
     }
     let prefix = Prefix::new(&row_key(thread, index, &entry.key, ""));
     // Two rows suffice: one may be this entity's own.
-    for row in txn.scan(Keyspace::Indexes, prefix.range(), Direction::Forward)?.take(2) {
+    for row in txn
+        .scan(Keyspace::Indexes, prefix.range(), Direction::Forward)?
+        .take(2)
+    {
         let (key, value) = row?;
         let holder = row_entity(&key, &value)?;
         if holder.as_str() != id {
@@ -204,7 +220,10 @@ pub(crate) fn conflicts(
         let mut holders: (Vec<u8>, Vec<EntityId>) = Default::default();
         let mut close = |(_, entities): (Vec<u8>, Vec<EntityId>)| {
             if entities.len() > 1 && conflicts.len() < CONFLICTS_MAX {
-                conflicts.push(UniqueConflict { field: index.name.clone(), entities });
+                conflicts.push(UniqueConflict {
+                    field: index.name.clone(),
+                    entities,
+                });
             }
         };
         for row in txn.scan(Keyspace::Indexes, prefix.range(), Direction::Forward)? {
@@ -212,7 +231,10 @@ pub(crate) fn conflicts(
             let id = row_entity(&key, &value)?;
             let entry = &key[..key.len() - id.as_str().len()];
             if holders.0 != entry {
-                close(std::mem::replace(&mut holders, (entry.to_vec(), Vec::new())));
+                close(std::mem::replace(
+                    &mut holders,
+                    (entry.to_vec(), Vec::new()),
+                ));
             }
             holders.1.push(id);
         }

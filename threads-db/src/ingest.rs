@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use threads_core::batch::EntityEvent;
-use threads_core::datastore::{Keyspace, WriteTxn};
+use threads_core::books::HeadBook;
+use threads_core::datastore::WriteTxn;
 use threads_core::record::{Record, Rejection, SignedRecord, Verified, skip_target};
 use threads_core::{Error, PeerId, Result};
 
@@ -16,7 +17,7 @@ use crate::feed;
 use crate::history::{self, Events};
 use crate::index;
 use crate::layout::{self, EventPlace, Place, meta};
-use crate::node::{Thread, Tip, books};
+use crate::node::{Thread, Tip};
 use crate::stage::Effect;
 
 /// One transaction that takes in records.
@@ -40,21 +41,36 @@ impl<'a> Ingest<'a> {
     pub(crate) fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Result<Self> {
         let catalogue = Catalogue::load(txn.as_read(), thread.number, &thread.node.codecs)?;
         let tip = Tip::get(txn.as_read(), thread.number)?;
-        Ok(Self { txn, thread, catalogue: Arc::new(catalogue), tip })
+        Ok(Self {
+            txn,
+            thread,
+            catalogue: Arc::new(catalogue),
+            tip,
+        })
     }
 
     /// Takes in the next record of its log. `(log, seq)` of a record that is here already is
     /// recognised; another record of the same place is a fork.
-    pub(crate) fn take(&mut self, record: Verified<SignedRecord>, blocks: &Blocks) -> Result<Taken> {
+    pub(crate) fn take(
+        &mut self,
+        record: Verified<SignedRecord>,
+        blocks: &Blocks,
+    ) -> Result<Taken> {
         let fields = record.fields();
         let log = self.thread.log_number(&mut *self.txn, &fields.log)?;
-        let place = Place { thread: self.thread.number, log, seq: fields.seq };
+        let place = Place {
+            thread: self.thread.number,
+            log,
+            seq: fields.seq,
+        };
         if let Some(present) = chain::get(self.txn.as_read(), place)? {
             return match present.record_id() == record.id() {
                 true => Ok(Taken::Present),
-                false => Err(Error::rejected("the log was forked: two records have one place")
-                    .with("log", fields.log)
-                    .with("seq", fields.seq)),
+                false => Err(
+                    Error::rejected("the log was forked: two records have one place")
+                        .with("log", fields.log)
+                        .with("seq", fields.seq),
+                ),
             };
         }
         let opened = self.thread.open_event((*record).clone(), blocks)?;
@@ -63,11 +79,27 @@ impl<'a> Ingest<'a> {
         let changes = opened.batch().map(dispatcher::changes).unwrap_or_default();
         let record = authorise(self.txn.as_read(), self.thread, record, author, &changes)?;
         let (time, position) = (opened.time, self.tip.position + 1);
-        let incoming = Incoming { record: &record, place, blocks, time, position };
+        let incoming = Incoming {
+            record: &record,
+            place,
+            blocks,
+            time,
+            position,
+        };
         self.tip = dispatcher::file(&mut *self.txn, self.thread, &incoming, &self.tip)?;
         let mut effects = Vec::new();
-        for (event, index) in opened.batch().map_or(&[][..], |b| &b.events).iter().zip(0..) {
-            let place = EventPlace { time, log, seq: place.seq, index };
+        for (event, index) in opened
+            .batch()
+            .map_or(&[][..], |b| &b.events)
+            .iter()
+            .zip(0..)
+        {
+            let place = EventPlace {
+                time,
+                log,
+                seq: place.seq,
+                index,
+            };
             effects.extend(self.apply(event, place, position)?);
         }
         dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects)?;
@@ -81,15 +113,18 @@ impl<'a> Ingest<'a> {
         time: threads_core::Hlc,
     ) -> Result<()> {
         let fields = record.fields();
-        let head = books::head(self.txn.as_read(), &self.thread.id, &fields.log)?;
-        record.follows(head.map_or(0, |head| head.seq), head.map(|head| head.cid).as_ref())?;
+        let head = HeadBook::new(self.txn.as_read()).get(&self.thread.id, &fields.log)?;
+        record.follows(
+            head.map_or(0, |head| head.seq),
+            head.map(|head| head.record).as_ref(),
+        )?;
         if head.is_some_and(|head| head.time >= time) {
             return Err(Rejection::BrokenChain.into());
         }
         if let Some(seq) = skip_target(place.seq) {
             let target = chain::expect(self.txn.as_read(), Place { seq, ..place })?;
             if fields.skip != Some(target.record_id()) {
-                return Err(Rejection::BadLink.into());
+                return Err(Rejection::BrokenChain.into());
             }
         }
         Ok(())
@@ -99,11 +134,8 @@ impl<'a> Ingest<'a> {
         if let Some(author) = record.author() {
             return Ok(author);
         }
-        let key = meta::author(self.thread.number, place.log);
-        let author = self.txn.get(Keyspace::Meta, &key)?;
-        let author: Option<[u8; 32]> = author.and_then(|bytes| (&*bytes).try_into().ok());
-        let author = author.ok_or_else(|| Error::corrupt("a log's author is missing"))?;
-        Ok(PeerId::from_key_bytes(author))
+        let author = self.thread.author(self.txn.as_read(), place.log)?;
+        author.ok_or_else(|| Error::corrupt("a log's author is missing"))
     }
 
     /// Applies one event to its entity. An event that comes late makes its entity's history be
@@ -125,18 +157,32 @@ impl<'a> Ingest<'a> {
                 let rows = history::rows(txn.as_read(), thread, &prefix)?;
                 let last = rows.last().map_or(place, |row| row.place);
                 let places = rows.into_iter().map(|row| row.place);
-                (last, Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?)
+                (
+                    last,
+                    Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?,
+                )
             }
             Some(row) => (place, history::apply(thread, row.life.clone(), event)?),
             None => (place, history::apply(thread, Life::Unknown, event)?),
         };
         let before = before.map_or(Life::Unknown, |row| row.life);
-        EntityRow { last, life: life.clone() }.put(txn, &key)?;
+        EntityRow {
+            last,
+            life: life.clone(),
+        }
+        .put(txn, &key)?;
         if let Some(definition) = self.catalogue.find(&event.collection) {
             let id = event.entity.as_str();
             let old = history::view(&*definition.codec, &before)?;
             let new = history::view(&*definition.codec, &life)?;
-            index::update(txn, thread.number, definition, id, old.as_ref(), new.as_ref())?;
+            index::update(
+                txn,
+                thread.number,
+                definition,
+                id,
+                old.as_ref(),
+                new.as_ref(),
+            )?;
         }
         if event.collection.is_reserved() {
             definitions::changed(txn, thread)?;
@@ -148,7 +194,10 @@ impl<'a> Ingest<'a> {
         }
         let net = feed::net(thread, &event.codec, &(before, life))?;
         Ok(net.map(|(action, before, after)| Effect {
-            event: EntityEvent { action, ..event.clone() },
+            event: EntityEvent {
+                action,
+                ..event.clone()
+            },
             before: before.map(Arc::new),
             after: after.map(Arc::new),
         }))

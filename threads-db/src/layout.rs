@@ -203,9 +203,12 @@ pub(crate) fn index(thread: Number, index: Number) -> [u8; 8] {
 
 /// Reads a number that may have been given out.
 pub(crate) fn number(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<Number>> {
-    let Some(bytes) = txn.get(Keyspace::Meta, key)? else { return Ok(None) };
-    let bytes: [u8; 4] =
-        (&*bytes).try_into().map_err(|_| Error::corrupt("a local number is damaged"))?;
+    let Some(bytes) = txn.get(Keyspace::Meta, key)? else {
+        return Ok(None);
+    };
+    let bytes: [u8; 4] = (&*bytes)
+        .try_into()
+        .map_err(|_| Error::corrupt("a local number is damaged"))?;
     Ok(Some(Number::from_be_bytes(bytes)))
 }
 
@@ -247,16 +250,13 @@ impl Prefix {
         let end = self.1.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         (Bound::Included(&self.0), end)
     }
-
-    /// The keys of the prefix that come after `key`, which begins with it too.
-    pub(crate) fn after<'a>(&'a self, key: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
-        (Bound::Excluded(key), self.range().1)
-    }
 }
 
 /// The entity id at the end of a key that began with `prefix` bytes.
 pub(crate) fn entity_id(key: &[u8], prefix: usize) -> Result<EntityId> {
-    let id = key.get(prefix..).and_then(|id| std::str::from_utf8(id).ok());
+    let id = key
+        .get(prefix..)
+        .and_then(|id| std::str::from_utf8(id).ok());
     id.and_then(|id| id.parse().ok())
         .ok_or_else(|| Error::corrupt("an entity's key is damaged: verify the thread"))
 }

@@ -108,9 +108,16 @@ impl ChangeFilter {
         let listed = self.collections.is_empty() || self.collections.contains(&change.collection);
         let entity = self.entities.is_empty() || self.entities.contains(&change.entity);
         let action = self.actions.is_empty() || self.actions.contains(&change.action);
-        listed && entity && action && self.query.as_ref().is_none_or(|query| {
-            change.before.iter().chain(&change.after).any(|value| query.matches(value))
-        })
+        listed
+            && entity
+            && action
+            && self.query.as_ref().is_none_or(|query| {
+                change
+                    .before
+                    .iter()
+                    .chain(&change.after)
+                    .any(|value| query.matches(value))
+            })
     }
 }
 
@@ -136,7 +143,10 @@ impl FeedCursor {
     /// ```
     /// assert_eq!(threads_db::FeedCursor::START.to_string(), "0");
     /// ```
-    pub const START: Self = Self { position: 0, changes: 0 };
+    pub const START: Self = Self {
+        position: 0,
+        changes: 0,
+    };
 }
 
 impl fmt::Display for FeedCursor {
@@ -155,8 +165,10 @@ impl FromStr for FeedCursor {
         let (position, changes) = text.split_once('.').unwrap_or((text, "0"));
         match (position.parse(), changes.parse()) {
             (Ok(position), Ok(changes)) => Ok(Self { position, changes }),
-            _ => Err(Error::invalid("not a cursor: use one that a listener gave, or 0")
-                .with("cursor", format_args!("{text:.80}"))),
+            _ => Err(
+                Error::invalid("not a cursor: use one that a listener gave, or 0")
+                    .with("cursor", format_args!("{text:.80}")),
+            ),
         }
     }
 }
@@ -207,7 +219,9 @@ pub struct Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("cursor", &self.cursor).finish_non_exhaustive()
+        f.debug_struct("Listener")
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
     }
 }
 
@@ -220,7 +234,10 @@ impl Db {
     /// assert!(listener.try_next().unwrap().is_none());
     /// ```
     pub fn listen(&self, filter: ChangeFilter) -> Result<Listener> {
-        let cursor = FeedCursor { position: self.feed_end()?, changes: 0 };
+        let cursor = FeedCursor {
+            position: self.feed_end()?,
+            changes: 0,
+        };
         self.listen_from(filter, cursor)
     }
 
@@ -240,9 +257,11 @@ impl Db {
     pub fn listen_from(&self, filter: ChangeFilter, cursor: FeedCursor) -> Result<Listener> {
         let end = self.feed_end()?;
         if cursor.position > end || (cursor.position == end && cursor.changes > 0) {
-            return Err(Error::invalid("this cursor is not of this node's feed: begin at 0")
-                .with("cursor", cursor)
-                .with("end", end));
+            return Err(
+                Error::invalid("this cursor is not of this node's feed: begin at 0")
+                    .with("cursor", cursor)
+                    .with("end", end),
+            );
         }
         Ok(Listener {
             db: self.clone(),
@@ -285,7 +304,10 @@ impl Listener {
             if let Some((number, change)) = self.rest.pop_front() {
                 self.cursor.changes = number;
                 if self.rest.is_empty() {
-                    self.cursor = FeedCursor { position: self.cursor.position + 1, changes: 0 };
+                    self.cursor = FeedCursor {
+                        position: self.cursor.position + 1,
+                        changes: 0,
+                    };
                 }
                 if self.filter.matches(&change) {
                     return Ok(Some(Notice::Change(Box::new(change))));
@@ -313,9 +335,15 @@ impl Listener {
         }
         let changes = self.feed.changes(&*txn, thread, self.cursor.position + 1)?;
         let done = self.cursor.changes;
-        self.rest = (1..).zip(changes).filter(|(number, _)| *number > done).collect();
+        self.rest = (1..)
+            .zip(changes)
+            .filter(|(number, _)| *number > done)
+            .collect();
         if self.rest.is_empty() {
-            self.cursor = FeedCursor { position: self.cursor.position + 1, changes: 0 };
+            self.cursor = FeedCursor {
+                position: self.cursor.position + 1,
+                changes: 0,
+            };
         }
         Ok(None)
     }
@@ -341,7 +369,9 @@ impl Listener {
             if !node.notifier.wait(seen, left) {
                 return Ok(None);
             }
-            left = left.min(Duration::from_millis(end.saturating_sub(node.clock.now_ms())));
+            left = left.min(Duration::from_millis(
+                end.saturating_sub(node.clock.now_ms()),
+            ));
         }
     }
 }

@@ -25,8 +25,8 @@ use crate::whole::{Whole, whole_id};
 pub(crate) mod books;
 mod builder;
 
+pub(crate) use books::Tip;
 pub use builder::NodeBuilder;
-pub(crate) use books::{Head, Tip};
 
 /// The longest name of a thread, in bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -123,7 +123,9 @@ pub(crate) struct Thread {
 
 impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Thread").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Thread")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -202,7 +204,11 @@ impl Node {
     pub fn create_with(&self, name: &str, variant: Variant) -> Result<Db> {
         let (id, replica, read) = {
             let rng = &mut **self.0.rng();
-            (ThreadId::generate(variant, rng), ReplicaKey::generate(rng), ReadKey::generate(rng))
+            (
+                ThreadId::generate(variant, rng),
+                ReplicaKey::generate(rng),
+                ReadKey::generate(rng),
+            )
         };
         let number = self.0.store.transact(self.0.durability, |txn| {
             self.add_thread(txn, &id, name, &replica, &read)
@@ -304,8 +310,7 @@ impl Node {
             );
             let row: ThreadRow = decode_row(&value)?;
             let heads = books::heads(&*txn, &row.id)?;
-            let catalogue =
-                crate::catalogue::Catalogue::load(&*txn, number, &self.0.codecs)?;
+            let catalogue = crate::catalogue::Catalogue::load(&*txn, number, &self.0.codecs)?;
             threads.push(ThreadSummary {
                 logs: heads.len() as u64,
                 records: heads.iter().map(|(_, head)| head.seq).sum(),
@@ -331,7 +336,14 @@ impl Node {
                 .ok_or_else(|| Error::corrupt("a thread's row is missing"))?;
             let row: ThreadRow = decode_row(&row)?;
             let (replica, read) = books::thread_keys(&*txn, &row.id)?;
-            Thread { node: Arc::clone(&self.0), number, id: row.id, name: row.name, replica, read }
+            Thread {
+                node: Arc::clone(&self.0),
+                number,
+                id: row.id,
+                name: row.name,
+                replica,
+                read,
+            }
         };
         let db = Db::new(thread);
         db.catch_up_reducers()?;
@@ -346,7 +358,9 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("peer_id", &self.peer_id()).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("peer_id", &self.peer_id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -354,6 +368,13 @@ impl Thread {
     /// The identity that owns the log this node writes.
     pub(crate) fn own_author(&self) -> PeerId {
         self.node.identity.peer_id()
+    }
+
+    /// The identity that owns a log, if its first record is here.
+    pub(crate) fn author(&self, txn: &dyn ReadTxn, log: Number) -> Result<Option<PeerId>> {
+        let author = txn.get(Keyspace::Meta, &meta::author(self.number, log))?;
+        let key: Option<[u8; 32]> = author.and_then(|bytes| (&*bytes).try_into().ok());
+        Ok(key.map(PeerId::from_key_bytes))
     }
 
     /// The ids of the thread's logs, by their local numbers.
@@ -378,7 +399,11 @@ impl Thread {
             return Ok(number);
         }
         let number = layout::assign(txn, &key)?;
-        txn.put(Keyspace::Meta, &meta::log(self.number, number), log.key_bytes())?;
+        txn.put(
+            Keyspace::Meta,
+            &meta::log(self.number, number),
+            log.key_bytes(),
+        )?;
         Ok(number)
     }
 }
@@ -386,18 +411,19 @@ impl Thread {
 fn check_free(txn: &dyn ReadTxn, name: &str) -> Result<()> {
     check_name(name)?;
     if layout::number(txn, &meta::thread_by_name(name))?.is_some() {
-        return Err(Error::conflict("a thread of this name exists: choose another name")
-            .with("name", name));
+        return Err(
+            Error::conflict("a thread of this name exists: choose another name").with("name", name),
+        );
     }
     Ok(())
 }
 
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
-        return Err(Error::invalid(
-            "a thread's name has 1 to 128 bytes and no control characters",
-        )
-        .with("bytes", name.len()));
+        return Err(
+            Error::invalid("a thread's name has 1 to 128 bytes and no control characters")
+                .with("bytes", name.len()),
+        );
     }
     Ok(())
 }

@@ -46,8 +46,13 @@ impl Notifier {
 
     /// Waits until there were more than `seen` commits, or `wait` is over. Says which.
     pub(crate) fn wait(&self, seen: u64, wait: Duration) -> bool {
-        let waiting = self.changed.wait_timeout_while(self.lock(), wait, |s| s.commits == seen);
-        waiting.map_or_else(|poisoned| poisoned.into_inner().0.commits, |(s, _)| s.commits) != seen
+        let waiting = self
+            .changed
+            .wait_timeout_while(self.lock(), wait, |s| s.commits == seen);
+        waiting.map_or_else(
+            |poisoned| poisoned.into_inner().0.commits,
+            |(s, _)| s.commits,
+        ) != seen
     }
 
     /// Wakes `waker` once there were more than `seen` commits.

@@ -62,17 +62,29 @@ impl Thread {
                 }
             }
         };
-        Ok(Opened { record, time: header.time, format: header.format, body })
+        Ok(Opened {
+            record,
+            time: header.time,
+            format: header.format,
+            body,
+        })
     }
 
     /// The time of a record's event.
     pub(crate) fn time(&self, blocks: &Blocks) -> Result<Hlc> {
         let record = SignedRecord::open(&blocks.record, &self.id, &self.replica)?;
         let header = Event::decode(&blocks.event)?;
-        Ok(header.open_header(&self.position(record.fields()), &self.read)?.time)
+        Ok(header
+            .open_header(&self.position(record.fields()), &self.read)?
+            .time)
     }
 
     fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {
-        Position { thread: &self.id, log: fields.log, seq: fields.seq, epoch: fields.epoch }
+        Position {
+            thread: &self.id,
+            log: fields.log,
+            seq: fields.seq,
+            epoch: fields.epoch,
+        }
     }
 }

@@ -60,7 +60,10 @@ impl<'a> Reader<'a> {
     fn count_all(&self) -> Result<u64> {
         let prefix = self.prefix();
         let mut count = 0;
-        for row in self.txn.scan(Keyspace::Entities, prefix.range(), Direction::Forward)? {
+        for row in self
+            .txn
+            .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?
+        {
             count += u64::from(EntityRow::decode(&row?.1)?.life.state().is_some());
         }
         Ok(count)
@@ -96,8 +99,11 @@ impl<'a> Reader<'a> {
                 continue;
             }
             left -= 1;
-            let value =
-                if query.fields.is_empty() { value } else { query::project(&value, &query.fields) };
+            let value = if query.fields.is_empty() {
+                value
+            } else {
+                query::project(&value, &query.fields)
+            };
             if !row(value)? {
                 break;
             }
@@ -115,7 +121,10 @@ impl<'a> Reader<'a> {
     }
 
     fn prefix(&self) -> Prefix {
-        Prefix::new(&layout::collection_prefix(self.thread.number, self.definition.number))
+        Prefix::new(&layout::collection_prefix(
+            self.thread.number,
+            self.definition.number,
+        ))
     }
 
     /// The rows where a plan looks: all that can meet the filter, and perhaps more.
@@ -124,7 +133,10 @@ impl<'a> Reader<'a> {
         match plan {
             Plan::ById(ids) => {
                 let ids = ids.clone();
-                Ok(Box::new(ids.into_iter().filter_map(move |id| reader.get(&id).transpose())))
+                Ok(Box::new(
+                    ids.into_iter()
+                        .filter_map(move |id| reader.get(&id).transpose()),
+                ))
             }
             Plan::Index { .. } | Plan::Union(_) => {
                 let mut ids = Vec::new();
@@ -156,12 +168,19 @@ impl<'a> Reader<'a> {
     }
 
     fn index_ids(&self, name: &str, ranges: &[KeyRange], ids: &mut Vec<EntityId>) -> Result<()> {
-        let found = self.definition.indexes.iter().find(|index| index.name == name);
+        let found = self
+            .definition
+            .indexes
+            .iter()
+            .find(|index| index.name == name);
         let Some(index) = found else { return Ok(()) };
         let prefix = layout::index(self.thread.number, index.number);
         for range in ranges {
             let range = range.under(&prefix);
-            for row in self.txn.scan(Keyspace::Indexes, range.bounds(), Direction::Forward)? {
+            for row in self
+                .txn
+                .scan(Keyspace::Indexes, range.bounds(), Direction::Forward)?
+            {
                 let (key, value) = row?;
                 ids.push(index::row_entity(&key, &value)?);
             }
@@ -171,7 +190,9 @@ impl<'a> Reader<'a> {
 
     fn scan(&self) -> Result<Rows<'a>> {
         let (prefix, codec) = (self.prefix(), &*self.definition.codec);
-        let rows = self.txn.scan(Keyspace::Entities, prefix.range(), Direction::Forward)?;
+        let rows = self
+            .txn
+            .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?;
         Ok(Box::new(rows.filter_map(move |row| {
             let value = row.and_then(|(_, value)| {
                 let row = EntityRow::decode(&value)?;

@@ -29,7 +29,10 @@ impl Db {
     fn is_current(&self, reducer: &dyn Reducer) -> Result<bool> {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
-        let version = txn.get(Keyspace::Meta, &meta::reducer(thread.number, reducer.name()))?;
+        let version = txn.get(
+            Keyspace::Meta,
+            &meta::reducer(thread.number, reducer.name()),
+        )?;
         Ok(version.as_deref() == Some(&reducer.version().to_be_bytes()[..]))
     }
 
@@ -63,13 +66,18 @@ fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Res
     let mut feed = FeedReader::default();
     for position in 1..=last {
         let changes = feed.changes(txn.as_read(), thread, position)?;
-        let events: Vec<_> = changes.into_iter().map(|change| event(thread, change)).collect();
+        let events: Vec<_> = changes
+            .into_iter()
+            .map(|change| event(thread, change))
+            .collect();
         if !events.is_empty() {
-            reducer.reduce(&mut View::new(txn, &prefix)?, &events).map_err(|cause| {
-                Error::new(cause.kind(), "a reducer failed while replaying the thread")
-                    .with("reducer", reducer.name())
-                    .caused_by(cause)
-            })?;
+            reducer
+                .reduce(&mut View::new(txn, &prefix)?, &events)
+                .map_err(|cause| {
+                    Error::new(cause.kind(), "a reducer failed while replaying the thread")
+                        .with("reducer", reducer.name())
+                        .caused_by(cause)
+                })?;
         }
     }
     let key = meta::reducer(thread.number, reducer.name());

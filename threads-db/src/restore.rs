@@ -49,7 +49,9 @@ pub struct RestoreOptions {
 
 impl std::fmt::Debug for RestoreOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RestoreOptions").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("RestoreOptions")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,7 +182,14 @@ impl Node {
         read: ReadKey,
     ) -> Thread {
         let (node, id, name) = (Arc::clone(&self.0), id.clone(), name.to_owned());
-        Thread { node, number, id, name, replica, read }
+        Thread {
+            node,
+            number,
+            id,
+            name,
+            replica,
+            read,
+        }
     }
 
     /// Clears what restores that were cut short left behind.
@@ -209,9 +218,8 @@ impl Node {
             ] {
                 self.clear_rows(space, &prefix)?;
             }
-            self.clear_rows(Keyspace::Heads, &books::thread_key(&id))?;
-            self.clear_rows(Keyspace::Keys, &books::thread_key(&id))?;
             self.0.store.transact(Durability::Group, |txn| {
+                books::clear(txn, &id)?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
         }
@@ -247,7 +255,9 @@ fn open_file(path: &Path) -> Result<CarReader<BufReader<File>>> {
             std::io::ErrorKind::NotFound => threads_core::ErrorKind::NotFound,
             _ => threads_core::ErrorKind::Unavailable,
         };
-        Error::new(kind, "the file cannot be opened").with("file", path.display()).caused_by(cause)
+        Error::new(kind, "the file cannot be opened")
+            .with("file", path.display())
+            .caused_by(cause)
     })?;
     CarReader::new(BufReader::new(file))
 }
@@ -257,7 +267,11 @@ fn open_file(path: &Path) -> Result<CarReader<BufReader<File>>> {
 fn survey(path: &Path) -> Result<Survey> {
     let mut car = open_file(path)?;
     let manifest = read_manifest(&mut car)?;
-    let records: u64 = manifest.logs.iter().map(|log| log.seq).fold(0, u64::saturating_add);
+    let records: u64 = manifest
+        .logs
+        .iter()
+        .map(|log| log.seq)
+        .fold(0, u64::saturating_add);
     let mut missing: HashSet<_> = manifest.logs.iter().map(|log| log.cid).collect();
     let mut blocks = 1u64;
     for block in &mut car {
@@ -265,11 +279,17 @@ fn survey(path: &Path) -> Result<Survey> {
         blocks += 1;
     }
     if blocks != records.saturating_mul(3).saturating_add(1) || !missing.is_empty() {
-        return Err(Error::corrupt("the file does not hold all that it lists: export it again")
-            .with("blocks", blocks)
-            .with("records", records));
+        return Err(
+            Error::corrupt("the file does not hold all that it lists: export it again")
+                .with("blocks", blocks)
+                .with("records", records),
+        );
     }
-    Ok(Survey { manifest, blocks, bytes: car.position() })
+    Ok(Survey {
+        manifest,
+        blocks,
+        bytes: car.position(),
+    })
 }
 
 fn read_manifest(car: &mut CarReader<BufReader<File>>) -> Result<Manifest> {
@@ -282,26 +302,32 @@ fn read_manifest(car: &mut CarReader<BufReader<File>>) -> Result<Manifest> {
     if *block.cid() != root {
         return Err(foreign());
     }
-    let manifest: Manifest =
-        decode(block.bytes()).map_err(|cause| foreign().caused_by(cause))?;
+    let manifest: Manifest = decode(block.bytes()).map_err(|cause| foreign().caused_by(cause))?;
     if manifest.version != MANIFEST_VERSION {
-        return Err(Error::unsupported("the export is of a later version: upgrade to restore it")
-            .with("version", manifest.version));
+        return Err(
+            Error::unsupported("the export is of a later version: upgrade to restore it")
+                .with("version", manifest.version),
+        );
     }
     Ok(manifest)
 }
 
 fn open_keys(manifest: &Manifest, options: &RestoreOptions) -> Result<CarriedKeys> {
     let keys = manifest.keys.as_ref().ok_or_else(|| {
-        Error::invalid("the file holds no keys, and the thread is not here: export it with its keys")
-            .with("thread", &manifest.thread)
+        Error::invalid(
+            "the file holds no keys, and the thread is not here: export it with its keys",
+        )
+        .with("thread", &manifest.thread)
     })?;
     let passphrase = options.passphrase.as_ref().ok_or_else(|| {
-        Error::invalid("the keys in the file are under a passphrase: give the one it was exported with")
+        Error::invalid(
+            "the keys in the file are under a passphrase: give the one it was exported with",
+        )
     })?;
     let sealed = SealedSecret::decode(keys)?;
     let plain = sealed.open(passphrase, &keys_context(&manifest.thread))?;
-    decode(&plain).map_err(|cause| Error::corrupt("the keys in the file are damaged").caused_by(cause))
+    decode(&plain)
+        .map_err(|cause| Error::corrupt("the keys in the file are damaged").caused_by(cause))
 }
 
 /// Takes in every record of a file that was surveyed; gives how many were here already.
@@ -341,7 +367,11 @@ fn incomplete() -> Error {
 }
 
 fn triple(record: Block, event: Block, body: Block) -> Blocks {
-    Blocks { record: record.into_bytes(), event: event.into_bytes(), body: body.into_bytes() }
+    Blocks {
+        record: record.into_bytes(),
+        event: event.into_bytes(),
+        body: body.into_bytes(),
+    }
 }
 
 /// Verifies a chunk of records, their links to their blocks, and takes them in, in one commit.

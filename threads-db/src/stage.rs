@@ -69,30 +69,58 @@ impl WriteTransaction<'_> {
         let before = EntityRow::get(self.txn.as_read(), &key)?;
         let life = before.map_or(Life::Unknown, |row| row.life);
         check_life(definition, id, &life, kind)?;
-        let Some(payload) = definition.codec.encode(life.state(), action)? else { return Ok(()) };
+        let Some(payload) = definition.codec.encode(life.state(), action)? else {
+            return Ok(());
+        };
         let state = definition.codec.apply(life.state(), &payload)?;
         let after = definition.codec.view(&state)?;
         if after.get("_id").and_then(Value::as_str) != Some(id.as_str()) {
-            return Err(Error::invalid("an entity keeps its _id: create another one instead")
-                .with("_id", id));
+            return Err(
+                Error::invalid("an entity keeps its _id: create another one instead")
+                    .with("_id", id),
+            );
         }
         if let Some(schema) = &definition.schema {
-            schema.validate(&after).map_err(|error| {
-                error.with("collection", &definition.name).with("_id", id)
-            })?;
+            schema
+                .validate(&after)
+                .map_err(|error| error.with("collection", &definition.name).with("_id", id))?;
         }
-        index::check_unique(self.txn.as_read(), self.thread().number, definition, id.as_str(), &after)?;
-        self.effect(definition, id, kind, payload, life, (Life::Live(state), Some(after)))
+        index::check_unique(
+            self.txn.as_read(),
+            self.thread().number,
+            definition,
+            id.as_str(),
+            &after,
+        )?;
+        self.effect(
+            definition,
+            id,
+            kind,
+            payload,
+            life,
+            (Life::Live(state), Some(after)),
+        )
     }
 
     /// Stages a delete.
-    pub(crate) fn stage_delete(&mut self, definition: &Arc<Definition>, id: &EntityId) -> Result<()> {
+    pub(crate) fn stage_delete(
+        &mut self,
+        definition: &Arc<Definition>,
+        id: &EntityId,
+    ) -> Result<()> {
         let (key, _) = self.keys(definition, id);
         let before = EntityRow::get(self.txn.as_read(), &key)?;
         let life = before.map_or(Life::Unknown, |row| row.life);
         check_life(definition, id, &life, ActionKind::Delete)?;
         let kind = ActionKind::Delete;
-        self.effect(definition, id, kind, Vec::new(), life, (Life::Deleted, None))
+        self.effect(
+            definition,
+            id,
+            kind,
+            Vec::new(),
+            life,
+            (Life::Deleted, None),
+        )
     }
 
     fn keys(&self, definition: &Definition, id: &EntityId) -> (Vec<u8>, Vec<u8>) {
@@ -113,7 +141,11 @@ impl WriteTransaction<'_> {
         let thread = self.thread();
         let reduced = !thread.node.reducers.is_empty();
         let viewed = reduced || !definition.indexes.is_empty();
-        let before = if viewed { history::view(&*definition.codec, &before)? } else { None };
+        let before = if viewed {
+            history::view(&*definition.codec, &before)?
+        } else {
+            None
+        };
         let place = self.next_place()?;
         let (key, history) = self.keys(definition, id);
         let txn = &mut *self.txn;
@@ -134,7 +166,11 @@ impl WriteTransaction<'_> {
         };
         if reduced {
             let (before, after) = (before.map(Arc::new), after.map(Arc::new));
-            self.staged.effects.push(Effect { event: event.clone(), before, after });
+            self.staged.effects.push(Effect {
+                event: event.clone(),
+                before,
+                after,
+            });
         }
         self.staged.events.push(event);
         self.staged.bytes = bytes;
@@ -145,8 +181,18 @@ impl WriteTransaction<'_> {
     fn room_for(&self, payload: usize, definition: &Definition, id: &EntityId) -> Result<usize> {
         let names = definition.name.as_str().len() + definition.codec.id().as_str().len();
         let event = payload + id.as_str().len() + EVENT_OVERHEAD_BYTES;
-        let first = if self.staged.events.is_empty() { EVENT_OVERHEAD_BYTES } else { 0 };
-        let known = self.staged.events.iter().rev().take(1).any(|e| e.collection == definition.name);
+        let first = if self.staged.events.is_empty() {
+            EVENT_OVERHEAD_BYTES
+        } else {
+            0
+        };
+        let known = self
+            .staged
+            .events
+            .iter()
+            .rev()
+            .take(1)
+            .any(|e| e.collection == definition.name);
         let bytes = self.staged.bytes + event + first + if known { 0 } else { names };
         if bytes > BODY_BYTES_MAX || self.staged.events.len() >= EVENTS_MAX {
             return Err(Error::invalid("a transaction is too large: use several")
@@ -162,7 +208,12 @@ impl WriteTransaction<'_> {
         let (_, log, seq) = self.own_log()?;
         // At most EVENTS_MAX events are staged.
         let index = self.staged.events.len() as u32;
-        Ok(EventPlace { time: self.time, log, seq, index })
+        Ok(EventPlace {
+            time: self.time,
+            log,
+            seq,
+            index,
+        })
     }
 }
 

@@ -5,6 +5,9 @@ use std::fmt::Display;
 use serde::Serializer;
 
 /// Serializes a value as its text.
-pub(crate) fn display<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn display<S: Serializer>(
+    value: &impl Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }

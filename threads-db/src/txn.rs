@@ -60,7 +60,10 @@ pub struct Rows<T> {
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Self { rows: Vec::new(), next: None }
+        Self {
+            rows: Vec::new(),
+            next: None,
+        }
     }
 }
 
@@ -111,7 +114,9 @@ pub struct WriteTransaction<'a> {
 
 impl fmt::Debug for ReadTransaction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadTransaction").field("db", self.db).finish_non_exhaustive()
+        f.debug_struct("ReadTransaction")
+            .field("db", self.db)
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,7 +156,14 @@ impl<'a> WriteTransaction<'a> {
         let catalogue = db.catalogue(txn.as_read())?;
         let tip = Tip::get(txn.as_read(), db.thread().number)?;
         let time = tip.time.tick(node.clock.now_ms())?;
-        Ok(Self { db, txn, catalogue, tip, time, staged: Staged::default() })
+        Ok(Self {
+            db,
+            txn,
+            catalogue,
+            tip,
+            time,
+            staged: Staged::default(),
+        })
     }
 
     pub(crate) fn store(&self) -> &dyn WriteTxn {
@@ -220,7 +232,12 @@ impl<'a> WriteTransaction<'a> {
     ) -> Result<EntityId> {
         let definition = self.definition(collection)?;
         let (id, value) = self.identified(value)?;
-        self.stage(&definition, &id, ActionKind::Create, &Action::Create(&value))?;
+        self.stage(
+            &definition,
+            &id,
+            ActionKind::Create,
+            &Action::Create(&value),
+        )?;
         Ok(id)
     }
 
@@ -245,13 +262,22 @@ impl<'a> WriteTransaction<'a> {
     /// .unwrap();
     /// assert_eq!(people.get("bob").unwrap().unwrap()["age"], 42);
     /// ```
-    pub fn save<T: Serialize>(&mut self, collection: &Collection<T>, value: &T) -> Result<EntityId> {
+    pub fn save<T: Serialize>(
+        &mut self,
+        collection: &Collection<T>,
+        value: &T,
+    ) -> Result<EntityId> {
         let definition = self.definition(collection)?;
         let (id, value) = self.identified(value)?;
         if self.exists(&definition, &id)? {
             self.stage(&definition, &id, ActionKind::Save, &Action::Save(&value))?;
         } else {
-            self.stage(&definition, &id, ActionKind::Create, &Action::Create(&value))?;
+            self.stage(
+                &definition,
+                &id,
+                ActionKind::Create,
+                &Action::Create(&value),
+            )?;
         }
         Ok(id)
     }
@@ -351,7 +377,9 @@ impl<'a> WriteTransaction<'a> {
         let mut value = serde_json::to_value(value)
             .map_err(|cause| Error::invalid("an entity must be JSON").caused_by(cause))?;
         let Some(members) = value.as_object_mut() else {
-            return Err(Error::invalid("an entity is a JSON object, such as {\"name\": \"Bob\"}"));
+            return Err(Error::invalid(
+                "an entity is a JSON object, such as {\"name\": \"Bob\"}",
+            ));
         };
         let id = match members.get("_id") {
             Some(Value::String(id)) => id.parse()?,
@@ -404,11 +432,12 @@ impl<'a> WriteTransaction<'a> {
 macro_rules! reads {
     ($name:ident) => {
         impl $name<'_> {
-            fn reader<'t>(
-                &'t self,
-                definition: &'t Definition,
-            ) -> Reader<'t> {
-                Reader { txn: self.store().as_reader(), thread: self.thread(), definition }
+            fn reader<'t>(&'t self, definition: &'t Definition) -> Reader<'t> {
+                Reader {
+                    txn: self.store().as_reader(),
+                    thread: self.thread(),
+                    definition,
+                }
             }
 
             fn reading<T, R>(
@@ -485,8 +514,15 @@ macro_rules! reads {
                 query: &Query,
             ) -> Result<Rows<T>> {
                 let page = self.reading(collection, |reader| reader.page(query))?;
-                let rows = page.rows.into_iter().map(typed).collect::<Result<Vec<T>>>()?;
-                Ok(Rows { rows, next: page.next })
+                let rows = page
+                    .rows
+                    .into_iter()
+                    .map(typed)
+                    .collect::<Result<Vec<T>>>()?;
+                Ok(Rows {
+                    rows,
+                    next: page.next,
+                })
             }
 
             /// How many entities meet a query's filter; its limit and skip do not count.

@@ -28,7 +28,9 @@ impl EventCodec for Whole {
 
     fn encode(&self, before: Option<&EntityState>, action: &Action<'_>) -> Result<Option<Vec<u8>>> {
         let (Action::Create(value) | Action::Save(value)) = action else {
-            return Err(Error::unsupported("the framework's own entities are saved whole"));
+            return Err(Error::unsupported(
+                "the framework's own entities are saved whole",
+            ));
         };
         let bytes = block::encode(value)?;
         Ok((before.map(EntityState::as_bytes) != Some(&bytes)).then_some(bytes))
@@ -55,8 +57,14 @@ mod tests {
         let (one, two) = (json!({"a": 1}), json!({"b": 2}));
         let created = Whole.encode(None, &Action::Create(&one)).unwrap().unwrap();
         let state = Whole.apply(None, &created).unwrap();
-        assert_eq!(Whole.encode(Some(&state), &Action::Save(&one)).unwrap(), None);
-        let saved = Whole.encode(Some(&state), &Action::Save(&two)).unwrap().unwrap();
+        assert_eq!(
+            Whole.encode(Some(&state), &Action::Save(&one)).unwrap(),
+            None
+        );
+        let saved = Whole
+            .encode(Some(&state), &Action::Save(&two))
+            .unwrap()
+            .unwrap();
         let state = Whole.apply(Some(&state), &saved).unwrap();
         assert_eq!(Whole.view(&state).unwrap(), two);
     }

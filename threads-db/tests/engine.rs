@@ -1,4 +1,5 @@
 //! The engine as an application uses it: transactions, reads, definitions.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
@@ -9,7 +10,10 @@ use threads_db::query::Query;
 use threads_db::{Collection, Db, Node};
 
 fn node() -> Node {
-    Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap()
+    Node::builder(Memory::new())
+        .codec(JsonPatch::new())
+        .open()
+        .unwrap()
 }
 
 fn spec(name: &str) -> CollectionSpec {
@@ -31,9 +35,16 @@ fn kind<T>(result: threads_core::Result<T>) -> ErrorKind {
 fn an_entity_is_created_saved_patched_and_deleted() {
     let (_, people) = people();
     let id = people.create(&json!({"name": "Ann"})).unwrap();
-    people.save(&json!({"_id": id, "name": "Ann", "age": 30})).unwrap();
-    people.patch(id.as_str(), &json!({"age": 31, "name": null})).unwrap();
-    assert_eq!(people.get(id.as_str()).unwrap().unwrap(), json!({"_id": id, "age": 31}));
+    people
+        .save(&json!({"_id": id, "name": "Ann", "age": 30}))
+        .unwrap();
+    people
+        .patch(id.as_str(), &json!({"age": 31, "name": null}))
+        .unwrap();
+    assert_eq!(
+        people.get(id.as_str()).unwrap().unwrap(),
+        json!({"_id": id, "age": 31})
+    );
     people.delete(id.as_str()).unwrap();
     assert!(!people.has(id.as_str()).unwrap());
 }
@@ -41,12 +52,24 @@ fn an_entity_is_created_saved_patched_and_deleted() {
 #[test]
 fn ids_are_kept_made_and_checked() {
     let (_, people) = people();
-    assert_eq!(people.create(&json!({"_id": "own id"})).unwrap().as_str(), "own id");
+    assert_eq!(
+        people.create(&json!({"_id": "own id"})).unwrap().as_str(),
+        "own id"
+    );
     assert_eq!(kind(people.create(&json!({"_id": 7}))), ErrorKind::Invalid);
-    assert_eq!(kind(people.create(&json!({"_id": "x".repeat(257)}))), ErrorKind::Invalid);
+    assert_eq!(
+        kind(people.create(&json!({"_id": "x".repeat(257)}))),
+        ErrorKind::Invalid
+    );
     assert_eq!(kind(people.create(&json!([1]))), ErrorKind::Invalid);
-    assert_eq!(kind(people.create(&json!({"_id": "own id"}))), ErrorKind::Conflict);
-    assert_eq!(kind(people.patch("own id", &json!({"_id": "other"}))), ErrorKind::Invalid);
+    assert_eq!(
+        kind(people.create(&json!({"_id": "own id"}))),
+        ErrorKind::Conflict
+    );
+    assert_eq!(
+        kind(people.patch("own id", &json!({"_id": "other"}))),
+        ErrorKind::Invalid
+    );
     assert!(people.get(&"x".repeat(600)).unwrap().is_none());
 }
 
@@ -55,9 +78,15 @@ fn a_deleted_id_stays_deleted() {
     let (_, people) = people();
     people.create(&json!({"_id": "a"})).unwrap();
     people.delete("a").unwrap();
-    assert_eq!(kind(people.create(&json!({"_id": "a"}))), ErrorKind::Conflict);
+    assert_eq!(
+        kind(people.create(&json!({"_id": "a"}))),
+        ErrorKind::Conflict
+    );
     assert_eq!(kind(people.save(&json!({"_id": "a"}))), ErrorKind::Conflict);
-    assert_eq!(kind(people.patch("a", &json!({"n": 1}))), ErrorKind::NotFound);
+    assert_eq!(
+        kind(people.patch("a", &json!({"n": 1}))),
+        ErrorKind::NotFound
+    );
     assert_eq!(kind(people.delete("a")), ErrorKind::NotFound);
 }
 
@@ -132,7 +161,8 @@ fn a_transaction_too_large_is_refused_and_what_was_staged_commits() {
     let (db, people) = people();
     let half = "x".repeat(600 * 1024);
     let mut txn = db.begin().unwrap();
-    txn.create(&people, &json!({"_id": "a", "text": half})).unwrap();
+    txn.create(&people, &json!({"_id": "a", "text": half}))
+        .unwrap();
     let second = txn.create(&people, &json!({"_id": "b", "text": half}));
     assert_eq!(kind(second), ErrorKind::Invalid);
     txn.commit().unwrap().unwrap();
@@ -142,10 +172,13 @@ fn a_transaction_too_large_is_refused_and_what_was_staged_commits() {
 #[test]
 fn a_unique_value_is_taken_once() {
     let db = node().create("friends").unwrap();
-    db.define(&spec("Person").with_index(IndexSpec::on("email".parse().unwrap()).unique())).unwrap();
+    db.define(&spec("Person").with_index(IndexSpec::on("email".parse().unwrap()).unique()))
+        .unwrap();
     let people = db.collection("Person").unwrap();
     people.create(&json!({"_id": "a", "email": "a@x"})).unwrap();
-    let error = people.create(&json!({"_id": "b", "email": "a@x"})).unwrap_err();
+    let error = people
+        .create(&json!({"_id": "b", "email": "a@x"}))
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("holder: a"), "{error}");
     people.create(&json!({"_id": "c"})).unwrap();
@@ -158,18 +191,34 @@ fn a_unique_value_is_taken_once() {
 fn an_index_is_filled_when_added_and_forgotten_when_dropped() {
     let (db, people) = people();
     for n in 0..20 {
-        people.create(&json!({"n": n, "kind": if n % 2 == 0 { "even" } else { "odd" }})).unwrap();
+        people
+            .create(&json!({"n": n, "kind": if n % 2 == 0 { "even" } else { "odd" }}))
+            .unwrap();
     }
     let query = Query::parse("n >= 5 and n < 8").unwrap();
     assert!(people.explain(&query).unwrap().to_string().contains("scan"));
-    db.define(&spec("Person").with_index(IndexSpec::on("n".parse().unwrap()))).unwrap();
-    assert!(people.explain(&query).unwrap().to_string().contains("index n"));
+    db.define(&spec("Person").with_index(IndexSpec::on("n".parse().unwrap())))
+        .unwrap();
+    assert!(
+        people
+            .explain(&query)
+            .unwrap()
+            .to_string()
+            .contains("index n")
+    );
     assert_eq!(people.count(&query).unwrap(), 3);
     db.drop_index("Person", &["n".parse().unwrap()]).unwrap();
     assert!(people.explain(&query).unwrap().to_string().contains("scan"));
     assert_eq!(people.count(&query).unwrap(), 3);
-    db.define(&spec("Person").with_index(IndexSpec::on("n".parse().unwrap()))).unwrap();
-    assert!(people.explain(&query).unwrap().to_string().contains("index n"));
+    db.define(&spec("Person").with_index(IndexSpec::on("n".parse().unwrap())))
+        .unwrap();
+    assert!(
+        people
+            .explain(&query)
+            .unwrap()
+            .to_string()
+            .contains("index n")
+    );
     assert_eq!(people.count(&query).unwrap(), 3);
 }
 
@@ -187,12 +236,16 @@ fn a_unique_index_is_not_added_over_values_that_are_not() {
 #[test]
 fn definitions_are_checked_and_versioned() {
     let (db, _) = people();
-    let schema = |minimum: i32| json!({"type": "object", "properties": {"age": {"minimum": minimum}}});
+    let schema =
+        |minimum: i32| json!({"type": "object", "properties": {"age": {"minimum": minimum}}});
     db.define(&spec("Person").with_schema(schema(0))).unwrap();
     db.define(&spec("Person").with_schema(schema(1))).unwrap();
     db.define(&spec("Person").with_schema(schema(1))).unwrap();
     let info = &db.collections().unwrap()[0];
-    assert_eq!((info.schema_version, info.schema.clone()), (2, Some(schema(1))));
+    assert_eq!(
+        (info.schema_version, info.schema.clone()),
+        (2, Some(schema(1)))
+    );
     let people = db.collection("Person").unwrap();
     assert_eq!(kind(people.create(&json!({"age": 0}))), ErrorKind::Invalid);
     let other = CollectionSpec::new("Person".parse().unwrap(), "whole/1".parse().unwrap());
@@ -217,11 +270,17 @@ fn a_collection_of_another_thread_is_refused() {
 fn queries_page_sort_project_and_count() {
     let (_, people) = people();
     for (id, age) in [("a", 30), ("b", 20), ("c", 10), ("d", 20)] {
-        people.create(&json!({"_id": id, "age": age, "name": id})).unwrap();
+        people
+            .create(&json!({"_id": id, "age": age, "name": id}))
+            .unwrap();
     }
     let query = Query::new().sort_desc("age").limit(3).fields(["age"]);
     let page = people.find_page(&query).unwrap();
-    let rows: Vec<_> = page.rows.iter().map(|row| row["_id"].as_str().unwrap()).collect();
+    let rows: Vec<_> = page
+        .rows
+        .iter()
+        .map(|row| row["_id"].as_str().unwrap())
+        .collect();
     assert_eq!(rows, ["a", "b", "d"]);
     assert!(page.rows[0].get("name").is_none());
     let rest = people.find_page(&query.after(page.next.unwrap())).unwrap();
@@ -229,9 +288,11 @@ fn queries_page_sort_project_and_count() {
     assert!(rest.next.is_none());
     let mut streamed = Vec::new();
     let query = Query::new().skip(1).limit(2);
-    people.for_each(&query, &mut |row| {
-        streamed.push(row["_id"].as_str().unwrap().to_owned());
-        Ok(true)
-    }).unwrap();
+    people
+        .for_each(&query, &mut |row| {
+            streamed.push(row["_id"].as_str().unwrap().to_owned());
+            Ok(true)
+        })
+        .unwrap();
     assert_eq!(streamed, ["b", "c"]);
 }

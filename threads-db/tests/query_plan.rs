@@ -139,6 +139,16 @@ fn the_papers_query_uses_two_ranges_of_an_index() {
 }
 
 #[test]
+fn a_range_within_another_leaves_it_whole() {
+    let filter = Filter::parse("a > 1 or a = 5 or a > 3 and a <= 4").unwrap();
+    let Plan::Index { ranges, .. } = Plan::choose(Some(&filter), &[index("a", ["a"])]) else {
+        panic!("no index")
+    };
+    assert_eq!(ranges.len(), 1);
+    assert!(ranges[0].contains(&encode_values(&[&json!(9)]).unwrap()));
+}
+
+#[test]
 fn only_one_end_of_a_range_narrows_an_index_with_several_entries() {
     let filter = Filter::parse("a > 3 and a < 5").unwrap();
     let entity = json!({"_id": "x", "a": [1, 9]});

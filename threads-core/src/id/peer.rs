@@ -23,10 +23,13 @@ fn encode(key: &[u8; 32]) -> [u8; 38] {
 }
 
 fn decode(bytes: &[u8]) -> Result<[u8; 32]> {
-    bytes.strip_prefix(&PREFIX).and_then(|key| key.try_into().ok()).ok_or_else(|| {
-        Error::invalid("a peer id holds an Ed25519 public key in libp2p's form, 38 bytes")
-            .with("bytes", bytes.len())
-    })
+    bytes
+        .strip_prefix(&PREFIX)
+        .and_then(|key| key.try_into().ok())
+        .ok_or_else(|| {
+            Error::invalid("a peer id holds an Ed25519 public key in libp2p's form, 38 bytes")
+                .with("bytes", bytes.len())
+        })
 }
 
 fn parse(text: &str) -> Result<[u8; 32]> {

@@ -89,11 +89,14 @@ impl ThreadId {
     /// assert!(threads_core::ThreadId::from_bytes(&[1, 0x55]).is_err());
     /// ```
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let malformed =
-            || Error::invalid("a thread id does not begin with two varints").with("bytes", bytes.len());
+        let malformed = || {
+            Error::invalid("a thread id does not begin with two varints").with("bytes", bytes.len())
+        };
         let (version, rest) = unsigned_varint::decode::u64(bytes).map_err(|_| malformed())?;
         if version != VERSION {
-            return Err(Error::unsupported("a thread id of an unknown version").with("version", version));
+            return Err(
+                Error::unsupported("a thread id of an unknown version").with("version", version)
+            );
         }
         let (variant, random) = unsigned_varint::decode::u64(rest).map_err(|_| malformed())?;
         if ![Variant::Raw.code(), Variant::AccessControlled.code()].contains(&variant) {
@@ -197,7 +200,9 @@ impl<'de> Deserialize<'de> for ThreadId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
         if deserializer.is_human_readable() {
-            return String::deserialize(deserializer)?.parse().map_err(D::Error::custom);
+            return String::deserialize(deserializer)?
+                .parse()
+                .map_err(D::Error::custom);
         }
         let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
         Self::from_bytes(&bytes).map_err(D::Error::custom)

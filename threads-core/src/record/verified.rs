@@ -23,7 +23,7 @@ impl Verified<SignedRecord> {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] as the source of an [`Error`] of kind `Rejected`.
+    /// A [`Rejection`](super::Rejection) as the source of an [`Error`] of kind `Rejected`.
     ///
     /// ```
     /// use threads_core::record::{SignedRecord, Verified};

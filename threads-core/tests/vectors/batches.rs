@@ -69,7 +69,7 @@ pub(crate) fn make() -> Vec<Value> {
         json!({"name": name, "kind": "batch", "bytes": hex(batch.encode().unwrap()), "events": describe(&batch)})
     });
     let refused = refused().into_iter().map(
-        |(name, bytes)| json!({"name": name, "kind": "batch", "bytes": bytes, "reject": "rejected"}),
+        |(name, bytes)| json!({"name": name, "kind": "batch", "bytes": bytes, "reject": "Malformed"}),
     );
     good.chain(refused).collect()
 }
@@ -120,6 +120,7 @@ fn refused() -> Vec<(&'static str, Value)> {
             "a position of more than 32 bits",
             wire(p, c, &[entry(1 << 32, "a", 0, 1)]),
         ),
+        ("a delete with a payload", wire(p, c, &[entry(0, "a", 0, 2)])),
         ("an unknown action", wire(p, c, &[entry(0, "a", 0, 3)])),
         (
             "an entity id of no characters",

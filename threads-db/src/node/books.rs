@@ -1,17 +1,11 @@
-//! The engine's view of the books: keys, heads, and the tip of a thread.
+//! What the engine asks of the books, and the tip of a thread, which only the engine knows.
 
-use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Cid, Error, Hlc, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::books::{Head, HeadBook, HeadBookMut, KeyBook, KeyBookMut};
+use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
+use threads_core::record::Dep;
+use threads_core::{Error, Hlc, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
 
-use crate::layout::{Number, Prefix, meta};
-
-/// The head of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) seq: u64,
-    pub(crate) cid: Cid,
-    pub(crate) time: Hlc,
-}
+use crate::layout::{Number, meta};
 
 /// Where a thread stands on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,80 +35,49 @@ impl Tip {
     }
 }
 
-pub(crate) fn thread_key(thread: &ThreadId) -> Vec<u8> {
-    [&[thread.as_bytes().len() as u8], thread.as_bytes()].concat()
-}
-
-fn log_key_of(thread: &ThreadId, log: &LogId) -> Vec<u8> {
-    [&thread_key(thread)[..], log.key_bytes()].concat()
-}
-
 pub(crate) fn put_thread_keys(
     txn: &mut dyn WriteTxn,
     thread: &ThreadId,
     replica: &ReplicaKey,
     read: &ReadKey,
 ) -> Result<()> {
-    txn.put(Keyspace::Keys, &[&thread_key(thread)[..], b"replica"].concat(), &*replica.to_bytes())?;
-    txn.put(Keyspace::Keys, &[&thread_key(thread)[..], b"read"].concat(), &*read.to_bytes())
+    let mut keys = KeyBookMut::new(txn);
+    keys.add_replica_key(thread, replica)?;
+    keys.add_read_key(thread, read)
 }
 
 pub(crate) fn thread_keys(txn: &dyn ReadTxn, thread: &ThreadId) -> Result<(ReplicaKey, ReadKey)> {
-    let get = |name: &[u8]| -> Result<[u8; 32]> {
-        let bytes = txn.get(Keyspace::Keys, &[&thread_key(thread)[..], name].concat())?;
-        bytes
-            .and_then(|bytes| (&*bytes).try_into().ok())
-            .ok_or_else(|| Error::corrupt("a thread's key is missing"))
-    };
-    Ok((ReplicaKey::from_bytes(&get(b"replica")?), ReadKey::from_bytes(&get(b"read")?)))
-}
-
-pub(crate) fn put_log_key(txn: &mut dyn WriteTxn, thread: &ThreadId, key: &LogKey) -> Result<()> {
-    txn.put(Keyspace::Keys, &log_key_of(thread, &key.log_id()), &*key.to_bytes())
+    let keys = KeyBook::new(txn);
+    match (keys.replica_key(thread)?, keys.read_key(thread)?) {
+        (Some(replica), Some(read)) => Ok((replica, read)),
+        _ => Err(Error::corrupt("a thread's key is missing").with("thread", thread)),
+    }
 }
 
 pub(crate) fn log_key(txn: &dyn ReadTxn, thread: &ThreadId, log: &LogId) -> Result<LogKey> {
-    let bytes = txn.get(Keyspace::Keys, &log_key_of(thread, log))?;
-    let seed: Option<[u8; 32]> = bytes.and_then(|bytes| (&*bytes).try_into().ok());
-    Ok(LogKey::from_bytes(&seed.ok_or_else(|| Error::corrupt("this log's key is missing"))?))
+    let key = KeyBook::new(txn).log_key(thread, log)?;
+    key.ok_or_else(|| Error::corrupt("the key of this node's log is missing").with("log", log))
 }
 
-pub(crate) fn put_head(
-    txn: &mut dyn WriteTxn,
-    thread: &ThreadId,
-    log: &LogId,
-    head: &Head,
-) -> Result<()> {
-    let value =
-        [&head.seq.to_be_bytes()[..], &head.time.to_bytes(), &head.cid.to_bytes()].concat();
-    txn.put(Keyspace::Heads, &log_key_of(thread, log), &value)
-}
-
-fn decode_head(bytes: &[u8]) -> Result<Head> {
-    let parts = || {
-        let (seq, rest) = bytes.split_first_chunk::<8>()?;
-        let (time, cid) = rest.split_at_checked(12)?;
-        let (time, cid) = (Hlc::from_bytes(time)?, Cid::try_from(cid).ok()?);
-        Some(Head { seq: u64::from_be_bytes(*seq), cid, time })
-    };
-    parts().ok_or_else(|| Error::corrupt("a log's head is damaged: verify the thread"))
-}
-
-pub(crate) fn head(txn: &dyn ReadTxn, thread: &ThreadId, log: &LogId) -> Result<Option<Head>> {
-    let bytes = txn.get(Keyspace::Heads, &log_key_of(thread, log))?;
-    bytes.map(|bytes| decode_head(&bytes)).transpose()
-}
-
+/// The heads of every log, by log id.
 pub(crate) fn heads(txn: &dyn ReadTxn, thread: &ThreadId) -> Result<Vec<(LogId, Head)>> {
-    let prefix = thread_key(thread);
-    let bounds = Prefix::new(&prefix);
-    txn.scan(Keyspace::Heads, bounds.range(), Direction::Forward)?
-        .map(|row| {
-            let (key, value) = row?;
-            let log = key[prefix.len()..]
-                .try_into()
-                .map_err(|_| Error::corrupt("a log's head is damaged"))?;
-            Ok((LogId::from_key_bytes(log), decode_head(&value)?))
+    HeadBook::new(txn).all(thread)
+}
+
+/// The heads of every log, as a record or a manifest names them.
+pub(crate) fn head_links(txn: &dyn ReadTxn, thread: &ThreadId) -> Result<Vec<Dep>> {
+    let heads = heads(txn, thread)?.into_iter();
+    Ok(heads
+        .map(|(log, head)| Dep {
+            log,
+            seq: head.seq,
+            cid: head.record,
         })
-        .collect()
+        .collect())
+}
+
+/// Forgets the keys and heads of a thread.
+pub(crate) fn clear(txn: &mut dyn WriteTxn, thread: &ThreadId) -> Result<()> {
+    KeyBookMut::new(txn).clear(thread)?;
+    HeadBookMut::new(txn).clear(thread)
 }

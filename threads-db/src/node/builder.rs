@@ -11,9 +11,7 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
 use threads_core::{Clock, Error, IdentityKey, Result, SystemClock, system_rng};
 
-use super::{
-    Agreement, Codecs, IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node, NodeInner,
-};
+use super::{Agreement, Codecs, IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node, NodeInner};
 use crate::notify::Notifier;
 
 /// Chooses the parts of a node: [`Node::builder`] begins, [`NodeBuilder::open`] ends.
@@ -41,7 +39,9 @@ pub struct NodeBuilder {
 
 impl fmt::Debug for NodeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeBuilder").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("NodeBuilder")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 
@@ -173,13 +173,19 @@ impl NodeBuilder {
             Some(stored) => stored,
             None => store_identity(&*self.store, self.identity.take(), &mut *self.rng)?,
         };
-        if self.identity.is_some_and(|wanted| wanted.peer_id() != identity.peer_id()) {
+        if self
+            .identity
+            .is_some_and(|wanted| wanted.peer_id() != identity.peer_id())
+        {
             return Err(Error::invalid("this datastore belongs to another identity")
                 .with("identity", identity.peer_id()));
         }
         let secret = identity.agreement_key();
         Ok(Node(Arc::new(NodeInner {
-            agreement: Agreement { public: secret.public_key(), secret },
+            agreement: Agreement {
+                public: secret.public_key(),
+                secret,
+            },
             store: self.store,
             identity,
             codecs,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use threads_core::Result;
 
 use super::project::Projection;
-use super::sort::{Sort, compare_rows};
+use super::sort::{self, Sort, compare_keys, compare_to, id};
 use super::{Cursor, Filter, Matcher, Query};
 
 /// Rows of a result, and where the next ones begin.
@@ -146,8 +146,10 @@ struct First<'q> {
     heap: BinaryHeap<Row<'q>>,
 }
 
+/// A row and what it sorts by, taken from it once: comparing is most of the work.
 struct Row<'q> {
     sort: &'q [Sort],
+    keys: Vec<Option<Value>>,
     value: Value,
 }
 
@@ -165,31 +167,32 @@ impl<'q> First<'q> {
     }
 
     fn push(&mut self, value: Value) {
-        let row = Row {
-            sort: self.sort,
+        let sort = self.sort;
+        let row = |value| Row {
+            sort,
+            keys: sort::keys(sort, &value),
             value,
         };
         if !self.is_full() {
-            self.heap.push(row);
+            self.heap.push(row(value));
         } else if let Some(mut last) = self.heap.peek_mut()
-            && row < *last
+            && compare_to(sort, &value, &last.keys, id(&last.value)).is_lt()
         {
-            *last = row;
+            *last = row(value);
         }
     }
 
     fn into_sorted(self) -> Vec<Value> {
-        self.heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(|row| row.value)
-            .collect()
+        let mut rows = self.heap.into_vec();
+        rows.sort_unstable();
+        rows.into_iter().map(|row| row.value).collect()
     }
 }
 
 impl Ord for Row<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        compare_rows(self.sort, &self.value, &other.value)
+        compare_keys(self.sort, &self.keys, &other.keys)
+            .then_with(|| id(&self.value).cmp(id(&other.value)))
     }
 }
 

@@ -67,13 +67,10 @@ impl Sort {
     }
 }
 
-/// The order of two rows: by each of `sort`, then by `_id`.
-pub(super) fn compare_rows(sort: &[Sort], a: &Value, b: &Value) -> Ordering {
-    let value = |row, sort: &Sort| first_at(row, sort.path.segments());
-    let by_keys = sort
-        .iter()
-        .map(|s| s.directed(compare_values(value(a, s), value(b, s))));
-    first_difference(by_keys).then_with(|| id(a).cmp(id(b)))
+/// The order of what two rows sort by; rows that are equal in it order by `_id`.
+pub(super) fn compare_keys(sort: &[Sort], a: &[Option<Value>], b: &[Option<Value>]) -> Ordering {
+    let keys = sort.iter().zip(a.iter().zip(b));
+    first_difference(keys.map(|(s, (a, b))| s.directed(compare_values(a.as_ref(), b.as_ref()))))
 }
 
 /// The order of a row and the place that `keys` and `id` name.

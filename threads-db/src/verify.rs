@@ -1,0 +1,461 @@
+//! Verification: every hash, signature, link and derived value of a thread.
+//!
+//! Nothing that was stored is trusted. The logs are read from their first records; signatures are
+//! checked anew; every entity is made again from its events and compared with what is kept, and so
+//! are histories, indexes, heads and the feed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+use threads_core::batch::EntityEvent;
+use threads_core::datastore::{Direction, Keyspace, ReadTxn};
+use threads_core::record::{Dep, Record, SignedRecord, Verified, skip_target};
+use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, Result};
+
+use crate::catalogue::{Catalogue, Definition};
+use crate::chain;
+use crate::db::Db;
+use crate::entity::{EntityRow, Life};
+use crate::export::ByTime;
+use crate::history;
+use crate::index::key;
+use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
+use crate::log::place_text;
+use crate::node::{Thread, Tip, books};
+use crate::opened::Opened;
+use crate::progress::Progress;
+
+/// How many signatures are checked at once.
+const SIGNATURES_AT_ONCE: usize = 64;
+/// How many problems are described; further ones are counted.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// Something that is not as it should be.
+///
+/// ```
+/// fn line(problem: &threads_db::Problem) -> String { format!("{}: {}", problem.place, problem.what) }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Where.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What a verification looked at, and what it found.
+///
+/// ```
+#[doc = include_str!("../doc/example_read.txt")]
+/// let report = db.verify(&mut |_| ()).unwrap();
+/// assert!(report.is_clean());
+/// assert_eq!((report.logs, report.records, report.entities), (1, 2, 1));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// How many logs.
+    pub logs: u64,
+    /// How many records: each with its hash, links, signature, header and body.
+    pub records: u64,
+    /// How many signatures, those of authors included.
+    pub signatures: u64,
+    /// How many events of entities.
+    pub events: u64,
+    /// How many entities were made again from their events.
+    pub entities: u64,
+    /// How many index rows.
+    pub index_rows: u64,
+    /// How many bytes of blocks.
+    pub bytes: u64,
+    /// How many problems there are.
+    pub problem_count: u64,
+    /// The first of them.
+    pub problems: Vec<Problem>,
+}
+
+impl VerifyReport {
+    /// Whether there is no problem.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// assert!(db.verify(&mut |_| ()).unwrap().is_clean());
+    /// ```
+    pub fn is_clean(&self) -> bool {
+        self.problem_count == 0
+    }
+
+    fn problem(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        self.problem_count += 1;
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(Problem {
+                place: place.into(),
+                what: what.into(),
+            });
+        }
+    }
+}
+
+impl Db {
+    /// Verifies everything that is kept of the thread. Progress counts records.
+    ///
+    /// What is wrong is in the report; an error means that verification itself could not go on.
+    /// Memory grows with the number of entities.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// assert!(db.verify(&mut |progress| eprintln!("{}", progress.done)).unwrap().is_clean());
+    /// ```
+    pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport> {
+        let thread = self.thread();
+        let txn = thread.node.store.read()?;
+        let mut check = Check {
+            txn: &*txn,
+            thread,
+            report: VerifyReport::default(),
+            logs: HashMap::new(),
+            entities: BTreeMap::new(),
+            unchecked: Vec::new(),
+            feed: HashMap::new(),
+        };
+        check.feed()?;
+        check.records(progress)?;
+        check.entities()?;
+        check.indexes()?;
+        Ok(check.report)
+    }
+}
+
+struct Check<'a> {
+    txn: &'a dyn ReadTxn,
+    thread: &'a Thread,
+    report: VerifyReport,
+    /// What was seen of each log so far.
+    logs: HashMap<Number, LogState>,
+    /// Every entity, made again from its events.
+    entities: BTreeMap<(CollectionName, EntityId), Rebuilt>,
+    /// Records whose signatures are still to be checked.
+    unchecked: Vec<SignedRecord>,
+    feed: HashMap<Place, u64>,
+}
+
+#[derive(Default)]
+struct LogState {
+    seq: u64,
+    cid: Option<Cid>,
+    time: Option<Hlc>,
+}
+
+struct Rebuilt {
+    life: Life,
+    last: EventPlace,
+    events: u64,
+}
+
+impl Check<'_> {
+    /// Reads which position of the feed each record has. Positions count from 1, without a gap,
+    /// and each names another record.
+    fn feed(&mut self) -> Result<()> {
+        let prefix = layout::thread_prefix(self.thread.number);
+        let bounds = Prefix::new(&prefix);
+        let rows = self
+            .txn
+            .scan(Keyspace::Feed, bounds.range(), Direction::Forward)?;
+        for (row, expected) in rows.zip(1u64..) {
+            let (key, place) = row?;
+            let place = Place::from_key(&[&prefix[..], &place].concat())?;
+            let in_turn = key[prefix.len()..] == expected.to_be_bytes();
+            if self.feed.insert(place, expected).is_some() || !in_turn {
+                let at = format!("feed position {expected}");
+                self.report
+                    .problem(at, "it is out of turn, or names a record a second time");
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+        let logs = books::head_links(self.txn, &self.thread.id)?;
+        let total = logs.iter().map(|log| log.seq).sum();
+        self.report.logs = logs.len() as u64;
+        match ByTime::new(self.txn, self.thread, &logs) {
+            Ok(order) => self.in_order(order, total, progress)?,
+            Err(error) => self.report.problem("logs", error.to_string()),
+        }
+        self.signatures()?;
+        self.heads(&logs)?;
+        self.tip(&logs)
+    }
+
+    fn in_order(
+        &mut self,
+        mut order: ByTime,
+        total: u64,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        loop {
+            let place = match order.next(self.txn, self.thread) {
+                Ok(Some(place)) => place,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.report
+                        .problem("logs", format!("cannot be followed further: {error}"));
+                    return Ok(());
+                }
+            };
+            self.report.records += 1;
+            if let Err(error) = self.record(place) {
+                self.report
+                    .problem(place_text(None, place), error.to_string());
+            }
+            progress(Progress {
+                done: self.report.records,
+                total: Some(total),
+            });
+        }
+    }
+
+    fn record(&mut self, place: Place) -> Result<()> {
+        let blocks = chain::expect(self.txn, place)?;
+        self.report.bytes += blocks.bytes();
+        let opened = self.thread.open(&blocks)?;
+        blocks.check_links(&opened.record)?;
+        self.links(place, &opened)?;
+        self.unchecked.push(opened.record.clone());
+        if self.unchecked.len() == SIGNATURES_AT_ONCE {
+            self.signatures()?;
+        }
+        let cid = opened.record.id();
+        if chain::locate(self.txn, self.thread.number, &cid)? != Some(place) {
+            return Err(Error::corrupt("the record cannot be found by its CID").with("cid", cid));
+        }
+        if self.feed.remove(&place).is_none() {
+            return Err(Error::corrupt("the record is not in the feed"));
+        }
+        for (event, index) in opened
+            .batch()
+            .map_or(&[][..], |b| &b.events)
+            .iter()
+            .zip(0..)
+        {
+            let at = EventPlace {
+                time: opened.time,
+                log: place.log,
+                seq: place.seq,
+                index,
+            };
+            self.event(event, at)?;
+        }
+        Ok(())
+    }
+
+    fn links(&mut self, place: Place, opened: &Opened) -> Result<()> {
+        let (record, fields) = (&opened.record, opened.record.fields());
+        let state = self.logs.entry(place.log).or_default();
+        let seen = (state.seq, state.cid, state.time);
+        *state = LogState {
+            seq: place.seq,
+            cid: Some(record.id()),
+            time: Some(opened.time),
+        };
+        record.follows(seen.0, seen.1.as_ref())?;
+        if seen.2.is_some_and(|before| before >= opened.time) {
+            return Err(Error::corrupt(
+                "the record is not later than the one before it",
+            ));
+        }
+        if let Some(seq) = skip_target(place.seq) {
+            let target = chain::expect(self.txn, Place { seq, ..place })?.record_id();
+            if fields.skip != Some(target) {
+                return Err(Error::corrupt("the record's skip link points elsewhere"));
+            }
+        }
+        let number = layout::number(self.txn, &meta::log_by_id(self.thread.number, &fields.log))?;
+        if number != Some(place.log) {
+            return Err(Error::corrupt("the record is filed under another log"));
+        }
+        Ok(())
+    }
+
+    fn signatures(&mut self) -> Result<()> {
+        let records = std::mem::take(&mut self.unchecked);
+        let authors = records
+            .iter()
+            .filter(|record| record.author().is_some())
+            .count();
+        self.report.signatures += (records.len() + authors) as u64;
+        let rng = &mut **self.thread.node.rng();
+        if Verified::check_all(records.clone(), rng).is_ok() {
+            return Ok(());
+        }
+        for record in records {
+            let (log, seq) = (record.fields().log, record.fields().seq);
+            if let Err(error) = Verified::check(record) {
+                self.report
+                    .problem(format!("log {log}, record {seq}"), error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn heads(&mut self, logs: &[Dep]) -> Result<()> {
+        for Dep { log, seq, cid } in logs {
+            let number = layout::number(self.txn, &meta::log_by_id(self.thread.number, log))?;
+            let state = number.and_then(|number| self.logs.get(&number));
+            if state.map(|state| (state.seq, state.cid)) != Some((*seq, Some(*cid))) {
+                self.report
+                    .problem(format!("log {log}"), "its head is not its last record");
+            }
+        }
+        Ok(())
+    }
+
+    fn tip(&mut self, logs: &[Dep]) -> Result<()> {
+        for (place, position) in std::mem::take(&mut self.feed) {
+            let what = format!("names no record: {}", place_text(None, place));
+            self.report
+                .problem(format!("feed position {position}"), what);
+        }
+        let tip = Tip::get(self.txn, self.thread.number)?;
+        let records: u64 = logs.iter().map(|log| log.seq).sum();
+        let heads = books::heads(self.txn, &self.thread.id)?;
+        let time = heads
+            .iter()
+            .map(|(_, head)| head.time)
+            .max()
+            .unwrap_or_default();
+        if tip.position != records || tip.time != time {
+            self.report
+                .problem("tip", "it is not where the logs and the feed end");
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &EntityEvent, place: EventPlace) -> Result<()> {
+        self.report.events += 1;
+        let key = (event.collection.clone(), event.entity.clone());
+        let rebuilt = self.entities.entry(key).or_insert(Rebuilt {
+            life: Life::Unknown,
+            last: place,
+            events: 0,
+        });
+        let before = std::mem::replace(&mut rebuilt.life, Life::Unknown);
+        rebuilt.life = history::apply(self.thread, before, event)?;
+        rebuilt.last = place;
+        rebuilt.events += 1;
+        Ok(())
+    }
+
+    fn entities(&mut self) -> Result<()> {
+        let mut expected: HashSet<Vec<u8>> = HashSet::new();
+        let mut numbers = HashMap::new();
+        for ((collection, id), rebuilt) in std::mem::take(&mut self.entities) {
+            self.report.entities += 1;
+            let number = match numbers.get(&collection) {
+                Some(number) => *number,
+                None => {
+                    let key = meta::collection(self.thread.number, &collection);
+                    let number = layout::number(self.txn, &key)?
+                        .ok_or_else(|| Error::corrupt("a collection has no local number"))?;
+                    numbers.insert(collection.clone(), number);
+                    number
+                }
+            };
+            let (key, prefix) = history::keys(self.thread.number, number, id.as_str());
+            let place = format!("{collection}/{id}");
+            let wanted = EntityRow {
+                last: rebuilt.last,
+                life: rebuilt.life,
+            };
+            match EntityRow::get(self.txn, &key) {
+                Ok(Some(row)) if row == wanted => {}
+                Ok(Some(_)) => self
+                    .report
+                    .problem(place.clone(), "its state is not what its events give"),
+                Ok(None) => self.report.problem(place.clone(), "its state is missing"),
+                Err(error) => self.report.problem(place.clone(), error.to_string()),
+            }
+            let bounds = Prefix::new(&prefix);
+            let rows = self
+                .txn
+                .scan(Keyspace::History, bounds.range(), Direction::Forward)?;
+            if rows.count() as u64 != rebuilt.events {
+                self.report.problem(place, "its history is not complete");
+            }
+            expected.insert(key);
+        }
+        self.unexpected(&expected)
+    }
+
+    /// Entities that no event made.
+    fn unexpected(&mut self, expected: &HashSet<Vec<u8>>) -> Result<()> {
+        let bounds = Prefix::new(&layout::thread_prefix(self.thread.number));
+        for row in self
+            .txn
+            .scan(Keyspace::Entities, bounds.range(), Direction::Forward)?
+        {
+            match row {
+                Ok((key, _)) if expected.contains(&*key) => {}
+                Ok(_) => self
+                    .report
+                    .problem("entities", "there is one that no event made"),
+                Err(error) => self.report.problem("entities", error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn indexes(&mut self) -> Result<()> {
+        let catalogue = Catalogue::load(self.txn, self.thread.number, &self.thread.node.codecs)?;
+        for definition in catalogue.all() {
+            for index in &definition.indexes {
+                let place = format!("{} index {}", definition.name, index.name);
+                match self.index_rows(definition, index) {
+                    Ok(true) => {}
+                    Ok(false) => self
+                        .report
+                        .problem(place, "its rows are not what the entities give"),
+                    Err(error) => self.report.problem(place, error.to_string()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an index has a row for every entry of every entity, and no other.
+    fn index_rows(
+        &mut self,
+        definition: &Definition,
+        index: &crate::catalogue::Index,
+    ) -> Result<bool> {
+        let prefix = layout::index(self.thread.number, index.number);
+        let mut wanted = 0u64;
+        let entities = layout::collection_prefix(self.thread.number, definition.number);
+        let bounds = Prefix::new(&entities);
+        for row in self
+            .txn
+            .scan(Keyspace::Entities, bounds.range(), Direction::Forward)?
+        {
+            let (key, value) = row?;
+            let life = EntityRow::decode(&value)?.life;
+            let Some(value) = history::view(&*definition.codec, &life)? else {
+                continue;
+            };
+            for entry in key::entries(&value, &index.spec.paths)? {
+                let row = [&prefix[..], &entry.key, &key[entities.len()..]].concat();
+                if self.txn.get(Keyspace::Indexes, &row)?.is_none() {
+                    return Ok(false);
+                }
+                wanted += 1;
+            }
+        }
+        let bounds = Prefix::new(&prefix);
+        let rows = self
+            .txn
+            .scan(Keyspace::Indexes, bounds.range(), Direction::Forward)?;
+        let found = rows.collect::<Result<Vec<_>>>()?.len() as u64;
+        self.report.index_rows += found;
+        Ok(found == wanted)
+    }
+}

@@ -1,0 +1,130 @@
+//! Reducers: run with every commit, replayed when new, blind to where events come from.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{builder, carry, spec};
+use serde_json::json;
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::datastore::Memory;
+use threads_core::reducer::{DispatchedEvent, Reducer, View};
+use threads_core::{Error, Result};
+use threads_db::{Db, Node};
+
+/// Adds up the field `n` of every entity.
+#[derive(Debug)]
+struct Sum(u32);
+
+impl Reducer for Sum {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn version(&self) -> u32 {
+        self.0
+    }
+
+    fn reduce(&self, view: &mut View<'_>, events: &[DispatchedEvent]) -> Result<()> {
+        let stored = view
+            .get(b"sum")?
+            .map(|bytes| bytes.as_ref().try_into().unwrap());
+        let mut sum = i64::from_be_bytes(stored.unwrap_or_default());
+        let n = |value: &Option<Arc<serde_json::Value>>| {
+            value
+                .as_ref()
+                .and_then(|value| value["n"].as_i64())
+                .unwrap_or(0)
+        };
+        for event in events {
+            if n(&event.after) < 0 {
+                return Err(Error::invalid("no negative numbers"));
+            }
+            sum += i64::from(self.0) * (n(&event.after) - n(&event.before));
+        }
+        view.put(b"sum", &sum.to_be_bytes())
+    }
+}
+
+fn sum(db: &Db) -> i64 {
+    let bytes = db.view("sum", |view| {
+        Ok(view.get(b"sum")?.map(|bytes| bytes.into_owned()))
+    });
+    i64::from_be_bytes(
+        bytes
+            .unwrap()
+            .map_or([0; 8], |bytes| bytes.try_into().unwrap()),
+    )
+}
+
+#[test]
+fn a_reducer_follows_creates_saves_and_deletes() {
+    let db = builder()
+        .reducer(Sum(1))
+        .open()
+        .unwrap()
+        .create("t")
+        .unwrap();
+    db.define(&spec("N")).unwrap();
+    let numbers = db.collection("N").unwrap();
+    numbers.create(&json!({"_id": "a", "n": 5})).unwrap();
+    numbers.create(&json!({"_id": "b", "n": 7})).unwrap();
+    numbers.patch("a", &json!({"n": 6})).unwrap();
+    assert_eq!(sum(&db), 13);
+    numbers.delete("b").unwrap();
+    assert_eq!(sum(&db), 6);
+}
+
+#[test]
+fn a_reducer_that_fails_fails_the_commit() {
+    let db = builder()
+        .reducer(Sum(1))
+        .open()
+        .unwrap()
+        .create("t")
+        .unwrap();
+    db.define(&spec("N")).unwrap();
+    let numbers = db.collection("N").unwrap();
+    assert!(numbers.create(&json!({"_id": "a", "n": -1})).is_err());
+    assert!(!numbers.has("a").unwrap());
+    assert_eq!(sum(&db), 0);
+}
+
+#[test]
+fn a_new_reducer_or_version_replays() {
+    let store = Arc::new(Memory::new());
+    let open = |reducer: Option<Sum>| {
+        let builder = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
+        match reducer {
+            Some(reducer) => builder.reducer(reducer).open().unwrap(),
+            None => builder.open().unwrap(),
+        }
+    };
+    let db = open(None).create("t").unwrap();
+    db.define(&spec("N")).unwrap();
+    db.collection("N")
+        .unwrap()
+        .create(&json!({"_id": "a", "n": 5}))
+        .unwrap();
+    db.collection("N")
+        .unwrap()
+        .patch("a", &json!({"n": 6}))
+        .unwrap();
+    assert_eq!(sum(&open(Some(Sum(1))).open("t").unwrap()), 6);
+    assert_eq!(sum(&open(Some(Sum(10))).open("t").unwrap()), 60);
+}
+
+#[test]
+fn records_from_elsewhere_are_reduced_like_our_own() {
+    let db = builder().open().unwrap().create("t").unwrap();
+    db.define(&spec("N")).unwrap();
+    let numbers = db.collection("N").unwrap();
+    numbers.create(&json!({"_id": "a", "n": 5})).unwrap();
+    numbers.patch("a", &json!({"n": 6})).unwrap();
+    let (copy, _) = carry(&db, &builder().reducer(Sum(1)).open().unwrap()).unwrap();
+    assert_eq!(sum(&copy), 6);
+    numbers.patch("a", &json!({"n": 9})).unwrap();
+    carry(&db, &copy.node()).unwrap();
+    assert_eq!(sum(&copy), 9);
+}
