@@ -1,0 +1,284 @@
+//! What the user can type.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use threads_core::{CodecId, CollectionName, FieldPath};
+use threads_db::query::Sort;
+
+use crate::exit::EXIT_CODES;
+use crate::paths::CompoundPath;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold());
+
+/// The most rows of one batch: as many events as one record holds.
+const BATCH_ROWS_MAX: u64 = threads_core::batch::EVENTS_MAX as u64;
+
+/// Threads: documents that you can query, watch, prove intact and carry.
+///
+/// Begin with `threads demo`, or with `threads init` and `threads create NAME`.
+#[derive(Debug, Parser)]
+#[command(name = "threads", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The repository's directory [default: $THREADS_REPO, or your data directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) repo: Option<PathBuf>,
+
+    /// Print results, and the error if there is one, as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the repository: a place on disk, and an identity
+    Init,
+    /// Make a thread and print its id
+    Create(Create),
+    /// List the threads
+    Ls,
+    /// Define and list collections
+    #[command(subcommand)]
+    Collection(CollectionCommand),
+    /// Load a JSON array or JSON Lines into a collection
+    Import(Import),
+    /// Find entities, as JSON Lines
+    Find(Find),
+    /// Print one entity
+    Get(Get),
+    /// Add an entity, or replace the one with its _id; prints the id
+    Put(Put),
+    /// Change part of an entity
+    Patch(Patch),
+    /// Delete entities: all of those named, or none
+    Rm(Remove),
+    /// List the records, newest first
+    Log(Log),
+    /// Print what a block holds
+    Show(Show),
+    /// Prove every hash, signature, link and derived value
+    Verify(OfThread),
+    /// Print changes as they happen, as JSON Lines
+    Watch(Watch),
+    /// Write the whole thread to one file
+    Export(Export),
+    /// Read a thread from the file of an export
+    Restore(Restore),
+    /// Print a completion script for your shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Show the main job in a minute, in a directory of its own
+    Demo,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// What you will call the thread
+    pub(crate) name: String,
+    /// Make a thread whose events can carry an access control list
+    #[arg(long)]
+    pub(crate) access_controlled: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OfThread {
+    /// A thread's name or id
+    pub(crate) db: String,
+}
+
+/// The collection that a command works on.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// A collection of it
+    pub(crate) collection: CollectionName,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectionCommand {
+    /// Define a collection, or change its schema or indexes
+    Add(CollectionAdd),
+    /// List the collections of a thread
+    Ls(OfThread),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CollectionAdd {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// A JSON Schema that every entity must follow
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schema: Option<PathBuf>,
+    /// How changes are encoded
+    #[arg(long, value_name = "ID", default_value = "jsonpatch/1")]
+    pub(crate) codec: CodecId,
+    /// Index a field (address.city or /address/city), or several together (a,b); repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(crate) index: Vec<CompoundPath>,
+    /// The same, and refuse a second entity with the same value; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unique: Vec<CompoundPath>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// A JSON array or JSON Lines; - reads standard input
+    pub(crate) file: PathBuf,
+    /// Rows in one transaction, and so in one record
+    #[arg(long, value_name = "N", default_value_t = 1_000,
+          value_parser = clap::value_parser!(u64).range(1..=BATCH_ROWS_MAX))]
+    pub(crate) batch: u64,
+    /// Take each entity's _id from this field
+    #[arg(long, value_name = "PATH")]
+    pub(crate) id_field: Option<FieldPath>,
+    /// End at the first row that is not valid
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// A condition, such as "age >= 60 and name starts_with 'A'" [default: every entity]
+    pub(crate) expr: Option<String>,
+    /// Sort by a field, descending with :desc; repeatable
+    #[arg(long, value_name = "PATH[:desc]")]
+    pub(crate) sort: Vec<Sort>,
+    /// Leave out the first N
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip: u64,
+    /// Print at most N, then the cursor of the next page on standard error
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Go on after this cursor, with the same query
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+    /// Print only these fields, and _id
+    #[arg(long, value_name = "PATHS", value_delimiter = ',')]
+    pub(crate) fields: Vec<FieldPath>,
+    /// Print how many there are
+    #[arg(long, conflicts_with_all = ["explain", "fields", "after"])]
+    pub(crate) count: bool,
+    /// Print how the query would run
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The entity's _id
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The entity; - reads standard input
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Patch {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The entity's _id
+    pub(crate) id: String,
+    /// Members to replace, null to remove one (RFC 7396); - reads standard input
+    pub(crate) patch: String,
+    /// The patch is a list of operations (RFC 6902)
+    #[arg(long)]
+    pub(crate) rfc6902: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The _id of each
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    #[command(flatten)]
+    pub(crate) of: OfThread,
+    /// Print at most N
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) of: OfThread,
+    /// A record of `threads log`, or a block that one names
+    pub(crate) cid: threads_core::Cid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// Only this collection
+    pub(crate) collection: Option<CollectionName>,
+    /// Only entities that meet this condition
+    pub(crate) expr: Option<String>,
+    /// Begin after this cursor, or at the `start`, instead of now
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) since: Option<String>,
+    /// End after N changes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// The file to write
+    pub(crate) file: PathBuf,
+    /// Put the thread's keys in the file, sealed under a passphrase
+    #[arg(long)]
+    pub(crate) with_keys: bool,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The file of an export
+    pub(crate) file: PathBuf,
+    /// What to call the thread here [default: its name there]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseArgs {
+    /// Read the passphrase from this file [default: $THREADS_PASSPHRASE, or ask]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}

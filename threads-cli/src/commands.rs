@@ -1,0 +1,52 @@
+//! What each command does.
+
+mod carry;
+mod collection;
+mod demo;
+mod entity;
+mod find;
+mod import;
+mod prove;
+mod repository;
+mod watch;
+
+use clap::CommandFactory;
+
+use crate::args::{Cli, CollectionCommand, Command};
+use crate::exit::Result;
+use crate::output::Output;
+use crate::repo::Repo;
+
+/// Runs a command line that was understood.
+pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
+    if let Command::Completions { shell } = cli.command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "threads", &mut script);
+        return Ok(out.bytes(&script)?);
+    }
+    if let Command::Demo = cli.command {
+        return demo::run(cli.repo, out);
+    }
+    let repo = Repo::at(cli.repo)?;
+    match cli.command {
+        Command::Init => repository::init(&repo, out),
+        Command::Create(args) => repository::create(&repo, &args, out),
+        Command::Ls => repository::list(&repo, out),
+        Command::Collection(CollectionCommand::Add(args)) => collection::add(&repo, args, out),
+        Command::Collection(CollectionCommand::Ls(args)) => collection::list(&repo, &args, out),
+        Command::Import(args) => import::run(&repo, &args, out),
+        Command::Find(args) => find::run(&repo, args, out),
+        Command::Get(args) => entity::get(&repo, &args, out),
+        Command::Put(args) => entity::put(&repo, &args, out),
+        Command::Patch(args) => entity::patch(&repo, &args, out),
+        Command::Rm(args) => entity::remove(&repo, &args, out),
+        Command::Log(args) => prove::log(&repo, &args, out),
+        Command::Show(args) => prove::show(&repo, &args, out),
+        Command::Verify(args) => prove::verify(&repo, &args, out),
+        Command::Watch(args) => watch::run(&repo, &args, out),
+        Command::Export(args) => carry::export(&repo, &args, out),
+        Command::Restore(args) => carry::restore(&repo, args, out),
+        // Done above: these two need no repository.
+        Command::Completions { .. } | Command::Demo => Ok(()),
+    }
+}

@@ -1,0 +1,168 @@
+//! `export`, `restore`: a thread as one file.
+
+#[cfg(unix)]
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+
+use serde_json::json;
+use tempfile::NamedTempFile;
+use threads_core::{Error, ErrorKind};
+use threads_db::{Db, ExportOptions, ExportReport, RestoreOptions};
+
+use crate::args::{Export, Restore};
+use crate::exit::{Advise, Failure, Result};
+use crate::input;
+use crate::meter::Meter;
+use crate::output::{Output, counted, size};
+use crate::passphrase;
+use crate::repo::{self, Repo, quoted};
+
+pub(crate) fn export(repo: &Repo, args: &Export, out: &mut Output) -> Result {
+    let node = repo.reader()?;
+    let db = repo::open(&node, &args.db)?;
+    if args.file.exists() && !args.force {
+        return Err(taken(&args.file));
+    }
+    let passphrase = match (args.with_keys, passphrase::given(&args.passphrase)?) {
+        (false, _) => None,
+        (true, None) => Some(passphrase::ask_new()?),
+        (true, given) => given,
+    };
+    let report = write(&db, args, &ExportOptions { passphrase }, out)?;
+    let file = args.file.display();
+    if out.is_json() {
+        let keys = args.with_keys;
+        return Ok(out.value(&json!({"file": args.file, "keys": keys, "report": report}))?);
+    }
+    out.remark(format_args!(
+        "wrote {file}: {}, {}, {}",
+        counted(report.records, "record"),
+        counted(report.blocks, "block"),
+        size(report.bytes)
+    ));
+    if args.with_keys {
+        out.remark("the passphrase opens it; without it nobody can read the file");
+    } else {
+        out.remark(
+            "no keys are in it: it restores where the thread is already, or add --with-keys",
+        );
+    }
+    Ok(())
+}
+
+/// Writes a file beside the one that is wanted, and gives it its name when it is whole and on
+/// disk: whoever sees the name sees a complete export.
+fn write(db: &Db, args: &Export, options: &ExportOptions, out: &Output) -> Result<ExportReport> {
+    let dir = match args.file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let mut unnamed = tempfile::Builder::new()
+        .prefix(".threads-export-")
+        .tempfile_in(dir)
+        .map_err(|error| unwritable(&args.file, error))?;
+    let meter = Meter::steps(out, "records");
+    let mut buffered = BufWriter::new(&mut unnamed);
+    let report = db.export(&mut buffered, options, &mut |progress| {
+        meter.set(progress.done, progress.total);
+    })?;
+    buffered
+        .flush()
+        .map_err(|error| unwritable(&args.file, error))?;
+    drop(buffered);
+    unnamed
+        .as_file()
+        .sync_all()
+        .map_err(|error| unwritable(&args.file, error))?;
+    name(unnamed, &args.file, args.force)?;
+    sync_dir(dir).map_err(|error| unwritable(&args.file, error))?;
+    Ok(report)
+}
+
+fn name(unnamed: NamedTempFile, file: &Path, force: bool) -> Result {
+    let named = if force {
+        unnamed.persist(file)
+    } else {
+        unnamed.persist_noclobber(file)
+    };
+    match named {
+        Ok(_) => Ok(()),
+        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Err(taken(file)),
+        Err(failed) => Err(unwritable(file, failed.error)),
+    }
+}
+
+#[cfg(unix)]
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Other systems make a new name durable by themselves, or offer no way to ask.
+#[cfg(not(unix))]
+fn sync_dir(_dir: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn taken(file: &Path) -> Failure {
+    let error = Error::conflict("the file exists already").with("file", file.display());
+    Failure::new(error, "name another file, or add --force to replace it")
+}
+
+fn unwritable(file: &Path, error: io::Error) -> Failure {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+        _ => ErrorKind::Unavailable,
+    };
+    let said = Error::new(kind, "the file cannot be written")
+        .with("file", file.display())
+        .with("cause", &error)
+        .caused_by(error);
+    Failure::new(said, "name a file in a directory that exists and has room")
+}
+
+pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
+    repo.check()?;
+    drop(input::open(&args.file).map_err(|error| input::unreadable(&args.file, error))?);
+    let passphrase = match passphrase::given(&args.passphrase)? {
+        None => passphrase::ask_if_there_is_one(),
+        given => given,
+    };
+    let options = RestoreOptions {
+        passphrase,
+        name: args.name,
+    };
+    // Nobody else waits for the repository while the user types.
+    let node = repo.writer()?;
+    let restored = {
+        let meter = Meter::steps(out, "records");
+        node.restore(&args.file, &options, &mut |progress| {
+            meter.set(progress.done, progress.total);
+        })
+    };
+    let (db, report) = restored
+        .advise(ErrorKind::Conflict, || {
+            "add --name NAME to call it something else here".to_owned()
+        })
+        .advise(ErrorKind::Invalid, || {
+            "a file that `threads export DB FILE --with-keys` wrote restores with its passphrase: \
+             type it when asked, or give --passphrase-file FILE or $THREADS_PASSPHRASE"
+                .to_owned()
+        })
+        .advise(ErrorKind::Corrupt, || {
+            "get another copy of the file; nothing of it was taken in".to_owned()
+        })?;
+    if out.is_json() {
+        return Ok(out.value(&report)?);
+    }
+    out.line(db.id())?;
+    let name = quoted(db.name());
+    out.remark(format_args!(
+        "restored {name}: {} new, {} here already, {} read; next: threads verify {name}",
+        counted(report.records, "record"),
+        report.present,
+        size(report.bytes)
+    ));
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! `find`: queries.
+
+use std::error::Error as _;
+
+use serde_json::{Value, json};
+use threads_db::Collection;
+use threads_db::query::{Filter, Query, QueryError};
+
+use crate::args::Find;
+use crate::exit::{Failure, Result};
+use crate::output::Output;
+use crate::repo::{self, Repo, quoted};
+
+pub(crate) fn run(repo: &Repo, args: Find, out: &mut Output) -> Result {
+    let node = repo.reader()?;
+    let db = repo::open(&node, &args.target.db)?;
+    let collection = repo::collection(&db, &args.target.collection)?;
+    let (count, explain) = (args.count, args.explain);
+    let query = query(args)?;
+    query.check()?;
+    if explain {
+        return explained(&collection, &query, out);
+    }
+    if count {
+        let count = collection.count(&query)?;
+        return Ok(if out.is_json() {
+            out.value(&json!({ "count": count }))
+        } else {
+            out.line(count)
+        }?);
+    }
+    if query.limit.is_some() {
+        page(&collection, &query, out)
+    } else {
+        all(&collection, &query, out)
+    }
+}
+
+fn query(args: Find) -> Result<Query> {
+    let mut query = Query::new().skip(args.skip);
+    if let Some(text) = &args.expr {
+        query = query.filter(filter(text)?);
+    }
+    query.sort = args.sort;
+    query.limit = args.limit;
+    query.fields = args.fields;
+    if let Some(cursor) = &args.after {
+        query = query.after(cursor.parse()?);
+    }
+    Ok(query)
+}
+
+/// Reads a condition, and shows where it breaks if it does.
+pub(crate) fn filter(text: &str) -> Result<Filter> {
+    Filter::parse(text).map_err(|error| {
+        let place = error
+            .source()
+            .and_then(|source| source.downcast_ref::<QueryError>());
+        let excerpt = place.map(|place| caret(text, place.column()));
+        let help = "write conditions such as \"age >= 60 and name = 'Ann'\": text in single \
+                    quotes, unusual field names in double quotes";
+        Failure::Error {
+            error,
+            excerpt,
+            help: Some(help.to_owned()),
+        }
+    })
+}
+
+/// The text with a mark under a column, counted in characters from 1.
+fn caret(text: &str, column: usize) -> String {
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    format!("  {line}\n  {}^", " ".repeat(column.saturating_sub(1)))
+}
+
+fn explained(collection: &Collection<Value>, query: &Query, out: &mut Output) -> Result {
+    let explanation = collection.explain(query)?;
+    if out.is_json() {
+        return Ok(out.value(&explanation)?);
+    }
+    out.line(&explanation)?;
+    let scans = explanation.to_string().starts_with("scan");
+    if let Some(path) = query
+        .filter
+        .as_ref()
+        .and_then(|filter| filter.paths().first().copied())
+        && scans
+    {
+        let (db, name) = (quoted(collection.db().name()), collection.name());
+        out.remark(format_args!(
+            "an index would help: threads collection add {db} {name} --index {path}"
+        ));
+    }
+    Ok(())
+}
+
+/// Every row, as it is found.
+fn all(collection: &Collection<Value>, query: &Query, out: &mut Output) -> Result {
+    let mut written = Ok(());
+    collection.for_each(query, &mut |row| {
+        written = out.value(&row);
+        Ok(written.is_ok())
+    })?;
+    Ok(written?)
+}
+
+/// At most so many rows, and where the next ones begin.
+fn page(collection: &Collection<Value>, query: &Query, out: &mut Output) -> Result {
+    let page = collection.find_page(query)?;
+    for row in &page.rows {
+        out.value(row)?;
+    }
+    if let Some(next) = &page.next {
+        out.next_page(next);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_a_condition_is_pointed_at() {
+        let failure = filter("naïve\t>= 60 and").unwrap_err();
+        let text = failure.to_text();
+        let mut lines = text.lines().skip(1);
+        assert_eq!(lines.next(), Some("  naïve >= 60 and"));
+        assert_eq!(lines.next(), Some("                 ^"));
+        assert_eq!(failure.code(), 5);
+    }
+}

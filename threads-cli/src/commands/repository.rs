@@ -1,0 +1,83 @@
+//! `init`, `create`, `ls`: the repository and its threads.
+
+use serde_json::json;
+use threads_core::{ErrorKind, Variant};
+
+use crate::args::Create;
+use crate::exit::{Advise, Result};
+use crate::output::{Output, grouped, time};
+use crate::repo::Repo;
+
+pub(crate) fn init(repo: &Repo, out: &mut Output) -> Result {
+    let (node, new) = repo.init()?;
+    let peer = node.peer_id().to_string();
+    if out.is_json() {
+        return Ok(out.value(&json!({"repo": repo.dir(), "peer": peer, "created": new}))?);
+    }
+    out.line(peer)?;
+    let dir = repo.dir().display();
+    if new {
+        out.remark(format_args!(
+            "made a repository in {dir}; next: threads create NAME"
+        ));
+    } else {
+        out.remark(format_args!(
+            "there was a repository in {dir} already; it is as it was"
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn create(repo: &Repo, args: &Create, out: &mut Output) -> Result {
+    let (variant, word) = if args.access_controlled {
+        (Variant::AccessControlled, "access-controlled")
+    } else {
+        (Variant::Raw, "raw")
+    };
+    let db = repo
+        .writer()?
+        .create_with(&args.name, variant)
+        .advise(ErrorKind::Conflict, || {
+            "`threads ls` lists the threads: use that one, or choose another name".to_owned()
+        })?;
+    let id = db.id().to_string();
+    if out.is_json() {
+        return Ok(out.value(&json!({"id": id, "name": db.name(), "variant": word}))?);
+    }
+    Ok(out.line(id)?)
+}
+
+pub(crate) fn list(repo: &Repo, out: &mut Output) -> Result {
+    let threads = repo.reader()?.threads()?;
+    if out.is_json() {
+        return Ok(out.value(&threads)?);
+    }
+    if threads.is_empty() {
+        out.remark("no threads yet; next: threads create NAME");
+        return Ok(());
+    }
+    let rows: Vec<_> = threads
+        .iter()
+        .map(|thread| {
+            [
+                thread.name.clone(),
+                grouped(thread.collections),
+                grouped(thread.logs),
+                grouped(thread.records),
+                time(thread.created_ms),
+                thread.id.to_string(),
+            ]
+        })
+        .collect();
+    Ok(out.table(
+        [
+            "NAME",
+            "COLLECTIONS",
+            "LOGS",
+            "RECORDS",
+            "SINCE (UTC)",
+            "ID",
+        ],
+        &rows,
+    )?)
+}

@@ -1,0 +1,106 @@
+//! JSON that the user hands over: on the command line, in a file or on standard input.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde_json::Value;
+use threads_core::{Error, ErrorKind};
+
+use crate::exit::{Failure, Result};
+
+/// The longest document that is read whole, in bytes: several times what one record holds.
+const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+
+/// The JSON in an argument; `-` reads standard input.
+pub(crate) fn argument(text: &str, what: &str) -> Result<Value> {
+    if text != "-" {
+        return parse(text, what);
+    }
+    let text = read(io::stdin().lock()).map_err(|error| unreadable(Path::new("-"), error))?;
+    parse(&text, what)
+}
+
+/// The JSON in a file.
+pub(crate) fn file(path: &Path, what: &str) -> Result<Value> {
+    let text = open(path)
+        .and_then(read)
+        .map_err(|error| unreadable(path, error))?;
+    parse(&text, what)
+}
+
+/// Opens a file and not a directory.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    Ok(file)
+}
+
+/// What to say of a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: io::Error) -> Failure {
+    let (kind, help) = match error.kind() {
+        io::ErrorKind::NotFound => (
+            ErrorKind::NotFound,
+            "name a file that exists, or - for standard input",
+        ),
+        io::ErrorKind::InvalidData => (ErrorKind::Invalid, "the file must be text in UTF-8"),
+        io::ErrorKind::IsADirectory => (ErrorKind::Invalid, "name a file in it"),
+        io::ErrorKind::FileTooLarge => (ErrorKind::Invalid, "`threads import` loads many entities"),
+        _ => (ErrorKind::Unavailable, "check that you may read it"),
+    };
+    let said = Error::new(kind, "a file cannot be read")
+        .with("file", path.display())
+        .with("cause", &error)
+        .caused_by(error);
+    Failure::new(said, help)
+}
+
+fn read(input: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    input
+        .take(DOCUMENT_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > DOCUMENT_BYTES_MAX {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    Ok(text)
+}
+
+fn parse(text: &str, what: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| {
+        let said = Error::invalid(format!("{what} is not JSON"))
+            .with("line", error.line())
+            .with("column", error.column())
+            .with("cause", &error)
+            .caused_by(error);
+        Failure::new(
+            said,
+            r#"write JSON in single quotes, such as '{"name": "Ann", "age": 61}'"#,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_not_read_to_its_end() {
+        let error = read(io::repeat(b'1')).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(unreadable(Path::new("-"), error).code(), 5);
+    }
+
+    #[test]
+    fn a_mistake_has_a_place() {
+        let failure = parse("{\"a\":\n1,}", "the entity").unwrap_err();
+        let text = failure.to_text();
+        assert!(
+            text.starts_with("error: the entity is not JSON\n  line: 2\n  column: 3\n"),
+            "{text}"
+        );
+        assert!(text.contains("help: write JSON in single quotes"));
+    }
+}

@@ -1,0 +1,71 @@
+//! The `threads` program.
+
+mod args;
+mod commands;
+mod exit;
+mod import;
+mod input;
+mod meter;
+mod output;
+mod passphrase;
+mod paths;
+mod repo;
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+
+use crate::args::Cli;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_parsed(&error),
+    };
+    let json = cli.json;
+    let mut out = Output::standard(json);
+    let result = commands::run(cli, &mut out).and_then(|()| Ok(out.flush()?));
+    let Err(failure) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // What was found before the failure is still the user's. If it cannot be written either, the
+    // failure says more.
+    let _ = out.flush();
+    if !failure.is_broken_pipe() {
+        say(json, &failure.to_json(), &failure.to_text());
+    }
+    ExitCode::from(failure.code())
+}
+
+/// Help and version end well; anything else is a mistake in the command line.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that has gone wanted no more.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    let wants_json = std::env::args_os().any(|word| word == OsStr::new("--json"));
+    if wants_json {
+        let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        let object = json!({"error": {"kind": "usage", "message": message, "context": {}}});
+        say(true, &object, "");
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(exit::USAGE)
+}
+
+/// Reports a failure. If that fails too, the exit code has to do.
+fn say(json: bool, object: &serde_json::Value, text: &str) {
+    use std::io::Write as _;
+    let mut stderr = std::io::stderr();
+    let _ = if json {
+        writeln!(stderr, "{object}")
+    } else {
+        write!(stderr, "{text}")
+    };
+}

@@ -1,0 +1,146 @@
+//! The repository: a directory with a datastore and the identity in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::{CollectionName, Error, ErrorKind};
+use threads_db::{Collection, Db, Node};
+use threads_store_lmdb::Lmdb;
+
+use serde_json::Value;
+
+use crate::exit::{Advise, Failure, Result};
+
+const VARIABLE: &str = "THREADS_REPO";
+/// The datastore, in the repository's directory.
+const STORE: &str = "store";
+
+/// Where the repository is, or will be.
+pub(crate) struct Repo {
+    dir: PathBuf,
+}
+
+impl Repo {
+    /// The directory that was asked for, or `$THREADS_REPO`, or the user's data directory.
+    pub(crate) fn at(asked: Option<PathBuf>) -> Result<Self> {
+        let named = || std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty());
+        let dir = match asked.or_else(|| named().map(PathBuf::from)) {
+            Some(dir) => dir,
+            None => directories::ProjectDirs::from("", "", "threads")
+                .map(|dirs| dirs.data_dir().to_owned())
+                .ok_or_else(|| {
+                    let error = Error::not_found("this account has no data directory");
+                    Failure::new(error, "name a directory: `threads --repo DIR …`")
+                })?,
+        };
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn store(&self) -> PathBuf {
+        self.dir.join(STORE)
+    }
+
+    /// Opens the repository, and makes it first if there is none; says whether it did.
+    pub(crate) fn init(&self) -> Result<(Node, bool)> {
+        let new = !self.store().is_dir();
+        if new {
+            make_private(&self.store()).map_err(|error| {
+                let said = Error::unavailable("the repository's directory cannot be made")
+                    .with("directory", self.dir.display())
+                    .with("cause", &error)
+                    .caused_by(error);
+                Failure::new(said, "name another directory: `threads --repo DIR init`")
+            })?;
+        }
+        Ok((self.node(Lmdb::open(self.store()))?, new))
+    }
+
+    /// Opens the repository to change it. One process can at a time.
+    pub(crate) fn writer(&self) -> Result<Node> {
+        self.check()?;
+        self.node(Lmdb::open(self.store()))
+    }
+
+    /// Opens the repository to read it, while another process may change it.
+    pub(crate) fn reader(&self) -> Result<Node> {
+        self.check()?;
+        match Lmdb::open_read_only(self.store()) {
+            // A store of an earlier version, or one that was never finished: opening it for
+            // writing puts that right.
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::NotFound) => {
+                self.writer()
+            }
+            store => self.node(store),
+        }
+    }
+
+    /// Refuses to go on without a repository.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.store().is_dir() {
+            return Ok(());
+        }
+        let error =
+            Error::not_found("there is no repository").with("directory", self.dir.display());
+        let help = match std::env::var_os(VARIABLE) {
+            _ if self.dir.exists() => "`threads init` makes one there; --repo DIR names another",
+            Some(_) => "`threads init` makes one there; $THREADS_REPO names that directory",
+            None => "`threads init` makes one there; --repo DIR names another directory",
+        };
+        Err(Failure::new(error, help))
+    }
+
+    fn node(&self, store: Result<Lmdb, Error>) -> Result<Node> {
+        store
+            .and_then(|store| Node::builder(store).codec(JsonPatch::new()).open())
+            .advise(ErrorKind::Unavailable, || {
+                "one process at a time can change a repository: wait for the other one; \
+                 `threads find`, `log`, `watch` and the like work meanwhile"
+                    .to_owned()
+            })
+    }
+}
+
+/// The keys are in there: nobody else on this machine needs to read it.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// A thread by its name or id.
+pub(crate) fn open(node: &Node, name: &str) -> Result<Db> {
+    node.open(name).advise(ErrorKind::NotFound, || {
+        format!(
+            "`threads ls` lists the threads; `threads create {}` makes one",
+            quoted(name)
+        )
+    })
+}
+
+/// A collection of a thread.
+pub(crate) fn collection(db: &Db, name: &CollectionName) -> Result<Collection<Value>> {
+    db.collection(name.as_str())
+        .advise(ErrorKind::NotFound, || {
+            let db = quoted(db.name());
+            format!(
+                "`threads collection add {db} {name}` defines it; \
+             `threads collection ls {db}` lists those there are"
+            )
+        })
+}
+
+/// A name as a shell reads it.
+pub(crate) fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !name.is_empty() && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', r"'\''"))
+}

@@ -1,0 +1,15 @@
+//! The program, from the outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod carry;
+mod errors;
+mod importing;
+mod main_job;
+mod pipes;
