@@ -150,9 +150,7 @@ impl Batch {
         }
         // The tables must hold the names in order of first use, each once, and no other.
         if batch.encode()? != bytes {
-            return Err(Error::rejected(
-                "a batch's tables are not in canonical form",
-            ));
+            return Err(Rejection::Malformed.into());
         }
         Ok(batch)
     }
