@@ -170,7 +170,7 @@ fn entry<T: Clone>(table: &[T], index: u32) -> Result<T> {
         .and_then(|index| table.get(index));
     found
         .cloned()
-        .ok_or_else(|| Error::rejected("a batch refers past the end of its tables"))
+        .ok_or_else(|| Rejection::Malformed.into())
 }
 
 /// Names in order of first use.
