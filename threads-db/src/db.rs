@@ -1,7 +1,7 @@
 //! A database: one thread, seen as collections of entities.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,6 +31,16 @@ struct Inner {
     thread: Thread,
     /// The latest committed catalogue that was read.
     catalogue: Mutex<Arc<Catalogue>>,
+}
+
+/// A database that does not keep its node open.
+#[derive(Clone)]
+pub(crate) struct WeakDb(Weak<Inner>);
+
+impl WeakDb {
+    pub(crate) fn upgrade(&self) -> Option<Db> {
+        self.0.upgrade().map(Db)
+    }
 }
 
 /// A collection of a thread, in short.
@@ -63,6 +73,10 @@ impl Db {
             thread,
             catalogue: Mutex::new(Arc::new(Catalogue::unread())),
         }))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakDb {
+        WeakDb(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn thread(&self) -> &Thread {

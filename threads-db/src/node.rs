@@ -17,7 +17,7 @@ use threads_core::{
     ReplicaKey, Result, ThreadId, Variant, block,
 };
 
-use crate::db::Db;
+use crate::db::{Db, WeakDb};
 use crate::layout::{self, Number, Prefix, meta};
 use crate::notify::Notifier;
 use crate::whole::{Whole, whole_id};
@@ -59,7 +59,8 @@ pub(crate) struct NodeInner {
     pub(crate) durability: Durability,
     pub(crate) notifier: Notifier,
     rng: Mutex<Box<dyn CryptoRng + Send>>,
-    open: Mutex<HashMap<Number, Db>>,
+    /// The threads that somebody has open. Weak, for each of them holds this node.
+    open: Mutex<HashMap<Number, WeakDb>>,
 }
 
 /// The pair that opens what is sealed to this node; deriving it takes longer than opening.
@@ -326,8 +327,8 @@ impl Node {
 
     /// The open thread of a number; one value for all who ask.
     pub(crate) fn db(&self, number: Number) -> Result<Db> {
-        if let Some(db) = self.open_threads().get(&number) {
-            return Ok(db.clone());
+        if let Some(db) = self.open_threads().get(&number).and_then(WeakDb::upgrade) {
+            return Ok(db);
         }
         let thread = {
             let txn = self.0.store.read()?;
@@ -347,10 +348,16 @@ impl Node {
         };
         let db = Db::new(thread);
         db.catch_up_reducers()?;
-        Ok(self.open_threads().entry(number).or_insert(db).clone())
+        let mut open = self.open_threads();
+        if let Some(first) = open.get(&number).and_then(WeakDb::upgrade) {
+            return Ok(first);
+        }
+        open.retain(|_, db| db.upgrade().is_some());
+        open.insert(number, db.downgrade());
+        Ok(db)
     }
 
-    fn open_threads(&self) -> MutexGuard<'_, HashMap<Number, Db>> {
+    fn open_threads(&self) -> MutexGuard<'_, HashMap<Number, WeakDb>> {
         // The map is whole between any two of its operations.
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

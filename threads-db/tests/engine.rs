@@ -296,3 +296,20 @@ fn queries_page_sort_project_and_count() {
         .unwrap();
     assert_eq!(streamed, ["b", "c"]);
 }
+
+#[test]
+fn a_node_that_is_dropped_lets_go_of_its_datastore() {
+    let store = std::sync::Arc::new(Memory::new());
+    let node = Node::builder(std::sync::Arc::clone(&store))
+        .codec(JsonPatch::new())
+        .open()
+        .unwrap();
+    let db = node.create("friends").unwrap();
+    drop(node);
+    assert!(
+        std::sync::Arc::strong_count(&store) > 1,
+        "the open thread holds it"
+    );
+    drop(db);
+    assert_eq!(std::sync::Arc::strong_count(&store), 1);
+}
