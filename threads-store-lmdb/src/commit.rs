@@ -243,3 +243,37 @@ fn check_foundations(state: &State, foundations: &[Arc<Outcome>]) -> Result<()> 
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use threads_core::datastore::{Datastore, Keyspace};
+
+    use super::*;
+
+    /// A writer that began above a commit which is then lost cannot commit.
+    #[test]
+    fn a_writer_falls_with_what_it_was_built_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Lmdb::open(dir.path()).unwrap();
+        let mut lost = Layer::default();
+        lost.set(Keyspace::Meta, *b"lost", Some(b"v"[..].into()));
+        store.lock().queued.batch.add(lost);
+        let mut txn = store.write().unwrap();
+        assert!(txn.get(Keyspace::Meta, b"lost").unwrap().is_some());
+        txn.put(Keyspace::Meta, b"above", b"v").unwrap();
+        let mut state = store.lock();
+        state.take_off();
+        state.land(Err(Fault::disk_full()));
+        drop(state);
+        assert_eq!(
+            txn.commit(Durability::Relaxed).unwrap_err().kind(),
+            ErrorKind::Full
+        );
+
+        let mut txn = store.write().unwrap();
+        assert!(txn.get(Keyspace::Meta, b"lost").unwrap().is_none());
+        assert!(txn.get(Keyspace::Meta, b"above").unwrap().is_none());
+        txn.put(Keyspace::Meta, b"next", b"v").unwrap();
+        txn.commit(Durability::Group).unwrap();
+    }
+}

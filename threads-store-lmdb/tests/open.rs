@@ -356,6 +356,56 @@ fn a_flipped_bit_in_a_value_is_corrupt_by_name() {
     assert_kind(store.verify(), ErrorKind::Corrupt);
 }
 
+/// Lookups trust the order of keys: one that is out of place would be missing without a word.
+#[test]
+fn a_key_out_of_place_is_corrupt() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = options().open(dir.path()).unwrap();
+    for i in 0..20u8 {
+        put(
+            &store,
+            format!("key-{i:02}").as_bytes(),
+            b"v",
+            Durability::Relaxed,
+        )
+        .unwrap();
+    }
+    drop(store);
+    let file = dir.path().join("data.mdb");
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes
+        .windows(6)
+        .position(|window| window == b"key-07")
+        .unwrap();
+    bytes[at + 4] = b'9';
+    fs::write(&file, bytes).unwrap();
+    let message = assert_kind(options().open(dir.path()), ErrorKind::Corrupt);
+    assert!(message.contains("out of order"), "{message}");
+}
+
+/// Headers that agree with each other and not with the pages: as after a mixed-up copy.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn headers_of_another_commit_are_corrupt() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = options().open(dir.path()).unwrap();
+    put(&store, b"k", b"v", Durability::Group).unwrap();
+    drop(store);
+    let file = dir.path().join("data.mdb");
+    let mut bytes = fs::read(&file).unwrap();
+    for header in [0, page_bytes(&bytes)] {
+        bytes[header + 144] += 2;
+    }
+    fs::write(&file, bytes).unwrap();
+    let message = assert_kind(options().open(dir.path()), ErrorKind::Corrupt);
+    assert!(message.contains("newest commit"), "{message}");
+}
+
+#[cfg(target_pointer_width = "64")]
+fn page_bytes(file: &[u8]) -> usize {
+    u32::from_ne_bytes(file[40..44].try_into().unwrap()) as usize
+}
+
 #[test]
 fn a_long_file_is_checked_by_its_header_alone_unless_it_is_cut() {
     let dir = tempfile::tempdir().unwrap();
