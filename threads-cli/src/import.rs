@@ -17,8 +17,8 @@ use rows::{Row, Rows, Stop};
 
 /// How many rows that are not valid are told one by one.
 pub(crate) const INVALID_TOLD_MAX: usize = 20;
-/// The most text of the rows of one batch, in bytes.
-const BATCH_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// The most text of the rows of one batch, in bytes: rows of some size fill one record with it.
+const BATCH_BYTES_MAX: usize = BODY_BYTES_MAX / 4 * 3;
 /// How much larger than its text a row may become in a record: a short fraction is one byte and
 /// a half of text for each of the eight that hold it.
 const GROWTH_MAX: usize = 3;

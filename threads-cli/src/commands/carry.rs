@@ -159,8 +159,8 @@ pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
     out.line(db.id())?;
     let name = quoted(db.name());
     out.remark(format_args!(
-        "restored {name}: {} new, {} here already, {} read; next: threads verify {name}",
-        counted(report.records, "record"),
+        "restored {name}: {}, {} here already, {} read; next: threads verify {name}",
+        counted(report.records, "new record"),
         report.present,
         size(report.bytes)
     ));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The program, with nothing of the environment of whoever runs the tests.
-pub fn threads() -> Command {
+pub(crate) fn threads() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_threads"));
     for variable in [
         "THREADS_REPO",
@@ -26,14 +26,14 @@ pub fn threads() -> Command {
 
 /// What the program said.
 #[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code().expect("not a signal"),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -42,7 +42,7 @@ impl Said {
     }
 
     /// Each line of the results as JSON.
-    pub fn rows(&self) -> Vec<Value> {
+    pub(crate) fn rows(&self) -> Vec<Value> {
         self.out
             .lines()
             .map(|line| serde_json::from_str(line).expect(line))
@@ -50,60 +50,60 @@ impl Said {
     }
 
     /// The results as one JSON value.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).expect(&self.out)
     }
 
     /// The one error object.
-    pub fn error(&self) -> Value {
+    pub(crate) fn error(&self) -> Value {
         let value: Value = serde_json::from_str(&self.err).expect(&self.err);
         value["error"].clone()
     }
 }
 
 /// A directory with a repository, and room for files beside it.
-pub struct Place {
+pub(crate) struct Place {
     dir: TempDir,
 }
 
 impl Place {
     /// A directory without a repository.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
         }
     }
 
     /// A directory with a repository.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self::bare();
         place.ok(["init"]);
         place
     }
 
     /// With a thread `t` and a collection `c`.
-    pub fn with_collection() -> Self {
+    pub(crate) fn with_collection() -> Self {
         let place = Self::new();
         place.ok(["create", "t"]);
         place.ok(["collection", "add", "t", "c"]);
         place
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn repo(&self) -> PathBuf {
+    pub(crate) fn repo(&self) -> PathBuf {
         self.path("repo")
     }
 
-    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = threads();
         command
             .env("THREADS_REPO", self.repo())
@@ -112,19 +112,23 @@ impl Place {
         command
     }
 
-    pub fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Said {
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Said {
         Said::of(self.command(words).output().unwrap())
     }
 
     /// Runs a command that has to work.
-    pub fn ok<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Said {
+    pub(crate) fn ok<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Said {
         let said = self.run(words);
         assert_eq!(said.code, 0, "{said:#?}");
         said
     }
 
     /// Runs a command that has to end with `code`, and gives what it said of it.
-    pub fn fails<S: AsRef<OsStr>>(&self, code: i32, words: impl IntoIterator<Item = S>) -> String {
+    pub(crate) fn fails<S: AsRef<OsStr>>(
+        &self,
+        code: i32,
+        words: impl IntoIterator<Item = S>,
+    ) -> String {
         let said = self.run(words);
         assert_eq!(said.code, code, "{said:#?}");
         assert!(
@@ -135,7 +139,7 @@ impl Place {
     }
 
     /// Runs a command with something to read.
-    pub fn fed<S: AsRef<OsStr>>(
+    pub(crate) fn fed<S: AsRef<OsStr>>(
         &self,
         words: impl IntoIterator<Item = S>,
         text: impl AsRef<[u8]>,
@@ -151,7 +155,7 @@ impl Place {
     }
 
     /// Starts a command with pipes on all sides.
-    pub fn spawn<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Child {
+    pub(crate) fn spawn<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Child {
         self.command(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -162,6 +166,6 @@ impl Place {
 }
 
 /// A path as a word of a command line.
-pub fn word(path: &Path) -> &str {
+pub(crate) fn word(path: &Path) -> &str {
     path.to_str().unwrap()
 }
