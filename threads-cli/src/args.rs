@@ -49,6 +49,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Collection(CollectionCommand),
     /// Load a JSON array or JSON Lines into a collection
+    ///
+    /// A row whose _id is there already replaces that entity, so an import that was interrupted
+    /// can be run again. Rows that are not valid are named and left out; the exit code is then 5.
     Import(Import),
     /// Find entities, as JSON Lines
     Find(Find),

@@ -5,7 +5,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on says so"
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so, and this one has figures to show"
 )]
 
 mod common;

@@ -1,6 +1,12 @@
 //! What is said of mistakes: the kind, the exit code, and what to type next.
 
+use std::ops::Bound::Unbounded;
+
 use serde_json::json;
+use threads_core::datastore::{
+    Datastore, DatastoreExt, Direction, Durability, Keyspace, ReadTxn, WriteTxn,
+};
+use threads_store_lmdb::Lmdb;
 
 use crate::common::{Place, word};
 
@@ -189,7 +195,7 @@ fn files_that_are_not_valid_say_where() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["import", "t", "c", word(&dir)], &["name a file in it"]),
         (&schema(word(&not_json)), &["the schema is not JSON"]),
-        (&schema(word(&not_schema)), &["nonsense"]),
+        (&schema(word(&not_schema)), &["not a JSON Schema", "at: /type"]),
         (&schema(word(&remote)), &["https://example.com/s.json"]),
         (
             &[&add[..], &["--index", "a", "--unique", "a"]].concat(),
@@ -244,6 +250,40 @@ fn a_command_line_that_is_not_right_has_a_code_of_its_own() {
             assert_eq!(said.error()["kind"], "usage");
         }
     }
+}
+
+/// Changes a derived value behind the program's back.
+#[test]
+fn verify_finds_what_does_not_follow_from_the_records() {
+    let place = Place::with_collection();
+    place.ok(["collection", "add", "t", "c", "--index", "n"]);
+    place.ok(["put", "t", "c", r#"{"_id": "a", "n": 1}"#]);
+    {
+        let store = Lmdb::open(place.repo().join("store")).unwrap();
+        let key = {
+            let read = store.read().unwrap();
+            let mut rows = read
+                .scan(
+                    Keyspace::Indexes,
+                    (Unbounded, Unbounded),
+                    Direction::Forward,
+                )
+                .unwrap();
+            rows.next().unwrap().unwrap().0.into_owned()
+        };
+        store
+            .transact(Durability::Immediate, |txn| {
+                txn.delete(Keyspace::Indexes, &key)
+            })
+            .unwrap();
+    }
+    let said = place.run(["verify", "t"]);
+    assert_eq!(said.code, 6, "{said:#?}");
+    assert!(!said.out.contains("clean"), "{said:#?}");
+    assert!(said.err.contains("  problems: 1\n") && said.err.contains("restore FILE"));
+    let said = place.run(["verify", "t", "--json"]);
+    assert_eq!(said.json()["problem_count"], 1);
+    assert_eq!(said.error()["kind"], "rejected");
 }
 
 #[test]
