@@ -112,6 +112,8 @@ pub(crate) struct Index {
     pub(crate) spec: IndexSpec,
     /// Whether no entity has ever had more than one entry in it.
     pub(crate) single_valued: bool,
+    /// Whether every entity's entries are in it, so that a plan may rely on it.
+    pub(crate) complete: bool,
 }
 
 /// Everything that is needed to read and write a collection.
@@ -138,6 +140,7 @@ impl Definition {
     pub(crate) fn index_infos(&self) -> Vec<IndexInfo> {
         self.indexes
             .iter()
+            .filter(|index| index.complete)
             .map(|index| {
                 IndexInfo::new(&index.name, index.spec.paths.clone())
                     .unique(index.spec.unique)
@@ -339,14 +342,13 @@ impl Catalogue {
             paths: entity.paths.clone(),
             unique: entity.unique,
         };
-        let single_valued = txn
-            .get(Keyspace::Meta, &meta::index_multi(number))?
-            .is_none();
+        let unset = |fact: &[u8]| Ok::<_, Error>(txn.get(Keyspace::Meta, fact)?.is_none());
         Ok(Some(Index {
             number,
             name: index_name(&entity.paths),
             spec,
-            single_valued,
+            single_valued: unset(&meta::index_multi(number))?,
+            complete: unset(&meta::index_partial(number))?,
         }))
     }
 }

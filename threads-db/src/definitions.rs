@@ -137,11 +137,22 @@ impl WriteTransaction<'_> {
     fn set_index(&mut self, entity: IndexEntity) -> Result<()> {
         let id = entity.id.clone();
         self.save_reserved(INDEXES, &id, &entity)?;
-        if entity.dropped || !entity.unique {
+        if entity.dropped {
             return Ok(());
         }
         let catalogue = self.catalogue();
         let definition = catalogue.get(&entity.collection)?;
+        let mut indexes = definition.indexes.iter();
+        if indexes.any(|index| index.spec.paths == entity.paths && !index.complete) {
+            return Err(
+                Error::invalid("an entity has too many values for this index")
+                    .with("collection", &entity.collection)
+                    .with("index", index_name(&entity.paths)),
+            );
+        }
+        if !entity.unique {
+            return Ok(());
+        }
         let thread = self.thread().number;
         let conflicts = index::conflicts(self.store().as_read(), thread, definition)?;
         let field = index_name(&entity.paths);
@@ -252,6 +263,7 @@ fn fill(
             unique: entity.unique,
         },
         single_valued: true,
+        complete: true,
     };
     index::fill(txn, thread.number, definition, &index)
 }

@@ -64,8 +64,11 @@ pub(crate) fn update(
     after: Option<&Value>,
 ) -> Result<()> {
     for index in &definition.indexes {
-        let old = entries(index, before)?;
-        let new = entries(index, after)?;
+        let (old, new) = (entries(index, before), entries(index, after));
+        if new.is_err() {
+            note(txn, thread, &meta::index_partial(index.number))?;
+        }
+        let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
         for entry in old.difference(&new) {
             txn.delete(Keyspace::Indexes, &row_key(thread, index, &entry.key, id))?;
         }
@@ -73,18 +76,32 @@ pub(crate) fn update(
             put_row(txn, thread, index, entry, id)?;
         }
         if index.single_valued && new.len() > 1 {
-            note_multi(txn, thread, index)?;
+            note(txn, thread, &meta::index_multi(index.number))?;
         }
     }
     Ok(())
 }
 
-/// Remembers that an entity has several entries, which changes what a plan may do.
-fn note_multi(txn: &mut dyn WriteTxn, thread: Number, index: &Index) -> Result<()> {
-    let key = meta::index_multi(index.number);
-    if txn.get(Keyspace::Meta, &key)?.is_none() {
-        txn.put(Keyspace::Meta, &key, &[])?;
+/// Remembers a fact about an index that changes what a plan may do with it.
+fn note(txn: &mut dyn WriteTxn, thread: Number, fact: &[u8]) -> Result<()> {
+    if txn.get(Keyspace::Meta, fact)?.is_none() {
+        txn.put(Keyspace::Meta, fact, &[])?;
         Catalogue::bump(txn, thread)?;
+    }
+    Ok(())
+}
+
+/// Refuses a value that has too many entries for one of the collection's indexes.
+///
+/// A peer without the index may have made one all the same. It is taken in without entries, and
+/// from then on no plan uses the index, so that every query still finds it.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid), naming the index.
+pub(crate) fn check_entries(definition: &Definition, after: &Value) -> Result<()> {
+    for index in &definition.indexes {
+        entries(index, Some(after)).map_err(|error| error.with("index", &index.name))?;
     }
     Ok(())
 }
@@ -111,7 +128,7 @@ pub(crate) fn check_unique(
     after: &Value,
 ) -> Result<()> {
     for index in definition.indexes.iter().filter(|index| index.spec.unique) {
-        for entry in entries(index, Some(after))? {
+        for entry in entries(index, Some(after)).unwrap_or_default() {
             if let Some(holder) = other_holder(txn, thread, index, &entry, id)? {
                 return Err(Error::conflict("another entity has this unique value")
                     .with("collection", &definition.name)
@@ -157,13 +174,15 @@ pub(crate) fn fill(
 ) -> Result<()> {
     let prefix = layout::collection_prefix(thread, definition.number);
     let mut rows = Vec::new();
-    let mut multi = false;
+    let (mut multi, mut partial) = (false, false);
     let bounds = Prefix::new(&prefix);
     for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
         let (key, value) = row?;
         if let Some(state) = EntityRow::decode(&value)?.life.state() {
             let id = layout::entity_id(&key, prefix.len())?;
-            let found = entries(index, Some(&definition.codec.view(state)?))?;
+            let found = entries(index, Some(&definition.codec.view(state)?));
+            partial |= found.is_err();
+            let found = found.unwrap_or_default();
             multi |= found.len() > 1;
             rows.extend(found.into_iter().map(|entry| (entry, id.clone())));
         }
@@ -172,7 +191,10 @@ pub(crate) fn fill(
         put_row(txn, thread, index, &entry, id.as_str())?;
     }
     if multi {
-        note_multi(txn, thread, index)?;
+        note(txn, thread, &meta::index_multi(index.number))?;
+    }
+    if partial {
+        note(txn, thread, &meta::index_partial(index.number))?;
     }
     Ok(())
 }

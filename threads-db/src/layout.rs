@@ -91,6 +91,11 @@ pub(crate) mod meta {
         [b"multi/", &index.to_be_bytes()[..]].concat()
     }
 
+    /// Set once an entity had more entries than the index can hold.
+    pub(crate) fn index_partial(index: Number) -> Vec<u8> {
+        [b"partial/", &index.to_be_bytes()[..]].concat()
+    }
+
     pub(crate) fn reducer(thread: Number, name: &str) -> Vec<u8> {
         [b"red/", &thread.to_be_bytes()[..], name.as_bytes()].concat()
     }

@@ -85,6 +85,7 @@ impl WriteTransaction<'_> {
                 .validate(&after)
                 .map_err(|error| error.with("collection", &definition.name).with("_id", id))?;
         }
+        index::check_entries(definition, &after)?;
         index::check_unique(
             self.txn.as_read(),
             self.thread().number,

@@ -102,6 +102,34 @@ fn a_unique_value_taken_by_both_is_reported_and_has_one_holder() {
     }
 }
 
+#[test]
+fn an_entity_with_too_many_values_for_a_peers_index_is_taken_in_and_found() {
+    let (one, people) = people();
+    let (two, _) = carry(&one, &node()).unwrap();
+    let index = spec("Person").with_index(IndexSpec::on("tags".parse().unwrap()));
+    two.define(&index).unwrap();
+    let tags: Vec<_> = (0..2_000).collect();
+    let refused = two
+        .collection("Person")
+        .unwrap()
+        .create(&json!({"tags": tags}));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    people
+        .create(&json!({"_id": "many", "tags": tags}))
+        .unwrap();
+    people.create(&json!({"_id": "few", "tags": [7]})).unwrap();
+    carry(&one, &two.node()).unwrap();
+    carry(&two, &one.node()).unwrap();
+    for db in [&one, &two] {
+        let found = db
+            .collection("Person")
+            .unwrap()
+            .count(&Query::parse("tags = 7").unwrap());
+        assert_eq!(found.unwrap(), 2);
+        assert_clean(db);
+    }
+}
+
 fn try_restore(bytes: &[u8], to: &Node, options: &RestoreOptions) -> threads_core::Result<Db> {
     let unique = threads_core::EntityId::generate(0, &mut threads_core::system_rng());
     let path = std::env::temp_dir().join(format!("threads-test-{unique}.car"));

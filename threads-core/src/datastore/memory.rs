@@ -170,3 +170,34 @@ impl WriteTxn for Writer<'_> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+
+    use super::*;
+    use crate::datastore::DatastoreExt;
+
+    #[test]
+    fn a_range_that_holds_nothing_gives_nothing() {
+        let store = Memory::new();
+        store
+            .transact(Durability::Group, |txn| txn.put(Keyspace::Meta, b"b", b""))
+            .unwrap();
+        let txn = store.read().unwrap();
+        let ranges: [KeyRange<'_>; 6] = [
+            (Unbounded, Excluded(b"")),
+            (Unbounded, Included(b"")),
+            (Included(b""), Excluded(b"")),
+            (Included(b"c"), Included(b"a")),
+            (Excluded(b"b"), Excluded(b"b")),
+            (Excluded(b"b"), Included(b"b")),
+        ];
+        for range in ranges {
+            for direction in [Direction::Forward, Direction::Reverse] {
+                let rows = txn.scan(Keyspace::Meta, range, direction).unwrap();
+                assert_eq!(rows.count(), 0, "{range:?}");
+            }
+        }
+    }
+}

@@ -37,6 +37,8 @@ pub fn prefix_range(prefix: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
 /// Ordered maps panic on such a range, so stores ask first.
 pub(crate) fn is_empty(range: &KeyRange<'_>) -> bool {
     match range {
+        // No key is empty, so none is before or at the empty one.
+        (_, Bound::Included(b) | Bound::Excluded(b)) if b.is_empty() => true,
         (Bound::Included(a), Bound::Included(b)) => a > b,
         (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b))
         | (Bound::Excluded(a), Bound::Included(b)) => a >= b,
