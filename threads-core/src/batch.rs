@@ -168,9 +168,7 @@ fn entry<T: Clone>(table: &[T], index: u32) -> Result<T> {
     let found = usize::try_from(index)
         .ok()
         .and_then(|index| table.get(index));
-    found
-        .cloned()
-        .ok_or_else(|| Rejection::Malformed.into())
+    found.cloned().ok_or_else(|| Rejection::Malformed.into())
 }
 
 /// Names in order of first use.

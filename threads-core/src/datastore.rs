@@ -219,7 +219,10 @@ pub trait Datastore: fmt::Debug + Send + Sync + 'static {
 
     /// The one write transaction. Waits while another exists; dropping it leaves no trace.
     ///
-    /// A thread that already holds the write transaction must not ask for another.
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when this thread has the write
+    /// transaction already: waiting for oneself would be for ever.
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>>;
 }
 

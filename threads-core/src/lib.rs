@@ -35,3 +35,16 @@ pub use erased_serde;
 pub use multiaddr::{self, Multiaddr};
 pub use multibase;
 pub use rand_core;
+
+/// The traits stay object-safe, and what implements them can be shared between threads.
+const _: () = {
+    const fn shared<T: ?Sized + Send + Sync>() {}
+    shared::<dyn clock::Clock>();
+    shared::<dyn codec::EventCodec>();
+    shared::<dyn datastore::Datastore>();
+    shared::<dyn module::Module>();
+    shared::<dyn policy::AccessPolicy>();
+    shared::<dyn record::Record>();
+    shared::<dyn reducer::Reducer>();
+    shared::<dyn transport::Transport>();
+};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::ThreadId;
 
 use rpds::RedBlackTreeMapSync;
 
@@ -11,7 +12,7 @@ use super::{
     Capability, Datastore, Direction, Durability, KeyRange, Keyspace, ReadTxn, Scan, WriteTxn,
     check_key, owned_bound,
 };
-use crate::Result;
+use crate::{Error, Result};
 
 /// A persistent map: a snapshot is a clone, and a clone shares everything.
 type Tree = RedBlackTreeMapSync<(Keyspace, Vec<u8>), Arc<[u8]>>;
@@ -34,6 +35,8 @@ type Tree = RedBlackTreeMapSync<(Keyspace, Vec<u8>), Arc<[u8]>>;
 pub struct Memory {
     committed: RwLock<Tree>,
     writer: Mutex<()>,
+    /// The thread that has the write transaction.
+    holder: Mutex<Option<ThreadId>>,
 }
 
 impl Memory {
@@ -44,6 +47,10 @@ impl Memory {
     /// ```
     pub fn new() -> Self {
         Self::default()
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn snapshot(&self) -> Tree {
@@ -72,12 +79,22 @@ impl Datastore for Memory {
     }
 
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
+        let this = std::thread::current().id();
+        if *self.holder() == Some(this) {
+            // Waiting for oneself would be for ever.
+            return Err(Error::invalid(
+                "this thread has a write transaction already: use that one, or end it first",
+            ));
+        }
         // The lock guards no data of its own, so a panic while it was held broke nothing.
         let turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.holder() = Some(this);
         Ok(Box::new(Writer {
-            store: self,
             tree: Snapshot(self.snapshot()),
-            _turn: turn,
+            turn: Turn {
+                store: self,
+                _lock: turn,
+            },
         }))
     }
 }
@@ -127,10 +144,21 @@ fn upper(space: Keyspace, range: KeyRange<'_>) -> TreeBound {
     }
 }
 
-struct Writer<'a> {
+/// The right to write, until it is dropped.
+struct Turn<'a> {
     store: &'a Memory,
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.store.holder() = None;
+    }
+}
+
+struct Writer<'a> {
     tree: Snapshot,
-    _turn: MutexGuard<'a, ()>,
+    turn: Turn<'a>,
 }
 
 impl ReadTxn for Writer<'_> {
@@ -158,6 +186,7 @@ impl WriteTxn for Writer<'_> {
 
     fn commit(self: Box<Self>, _durability: Durability) -> Result<()> {
         let mut committed = self
+            .turn
             .store
             .committed
             .write()
@@ -177,6 +206,15 @@ mod tests {
 
     use super::*;
     use crate::datastore::DatastoreExt;
+
+    #[test]
+    fn a_second_writer_on_one_thread_is_refused_instead_of_waiting_for_ever() {
+        let store = Memory::new();
+        let first = store.write().unwrap();
+        assert!(store.write().is_err());
+        drop(first);
+        assert!(store.write().is_ok());
+    }
 
     #[test]
     fn a_range_that_holds_nothing_gives_nothing() {

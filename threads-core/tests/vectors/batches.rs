@@ -120,7 +120,10 @@ fn refused() -> Vec<(&'static str, Value)> {
             "a position of more than 32 bits",
             wire(p, c, &[entry(1 << 32, "a", 0, 1)]),
         ),
-        ("a delete with a payload", wire(p, c, &[entry(0, "a", 0, 2)])),
+        (
+            "a delete with a payload",
+            wire(p, c, &[entry(0, "a", 0, 2)]),
+        ),
         ("an unknown action", wire(p, c, &[entry(0, "a", 0, 3)])),
         (
             "an entity id of no characters",
