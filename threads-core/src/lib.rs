@@ -39,7 +39,7 @@ pub use rand_core;
 /// The traits stay object-safe, and what implements them can be shared between threads.
 const _: () = {
     const fn shared<T: ?Sized + Send + Sync>() {}
-    shared::<dyn clock::Clock>();
+    shared::<dyn Clock>();
     shared::<dyn codec::EventCodec>();
     shared::<dyn datastore::Datastore>();
     shared::<dyn module::Module>();
