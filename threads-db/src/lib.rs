@@ -44,3 +44,10 @@ pub use progress::Progress;
 pub use restore::{RestoreOptions, RestoreReport};
 pub use txn::{Commit, ReadTransaction, Rows, WriteTransaction};
 pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
+
+#[cfg(feature = "codec-jsonpatch")]
+#[doc(inline)]
+pub use threads_codec_jsonpatch as codec_jsonpatch;
+#[cfg(feature = "store-lmdb")]
+#[doc(inline)]
+pub use threads_store_lmdb as store_lmdb;
