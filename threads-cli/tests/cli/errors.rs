@@ -195,7 +195,10 @@ fn files_that_are_not_valid_say_where() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["import", "t", "c", word(&dir)], &["name a file in it"]),
         (&schema(word(&not_json)), &["the schema is not JSON"]),
-        (&schema(word(&not_schema)), &["not a JSON Schema", "at: /type"]),
+        (
+            &schema(word(&not_schema)),
+            &["not a JSON Schema", "at: /type"],
+        ),
         (&schema(word(&remote)), &["https://example.com/s.json"]),
         (
             &[&add[..], &["--index", "a", "--unique", "a"]].concat(),

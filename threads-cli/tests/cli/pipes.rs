@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command};
 
 use serde_json::Value;
 
@@ -20,39 +20,70 @@ fn many() -> Place {
     place
 }
 
-/// Reads lines of JSON from a child as they come.
-struct Lines(std::io::Lines<BufReader<std::process::ChildStdout>>);
+/// A command that runs beside the test, and not longer than it.
+struct Running(Option<Child>);
 
-impl Lines {
-    fn of(child: &mut Child) -> Self {
-        Self(BufReader::new(child.stdout.take().unwrap()).lines())
+impl Running {
+    fn start(place: &Place, words: &[&str]) -> Self {
+        Self(Some(place.spawn(words)))
     }
 
-    fn next(&mut self) -> Value {
-        serde_json::from_str(&self.0.next().unwrap().unwrap()).unwrap()
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+
+    fn input(&mut self) -> ChildStdin {
+        self.child().stdin.take().unwrap()
+    }
+
+    /// The lines of JSON that it prints, as they come.
+    fn lines(&mut self) -> impl FnMut() -> Value + use<> {
+        let mut lines = BufReader::new(self.child().stdout.take().unwrap()).lines();
+        move || {
+            let line = lines
+                .next()
+                .expect("it ended before it said everything")
+                .unwrap();
+            serde_json::from_str(&line).unwrap()
+        }
+    }
+
+    /// Waits for a line on standard error, which says that it is ready.
+    fn ready(&mut self, part: &str) {
+        let mut line = String::new();
+        BufReader::new(self.child().stderr.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains(part), "{line}");
+    }
+
+    fn end(mut self) -> Said {
+        Said::of(self.0.take().unwrap().wait_with_output().unwrap())
     }
 }
 
-/// Waits for a line on standard error, which says that the child is ready.
-fn wait_for(child: &mut Child, part: &str) {
-    let mut line = String::new();
-    BufReader::new(child.stderr.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert!(line.contains(part), "{line}");
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // It may have ended by itself.
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+    }
 }
 
 #[test]
-fn a_reader_that_leaves_ends_a_query_quietly() {
+fn a_reader_that_leaves_ends_a_command_quietly() {
     let place = many();
-    for words in [
-        &["find", "t", "c"][..],
+    let some: [&[&str]; 3] = [
+        &["find", "t", "c"],
         &["--json", "log", "t"],
         &["watch", "t", "--since", "start"],
-    ] {
-        let mut child = place.spawn(words);
+    ];
+    for words in some {
+        let mut command = Running::start(&place, words);
         let mut line = String::new();
-        BufReader::with_capacity(1, child.stdout.take().unwrap())
+        let output = command.child().stdout.take().unwrap();
+        BufReader::with_capacity(1, output)
             .read_line(&mut line)
             .unwrap();
         assert!(line.starts_with('{'));
@@ -60,7 +91,7 @@ fn a_reader_that_leaves_ends_a_query_quietly() {
             // It only finds out when it has something to say.
             place.ok(["put", "t", "c", "{}"]);
         }
-        let said = Said::of(child.wait_with_output().unwrap());
+        let said = command.end();
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{words:?}");
     }
 }
@@ -87,22 +118,22 @@ fn results_that_cannot_be_written_are_a_failure() {
 #[test]
 fn watching_sees_what_another_process_writes() {
     let place = Place::with_collection();
-    let mut watch = place.spawn(["watch", "t", "c", "n > 1", "--count", "3"]);
-    wait_for(&mut watch, "watching from cursor");
+    let mut watch = Running::start(&place, &["watch", "t", "c", "n > 1", "--count", "3"]);
+    watch.ready("watching from cursor");
+    let mut next = watch.lines();
     place.ok(["put", "t", "c", r#"{"_id": "a", "n": 1}"#]);
     place.ok(["put", "t", "c", r#"{"_id": "a", "n": 2}"#]);
-    let mut lines = Lines::of(&mut watch);
-    let change = lines.next();
+    let change = next();
     assert_eq!(change["action"], "save");
     assert_eq!(
         (&change["before"]["n"], &change["after"]["n"]),
         (&1.into(), &2.into())
     );
     place.ok(["put", "t", "c", r#"{"_id": "b", "n": 3}"#]);
-    assert_eq!(lines.next()["entity"], "b");
+    assert_eq!(next()["entity"], "b");
     place.ok(["rm", "t", "c", "a"]);
-    assert_eq!(lines.next()["action"], "delete");
-    assert_eq!(Said::of(watch.wait_with_output().unwrap()).code, 0);
+    assert_eq!(next()["action"], "delete");
+    assert_eq!(watch.end().code, 0);
 
     let cursor = change["cursor"].as_str().unwrap();
     let rest = place
@@ -122,14 +153,17 @@ fn watching_sees_what_another_process_writes() {
 #[test]
 fn an_interrupt_ends_watching_well() {
     let place = Place::with_collection();
-    let mut watch = place.spawn(["watch", "t"]);
-    wait_for(&mut watch, "Ctrl-C ends it");
-    let killed = Command::new("kill")
-        .args(["-INT", &watch.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    let said = Said::of(watch.wait_with_output().unwrap());
+    let mut watch = Running::start(&place, &["watch", "t"]);
+    watch.ready("Ctrl-C ends it");
+    let process = watch.child().id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &process])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let said = watch.end();
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:#?}");
 }
 
@@ -137,14 +171,14 @@ fn an_interrupt_ends_watching_well() {
 fn one_process_writes_and_others_read_meanwhile() {
     let place = Place::with_collection();
     place.ok(["put", "t", "c", "{\"_id\":\"before\"}"]);
-    let mut import = place.spawn(["import", "t", "c", "-", "--batch", "1"]);
-    let mut input = import.stdin.take().unwrap();
-    let mut watch = place.spawn(["watch", "t", "--since", "start"]);
-    let mut lines = Lines::of(&mut watch);
-    assert_eq!(lines.next()["entity"], "before");
+    let mut import = Running::start(&place, &["import", "t", "c", "-", "--batch", "1"]);
+    let mut input = import.input();
+    let mut watch = Running::start(&place, &["watch", "t", "--since", "start"]);
+    let mut next = watch.lines();
+    assert_eq!(next()["entity"], "before");
     input.write_all(b"{\"_id\":\"first\"}\n").unwrap();
     input.flush().unwrap();
-    assert_eq!(lines.next()["entity"], "first");
+    assert_eq!(next()["entity"], "first");
 
     // The import has the repository now, and waits for more rows.
     assert_eq!(place.ok(["find", "t", "c"]).rows().len(), 2);
@@ -156,35 +190,26 @@ fn one_process_writes_and_others_read_meanwhile() {
         "{error}"
     );
     drop(input);
-    assert_eq!(Said::of(import.wait_with_output().unwrap()).code, 0);
-    watch.kill().unwrap();
-    watch.wait().unwrap();
+    assert_eq!(import.end().code, 0);
     place.ok(["put", "t", "c", "{}"]);
 }
 
 #[test]
-fn a_write_that_was_killed_leaves_whole_batches() {
+fn an_import_that_was_killed_leaves_whole_batches() {
     let place = Place::with_collection();
-    let mut import = place.command(["import", "t", "c", "-", "--batch", "10"]);
-    let mut import = import
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = import.stdin.take().unwrap();
-    let mut watch = place.spawn(["watch", "t", "--since", "start", "--count", "10"]);
+    let mut import = Running::start(&place, &["import", "t", "c", "-", "--batch", "10"]);
+    let mut input = import.input();
     for n in 0..15 {
         writeln!(input, "{{\"_id\":\"{n:02}\"}}").unwrap();
     }
     input.flush().unwrap();
-    // The first batch is committed, and the second waits for its rows.
-    let mut lines = Lines::of(&mut watch);
+    let mut watch = Running::start(&place, &["watch", "t", "--since", "start"]);
+    let mut next = watch.lines();
     for _ in 0..10 {
-        lines.next();
+        next();
     }
-    import.kill().unwrap();
-    import.wait().unwrap();
-    watch.wait().unwrap();
+    // The first batch is committed, and the second waits for its rows.
+    drop(import);
     assert_eq!(place.ok(["find", "t", "c", "--count"]).out, "10\n");
     place.ok(["verify", "t"]);
     place.ok(["put", "t", "c", "{}"]);
