@@ -32,7 +32,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The only door for wall-clock time.
+/// The only door for wall-clock time. See the [module](self) for its contract.
+///
+/// ```
+/// #[derive(Debug)]
+/// struct Stopped;
+///
+/// impl threads_core::Clock for Stopped {
+///     fn now_ms(&self) -> u64 {
+///         0
+///     }
+/// }
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Milliseconds since 1970-01-01 UTC.
     fn now_ms(&self) -> u64;

@@ -253,6 +253,12 @@ pub trait WriteTxn: ReadTxn {
 }
 
 /// Conveniences on every [`Datastore`].
+///
+/// ```
+/// use threads_core::datastore::{DatastoreExt, Durability, Keyspace, Memory};
+/// let store = Memory::new();
+/// store.transact(Durability::Group, |txn| txn.put(Keyspace::Views, b"k", b"v")).unwrap();
+/// ```
 pub trait DatastoreExt: Datastore {
     /// Runs `work` in a write transaction: commits on `Ok`, leaves no trace on `Err`.
     ///

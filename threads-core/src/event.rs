@@ -194,6 +194,17 @@ impl SealedEvent {
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the body is larger than
     /// [`BODY_BYTES_MAX`], or the recipient's key is not one.
+    ///
+    /// ```
+    /// # use threads_core::{Hlc, LogId, ReadKey, system_rng};
+    /// # use threads_core::event::{Encryption, Position, SealedEvent};
+    /// # let thread = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let at = Position { thread: &thread, log: LogId::from_key_bytes([1; 32]), seq: 1, epoch: 0 };
+    /// # let key = ReadKey::generate(&mut system_rng());
+    /// let (format, rng) = ("batch/1".parse().unwrap(), &mut system_rng());
+    /// let open = SealedEvent::seal(&at, &key, Hlc::ZERO, format, b"body", Encryption::None, rng);
+    /// assert_eq!(open.unwrap().body.bytes(), b"body");
+    /// ```
     pub fn seal(
         position: &Position<'_>,
         read: &ReadKey,

@@ -216,6 +216,16 @@ impl SignedRecord {
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the fields break a rule of the
     /// format, or when a first record comes without an author or a later one with one.
+    ///
+    /// ```
+    /// # use threads_core::{IdentityKey, LogKey, ReplicaKey, Result, ThreadId};
+    /// # use threads_core::record::{Fields, SignedRecord, Verified};
+    /// fn first(
+    ///     fields: Fields, key: &LogKey, author: &IdentityKey, replica: &ReplicaKey,
+    /// ) -> Result<Verified<SignedRecord>> {
+    ///     SignedRecord::seal(fields, key, Some(author), replica)
+    /// }
+    /// ```
     pub fn seal(
         fields: Fields,
         key: &LogKey,
@@ -255,6 +265,13 @@ impl SignedRecord {
     /// # Errors
     ///
     /// A [`Rejection`] as the source of an [`Error`] of kind `Rejected`.
+    ///
+    /// ```
+    /// # use threads_core::{ReplicaKey, record::SignedRecord};
+    /// let thread = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// let key = ReplicaKey::from_bytes(&[7; 32]);
+    /// assert!(SignedRecord::open(b"no record", &thread, &key).is_err());
+    /// ```
     pub fn open(block: &[u8], thread: &ThreadId, replica: &ReplicaKey) -> Result<Self> {
         if block.len() > RECORD_BYTES_MAX {
             return Err(Rejection::TooLarge.into());
