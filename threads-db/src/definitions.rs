@@ -136,6 +136,15 @@ impl WriteTransaction<'_> {
 
     fn set_index(&mut self, entity: IndexEntity) -> Result<()> {
         let id = entity.id.clone();
+        let catalogue = self.catalogue();
+        if let Some(schema) = &catalogue.get(&entity.collection)?.schema
+            && !entity.dropped
+        {
+            entity
+                .paths
+                .iter()
+                .try_for_each(|path| schema.check_field(path))?;
+        }
         self.save_reserved(INDEXES, &id, &entity)?;
         if entity.dropped {
             return Ok(());

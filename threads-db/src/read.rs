@@ -38,7 +38,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Refuses a query that is malformed or asks for a field that no entity can have.
+    fn check(&self, query: &Query) -> Result<()> {
+        query.check()?;
+        let Some(schema) = &self.definition.schema else {
+            return Ok(());
+        };
+        let mut paths = query.paths().into_iter();
+        paths
+            .try_for_each(|path| schema.check_field(path))
+            .map_err(|error| error.with("collection", &self.definition.name))
+    }
+
     pub(crate) fn page(&self, query: &Query) -> Result<Page> {
+        self.check(query)?;
         let plan = self.plan(query);
         let rows = self.rows(&plan)?;
         if matches!(plan, Plan::Scan | Plan::ById(_)) {
@@ -49,8 +62,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn count(&self, query: &Query) -> Result<u64> {
+        self.check(query)?;
         if query.filter.is_none() {
-            query.check()?;
             return self.count_all();
         }
         query::count(self.rows(&self.plan(query))?, query)
@@ -82,7 +95,7 @@ impl<'a> Reader<'a> {
             }
             return Ok(());
         }
-        query.check()?;
+        self.check(query)?;
         let everything = Filter::And(Vec::new());
         let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
         let (mut skip, mut left) = (query.skip, query.limit.unwrap_or(u64::MAX));
@@ -112,7 +125,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn explain(&self, query: &Query) -> Result<Explain> {
-        query.check()?;
+        self.check(query)?;
         Ok(self.plan(query).explain(query.filter.as_ref()))
     }
 

@@ -25,14 +25,17 @@
 //! assert_eq!(error.context().next(), Some(("at", "/age")));
 //! ```
 
+use std::collections::BTreeSet;
+
 use std::error::Error as StdError;
 
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator};
 use serde_json::{Map, Value};
 use threads_core::block::sha256;
-use threads_core::{Error, Result, multibase};
+use threads_core::{Error, FieldPath, Result, multibase};
 
 mod explain;
+mod fields;
 mod graph;
 mod pattern;
 mod size;
@@ -77,6 +80,8 @@ pub struct CompiledSchema {
     validator: Validator,
     graph: Graph,
     mentions_id: bool,
+    /// The names that an entity's members can have, when the schema lists them all.
+    fields: Option<BTreeSet<String>>,
 }
 
 impl CompiledSchema {
@@ -115,7 +120,32 @@ impl CompiledSchema {
             validator,
             graph,
             mentions_id,
+            fields: fields::listed(schema),
         })
+    }
+
+    /// Refuses a path that no entity of this schema can have a value at.
+    ///
+    /// A schema tells when its top level lists `properties` and says
+    /// `"additionalProperties": false`; others allow every field.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound), with the fields there are.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use threads_db::schema::CompiledSchema;
+    /// let closed = json!({"properties": {"age": {}}, "additionalProperties": false});
+    /// let schema = CompiledSchema::compile(&closed).unwrap();
+    /// assert!(schema.check_field(&"age".parse().unwrap()).is_ok());
+    /// assert!(schema.check_field(&"agee".parse().unwrap()).is_err());
+    /// ```
+    pub fn check_field(&self, path: &FieldPath) -> Result<()> {
+        match &self.fields {
+            Some(fields) => fields::check(fields, path),
+            None => Ok(()),
+        }
     }
 
     /// Whether `entity` is as the schema says.

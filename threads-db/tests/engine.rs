@@ -313,3 +313,34 @@ fn a_node_that_is_dropped_lets_go_of_its_datastore() {
     drop(db);
     assert_eq!(std::sync::Arc::strong_count(&store), 1);
 }
+
+#[test]
+fn a_field_that_the_schema_cannot_have_is_an_error_and_not_an_empty_answer() {
+    let db = node().create("friends").unwrap();
+    let closed = json!({"properties": {"age": {"type": "integer"}}, "additionalProperties": false});
+    db.define(&spec("Person").with_schema(closed)).unwrap();
+    let people = db.collection("Person").unwrap();
+    people.create(&json!({"_id": "a", "age": 3})).unwrap();
+    for query in ["agee = 3", "age = 3 or agee > 1", "agee exists"] {
+        let query = Query::parse(query).unwrap();
+        assert_eq!(kind(people.find(&query)), ErrorKind::NotFound);
+        assert_eq!(kind(people.count(&query)), ErrorKind::NotFound);
+        assert_eq!(kind(people.explain(&query)), ErrorKind::NotFound);
+    }
+    assert_eq!(
+        kind(people.find(&Query::new().sort("agee"))),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        kind(people.find(&Query::new().fields(["agee"]))),
+        ErrorKind::NotFound
+    );
+    let index = spec("Person").with_index(IndexSpec::on("agee".parse().unwrap()));
+    assert_eq!(kind(db.define(&index)), ErrorKind::NotFound);
+    assert_eq!(
+        people
+            .count(&Query::parse("_id = 'a' and age = 3").unwrap())
+            .unwrap(),
+        1
+    );
+}

@@ -1,0 +1,724 @@
+//! A datastore that fails at every possible place: the error comes out, nothing is half done,
+//! and the next operation works.
+
+mod common;
+
+use std::borrow::Cow;
+use std::ops::Bound::Unbounded;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use common::{SharedClock, assert_clean, builder, export, passphrase, people, spec};
+use serde_json::{Value, json};
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::datastore::{
+    Capability, Datastore, DatastoreExt, Direction, Durability, KeyRange, Keyspace, Memory,
+    ReadTxn, Scan, WriteTxn,
+};
+use threads_core::module::IndexSpec;
+use threads_core::{Error, ErrorKind, Result};
+use threads_db::query::Query;
+use threads_db::{Collection, Db, Node, RestoreOptions, WriteTransaction};
+
+/// More operations of the store than any step here takes.
+const OPERATIONS_MAX: u64 = 5_000;
+
+/// Which operations of the store count, and fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fails {
+    /// Puts, deletes and commits.
+    Writing,
+    /// Gets, scans and their rows.
+    Reading,
+}
+
+/// Fails one operation, and works before and after it.
+#[derive(Debug)]
+struct Faulty {
+    inner: Memory,
+    fails: Fails,
+    /// How many operations until the one that fails; 0 when none does.
+    left: AtomicU64,
+}
+
+impl Faulty {
+    fn new(fails: Fails) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Memory::new(),
+            fails,
+            left: AtomicU64::new(0),
+        })
+    }
+
+    /// Makes the `nth` operation from now fail.
+    fn arm(&self, nth: u64) {
+        self.left.store(nth, Ordering::SeqCst);
+    }
+
+    /// Makes no operation fail; says whether one did since [`Faulty::arm`].
+    fn disarm(&self) -> bool {
+        self.left.swap(0, Ordering::SeqCst) == 0
+    }
+
+    fn pass(&self, operation: Fails) -> Result<()> {
+        if operation != self.fails {
+            return Ok(());
+        }
+        let count_down = |left: u64| left.checked_sub(1);
+        match self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down)
+        {
+            Ok(1) => Err(Error::unavailable("the store was made to fail: try again")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Every row, so that what a fault left behind is seen wherever it is.
+fn rows(store: &Memory, keep: fn(Keyspace) -> bool) -> Vec<(Keyspace, Vec<u8>, Vec<u8>)> {
+    let txn = store.read().unwrap();
+    let mut rows = Vec::new();
+    for space in Keyspace::ALL.iter().copied().filter(|space| keep(*space)) {
+        for row in txn
+            .scan(space, (Unbounded, Unbounded), Direction::Forward)
+            .unwrap()
+        {
+            let (key, value) = row.unwrap();
+            rows.push((space, key.into_owned(), value.into_owned()));
+        }
+    }
+    rows
+}
+
+impl Datastore for Faulty {
+    fn capability(&self) -> Capability {
+        self.inner.capability()
+    }
+
+    fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {
+        Ok(Box::new(FaultyTxn {
+            inner: self.inner.read()?,
+            store: self,
+        }))
+    }
+
+    fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
+        Ok(Box::new(FaultyTxn {
+            inner: self.inner.write()?,
+            store: self,
+        }))
+    }
+}
+
+struct FaultyTxn<'a, T: ?Sized> {
+    inner: Box<T>,
+    store: &'a Faulty,
+}
+
+impl<T: ReadTxn + ?Sized> ReadTxn for FaultyTxn<'_, T> {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.store.pass(Fails::Reading)?;
+        self.inner.get(space, key)
+    }
+
+    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
+        self.store.pass(Fails::Reading)?;
+        let rows = self.inner.scan(space, range, direction)?;
+        Ok(Box::new(
+            rows.map(|row| self.store.pass(Fails::Reading).and(row)),
+        ))
+    }
+}
+
+impl<T: WriteTxn + ?Sized> WriteTxn for FaultyTxn<'_, T> {
+    fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
+        self.store.pass(Fails::Writing)?;
+        self.inner.put(space, key, value)
+    }
+
+    fn delete(&mut self, space: Keyspace, key: &[u8]) -> Result<()> {
+        self.store.pass(Fails::Writing)?;
+        self.inner.delete(space, key)
+    }
+
+    fn commit(self: Box<Self>, durability: Durability) -> Result<()> {
+        self.store.pass(Fails::Writing)?;
+        self.inner.commit(durability)
+    }
+
+    fn as_read(&self) -> &dyn ReadTxn {
+        self
+    }
+}
+
+/// Runs `step` with its first operation failing, then its second, and so on until it passes.
+/// A step that failed must have said so, and left what `kept` says as it was.
+fn fail_everywhere(
+    store: &Faulty,
+    name: &str,
+    kept: fn(Keyspace) -> bool,
+    step: &dyn Fn() -> Result<()>,
+    then: &dyn Fn(),
+) {
+    for nth in 1..OPERATIONS_MAX {
+        let at = format!("{name}, operation {nth} of {:?}", store.fails);
+        let before = rows(&store.inner, kept);
+        store.arm(nth);
+        let result = step();
+        if !store.disarm() {
+            result.unwrap_or_else(|error| panic!("{at}: {error:?}"));
+            then();
+            println!("{name}: {} places of {:?}", nth - 1, store.fails);
+            return;
+        }
+        let error = result.expect_err(&at);
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{at}: {error:?}");
+        assert!(
+            rows(&store.inner, kept) == before,
+            "{at}: left something behind"
+        );
+        then();
+    }
+    panic!("{name} takes too many operations");
+}
+
+fn everything(_: Keyspace) -> bool {
+    true
+}
+
+/// A restore that is given up uses local numbers up, which are in this keyspace.
+fn all_but_meta(space: Keyspace) -> bool {
+    space != Keyspace::Meta
+}
+
+fn path(path: &str) -> IndexSpec {
+    IndexSpec::on(path.parse().unwrap())
+}
+
+/// A thread with something in it on a store that fails on demand.
+fn world(fails: Fails) -> (Arc<Faulty>, Db) {
+    let store = Faulty::new(fails);
+    let node = Node::builder(Arc::clone(&store))
+        .codec(JsonPatch::new())
+        .open()
+        .unwrap();
+    let db = node.create("friends").unwrap();
+    db.define(&spec("Tick")).unwrap();
+    db.define(
+        &spec("Person")
+            .with_index(path("n"))
+            .with_index(path("mail").unique()),
+    )
+    .unwrap();
+    db.write(|txn| {
+        let people = db.collection("Person")?;
+        ["a", "b", "c"]
+            .iter()
+            .try_for_each(|id| txn.create(&people, &person(id)).map(drop))
+    })
+    .unwrap();
+    (store, db)
+}
+
+fn person(id: &str) -> Value {
+    json!({"_id": id, "n": id.len(), "mail": id, "tags": ["x"]})
+}
+
+/// The next operation works, and all that is there is sound.
+fn go_on(db: &Db) {
+    let tick = json!({"_id": "tick", "at": "every fault"});
+    db.collection("Tick").unwrap().save(&tick).unwrap();
+    assert_clean(db);
+}
+
+/// What an application sees.
+fn seen(db: &Db) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for collection in db.collections().unwrap() {
+        if collection.name.as_str() != "Tick" {
+            seen.extend(common::all(db, collection.name.as_str()));
+            seen.push(serde_json::to_value(collection).unwrap());
+        }
+    }
+    seen
+}
+
+type Step = (&'static str, fn(&Db) -> Result<()>);
+
+const STEPS: &[Step] = &[
+    ("define", |db| {
+        let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+        let spec = spec("Pet")
+            .with_schema(schema)
+            .with_index(path("name").unique());
+        db.define(&spec)
+    }),
+    ("change the schema", |db| {
+        db.define(&spec("Person").with_schema(json!({"required": ["_id"]})))
+    }),
+    ("add an index", |db| {
+        db.define(&spec("Person").with_index(path("tags")))
+    }),
+    ("drop an index", |db| {
+        db.drop_index("Person", &["n".parse()?])
+    }),
+    ("create", |db| {
+        db.collection("Person")?.create(&person("d")).map(drop)
+    }),
+    ("save", |db| {
+        db.collection("Person")?
+            .save(&json!({"_id": "a", "n": 7}))
+            .map(drop)
+    }),
+    ("patch", |db| {
+        db.collection("Person")?
+            .patch("a", &json!({"n": 7, "mail": "z"}))
+    }),
+    ("delete", |db| db.collection("Person")?.delete("a")),
+    ("transact", |db| {
+        let (people, ticks) = (db.collection("Person")?, db.collection("Tick")?);
+        db.write(|txn| {
+            txn.delete(&people, "a")?;
+            txn.patch(&people, "b", &json!({"mail": "a"}))?;
+            txn.save(&ticks, &json!({"_id": "other"}))?;
+            txn.create(&people, &json!({"_id": "d", "mail": "b"}))
+                .map(drop)
+        })
+    }),
+    ("import", |db| {
+        let people = db.collection("Person")?;
+        db.write(|txn| {
+            let ids = (0..20).map(|n| format!("row {n}"));
+            ids.into_iter()
+                .try_for_each(|id| txn.create(&people, &person(&id)).map(drop))
+        })
+    }),
+    ("find", |db| {
+        let query = Query::parse("n = 1 and mail > 'a'")?.sort("mail");
+        db.collection("Person")?.find(&query).map(drop)
+    }),
+];
+
+fn fail_every_step(fails: Fails) {
+    for (name, step) in STEPS {
+        let (_, unharmed) = world(fails);
+        step(&unharmed).unwrap();
+        let (store, db) = world(fails);
+        fail_everywhere(&store, name, everything, &|| step(&db), &|| go_on(&db));
+        assert_eq!(seen(&db), seen(&unharmed), "{name}");
+    }
+}
+
+#[test]
+fn every_failing_write_leaves_all_as_it_was() {
+    fail_every_step(Fails::Writing);
+}
+
+#[test]
+fn every_failing_read_leaves_all_as_it_was() {
+    fail_every_step(Fails::Reading);
+}
+
+#[test]
+fn a_node_and_a_thread_are_made_whole_or_not_at_all() {
+    let store = Faulty::new(Fails::Writing);
+    let open = || {
+        Node::builder(Arc::clone(&store))
+            .codec(JsonPatch::new())
+            .open()
+    };
+    fail_everywhere(&store, "open", everything, &|| open().map(drop), &|| ());
+    let node = open().unwrap();
+    let create = || node.create("friends").map(drop);
+    fail_everywhere(&store, "create a thread", everything, &create, &|| ());
+    let db = node.open("friends").unwrap();
+    db.define(&spec("Tick")).unwrap();
+    go_on(&db);
+}
+
+type People = Collection<Value>;
+type ActionStep = (
+    &'static str,
+    fn(&mut WriteTransaction<'_>, &People) -> Result<()>,
+);
+
+const ACTIONS: &[ActionStep] = &[
+    ("create", |txn, people| {
+        txn.create(people, &person("failed")).map(drop)
+    }),
+    ("patch", |txn, people| {
+        txn.patch(people, "a", &json!({"mail": "failed"}))
+    }),
+    ("delete", |txn, people| txn.delete(people, "a")),
+    ("define", |txn, _| {
+        txn.define(&spec("Pet").with_schema(json!({})).with_index(path("name")))
+    }),
+    ("add an index", |txn, _| {
+        txn.define(&spec("Person").with_index(path("tags")))
+    }),
+    ("drop an index", |txn, _| {
+        txn.drop_index(&"Person".parse()?, &["n".parse()?])
+    }),
+];
+
+/// An application may go on after an action that failed, and commit the rest.
+#[test]
+fn an_action_that_the_store_failed_is_never_committed_in_part() {
+    for (name, action) in ACTIONS {
+        for nth in 1..OPERATIONS_MAX {
+            let (store, db) = world(Fails::Writing);
+            let people = db.collection("Person").unwrap();
+            let before = seen(&db);
+            let mut txn = db.begin().unwrap();
+            txn.create(&people, &person("before")).unwrap();
+            store.arm(nth);
+            let failed = action(&mut txn, &people);
+            if !store.disarm() {
+                failed.unwrap();
+                assert!(
+                    nth > 3,
+                    "{name}: a state, its history and its indexes are written"
+                );
+                break;
+            }
+            assert_eq!(failed.unwrap_err().kind(), ErrorKind::Unavailable);
+            txn.create(&people, &person("after")).unwrap();
+            if txn.commit().is_ok() {
+                ["before", "after"]
+                    .iter()
+                    .try_for_each(|id| people.delete(id))
+                    .unwrap();
+            }
+            assert_eq!(seen(&db), before, "{name}, operation {nth}");
+            go_on(&db);
+        }
+    }
+}
+
+/// A definition has several parts, and may be refused by the last.
+#[test]
+fn a_definition_that_was_refused_is_never_committed_in_part() {
+    let (_, db) = world(Fails::Writing);
+    let people = db.collection("Person").unwrap();
+    let before = seen(&db);
+    let mut txn = db.begin().unwrap();
+    let refused = txn
+        .define(&spec("Person").with_index(path("n").unique()))
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused:?}");
+    txn.create(&people, &person("after")).unwrap();
+    if txn.commit().is_ok() {
+        people.delete("after").unwrap();
+    }
+    assert_eq!(seen(&db), before);
+    go_on(&db);
+}
+
+/// A store whose writers build on commits that are not safe yet, and may never be.
+#[derive(Debug, Default)]
+struct Hasty {
+    safe: Memory,
+    unsafe_yet: Memory,
+    ahead: AtomicBool,
+}
+
+impl Datastore for Hasty {
+    fn capability(&self) -> Capability {
+        self.safe.capability()
+    }
+
+    fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {
+        self.safe.read()
+    }
+
+    fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
+        match self.ahead.load(Ordering::SeqCst) {
+            true => self.unsafe_yet.write(),
+            false => self.safe.write(),
+        }
+    }
+}
+
+#[test]
+fn a_definition_whose_commit_was_lost_is_forgotten() {
+    let store = Arc::new(Hasty::default());
+    let node = Node::builder(Arc::clone(&store))
+        .codec(JsonPatch::new())
+        .open()
+        .unwrap();
+    let db = node.create("friends").unwrap();
+    db.define(&spec("Tick")).unwrap();
+    let copy = |txn: &mut dyn WriteTxn| {
+        let mut rows = rows(&store.safe, everything).into_iter();
+        rows.try_for_each(|(space, key, value)| txn.put(space, &key, &value))
+    };
+    store.unsafe_yet.transact(Durability::Group, copy).unwrap();
+    store.ahead.store(true, Ordering::SeqCst);
+    db.define(&spec("Lost")).unwrap();
+    drop(db.begin().unwrap()); // A writer that sees it, and fails with it.
+    store.ahead.store(false, Ordering::SeqCst);
+    db.define(&spec("Kept")).unwrap();
+    assert_eq!(
+        db.collection("Lost").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    db.collection("Kept").unwrap().create(&json!({})).unwrap();
+    go_on(&db);
+}
+
+fn restore(node: &Node, file: &Path) -> Result<Db> {
+    let options = RestoreOptions {
+        passphrase: passphrase(),
+        name: None,
+    };
+    Ok(node.restore(file, &options, &mut |_| ())?.0)
+}
+
+#[test]
+fn a_failing_restore_shows_nothing_and_can_be_tried_again() {
+    let (source, theirs) = people();
+    theirs.create(&person("a")).unwrap();
+    theirs.patch("a", &json!({"n": 7})).unwrap();
+    let file = export(&source);
+    let store = Faulty::new(Fails::Writing);
+    let node = Node::builder(Arc::clone(&store))
+        .codec(JsonPatch::new())
+        .open()
+        .unwrap();
+    let own = node.create("own").unwrap();
+    own.define(&spec("Tick")).unwrap();
+    let step = || restore(&node, &file).map(drop);
+    fail_everywhere(&store, "restore", all_but_meta, &step, &|| go_on(&own));
+    let copy = node.open("friends").unwrap();
+    assert_eq!(seen(&copy), seen(&source));
+    assert_clean(&copy);
+    std::fs::remove_file(file).unwrap();
+}
+
+fn fail_to_catch_up(fails: Fails) {
+    let clock = SharedClock::at(1_000);
+    let source = builder()
+        .clock(clock.clone())
+        .open()
+        .unwrap()
+        .create("friends")
+        .unwrap();
+    source
+        .define(&spec("Person").with_index(path("n")))
+        .unwrap();
+    source.define(&spec("Tick")).unwrap();
+    let theirs = source.collection("Person").unwrap();
+    theirs.create(&person("a")).unwrap();
+    let store = Faulty::new(fails);
+    let node = Node::builder(Arc::clone(&store))
+        .codec(JsonPatch::new())
+        .open()
+        .unwrap();
+    let first = export(&source);
+    let copy = restore(&node, &first).unwrap();
+    // Ours comes later than theirs, which is known later: theirs has to be worked in.
+    theirs.patch("a", &json!({"n": 2, "tags": null})).unwrap();
+    theirs.create(&person("b")).unwrap();
+    theirs.delete("b").unwrap();
+    source
+        .define(&spec("Person").with_index(path("tags")))
+        .unwrap();
+    copy.collection("Person")
+        .unwrap()
+        .patch("a", &json!({"n": 3}))
+        .unwrap();
+    let second = export(&source);
+    let step = || restore(&node, &second).map(drop);
+    fail_everywhere(&store, "catch up", everything, &step, &|| go_on(&copy));
+    let merged = json!([{"_id": "a", "mail": "a", "n": 3}]);
+    assert_eq!(json!(common::all(&copy, "Person")), merged);
+    std::fs::remove_file(first).unwrap();
+    std::fs::remove_file(second).unwrap();
+}
+
+#[test]
+fn a_thread_that_fails_to_catch_up_stays_as_it_was() {
+    fail_to_catch_up(Fails::Writing);
+    fail_to_catch_up(Fails::Reading);
+}
+
+/// A disk that is full, under the store that applications use.
+#[cfg(target_os = "linux")]
+mod full_disk {
+    use std::fs;
+    use std::io::Write;
+    use std::process::Command;
+
+    use threads_store_lmdb::LmdbOptions;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    /// In a child: where the store is.
+    const DIR: &str = "THREADS_FAULTS_DIR";
+    /// More transactions than fit on any disk here.
+    const TRANSACTIONS_MAX: u64 = 20_000;
+
+    fn open(dir: &Path) -> Result<Node> {
+        let mut options = LmdbOptions::default();
+        options.reserve_bytes = MIB;
+        Node::builder(options.open(dir)?)
+            .codec(JsonPatch::new())
+            .open()
+    }
+
+    fn make(dir: &Path) -> Db {
+        let db = open(dir).unwrap().create("friends").unwrap();
+        db.define(&spec("Person").with_index(path("n"))).unwrap();
+        db
+    }
+
+    fn row(n: u64) -> Value {
+        json!({"_id": format!("{n:06}"), "n": n, "text": "x".repeat(1_000)})
+    }
+
+    /// Commits until the disk is full; gives how many entities there are then.
+    fn fill(db: &Db) -> u64 {
+        let people = db.collection("Person").unwrap();
+        let full = |n: &u64| match people.create(&row(*n)) {
+            Ok(_) => false,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
+                true
+            }
+        };
+        (0..TRANSACTIONS_MAX)
+            .find(full)
+            .expect("the disk is never full")
+    }
+
+    #[track_caller]
+    fn assert_holds(db: &Db, entities: u64) {
+        let expected: Vec<_> = (0..entities).map(row).collect();
+        assert!(
+            common::all(db, "Person") == expected,
+            "not what was committed"
+        );
+        assert_clean(db);
+    }
+
+    #[test]
+    fn child() {
+        let Some(dir) = std::env::var_os(DIR) else {
+            return; // This is the parent's own run of its tests.
+        };
+        let db = open(dir.as_ref()).unwrap().open("friends").unwrap();
+        let entities = fill(&db);
+        assert_holds(&db, entities);
+        let again = db
+            .collection("Person")
+            .unwrap()
+            .create(&row(entities))
+            .unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Full, "{again:?}");
+        fs::write(Path::new(&dir).join("entities"), entities.to_string()).unwrap();
+    }
+
+    /// A bound on the length of files needs no rights.
+    #[test]
+    fn a_limit_on_files_is_a_full_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(make(dir.path()));
+        let run = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "full_disk::child"])
+            .env(DIR, dir.path())
+            .output()
+            .unwrap();
+        assert!(
+            run.status.success(),
+            "{}",
+            String::from_utf8_lossy(&run.stdout)
+        );
+        let entities = fs::read_to_string(dir.path().join("entities"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let db = open(dir.path()).unwrap().open("friends").unwrap();
+        assert_holds(&db, entities);
+        db.collection("Person")
+            .unwrap()
+            .create(&row(entities))
+            .unwrap();
+        assert_holds(&db, entities + 1);
+    }
+
+    /// A small file system of its own, taken away again at the end.
+    struct SmallDisk(tempfile::TempDir);
+
+    impl SmallDisk {
+        /// `None`, with a printed reason, where this process may not mount one.
+        fn new(bytes: u64) -> Option<Self> {
+            let dir = tempfile::tempdir().unwrap();
+            let options = format!("size={bytes},mode=700");
+            let mut mount = Command::new("mount");
+            mount
+                .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+                .arg(dir.path());
+            match mount.output() {
+                Ok(run) if run.status.success() => Some(Self(dir)),
+                other => {
+                    println!("skipped: cannot mount a small file system: {other:?}");
+                    None
+                }
+            }
+        }
+
+        /// Takes all the space that is left.
+        fn fill(&self) {
+            let mut filler = fs::File::create(self.0.path().join("filler")).unwrap();
+            while filler.write(&[0; 4_096]).is_ok_and(|bytes| bytes > 0) {}
+        }
+
+        fn free(&self) {
+            fs::remove_file(self.0.path().join("filler")).unwrap();
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            // Left mounted, it is lost with the temporary directory's name at worst.
+            let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        }
+    }
+
+    #[test]
+    fn a_full_disk_keeps_what_was_committed_and_works_again_when_it_is_not() {
+        let Some(disk) = SmallDisk::new(12 * MIB) else {
+            return;
+        };
+        let store = disk.0.path().join("store");
+        let db = make(&store);
+        let people = db.collection("Person").unwrap();
+        (0..100)
+            .try_for_each(|n| people.create(&row(n)).map(drop))
+            .unwrap();
+        disk.fill();
+        let entities = 100
+            + (100..TRANSACTIONS_MAX)
+                .take_while(|n| people.create(&row(*n)).is_ok())
+                .count() as u64;
+        assert_holds(&db, entities);
+        let more = db
+            .write(|txn| txn.define(&spec("Pet").with_index(path("name"))))
+            .unwrap_err();
+        assert_eq!(more.kind(), ErrorKind::Full, "{more:?}");
+        people.delete("000000").unwrap();
+        assert_clean(&db);
+        disk.free();
+        people.create(&row(entities)).unwrap();
+        drop((db, people));
+        let db = open(&store).unwrap().open("friends").unwrap();
+        let expected: Vec<_> = (1..=entities).map(row).collect();
+        assert!(common::all(&db, "Person") == expected);
+        assert_clean(&db);
+    }
+}
