@@ -1,0 +1,182 @@
+//! What the documents say is still so: the start compiles and runs, queries parse, and the files
+//! and tests that ARCHITECTURE.md names are there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use threads_db::query::Query;
+
+/// How deep directories are looked into.
+const DEPTH_MAX: usize = 8;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files under `dir` whose names end so.
+fn files(dir: &Path, ending: &str, depth: usize, found: &mut Vec<PathBuf>) {
+    assert!(depth <= DEPTH_MAX, "{} is too deep", dir.display());
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            files(&path, ending, depth + 1, found);
+        } else if name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+}
+
+/// The code blocks of one kind in a document.
+fn blocks<'t>(text: &'t str, kind: &str) -> Vec<&'t str> {
+    let fence = format!("```{kind}\n");
+    text.split(&fence)
+        .skip(1)
+        .filter_map(|rest| rest.split("\n```").next())
+        .collect()
+}
+
+/// The words between single backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+fn is_test_name(word: &str) -> bool {
+    let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    word.matches('_').count() >= 2 && word.chars().all(snake)
+}
+
+#[test]
+fn the_start_in_the_readme_is_the_one_that_compiles() {
+    let main = read("examples/quickstart/src/main.rs");
+    let code = main.split("// README: begin\n").nth(1).unwrap();
+    let code = code.split("\n// README: end").next().unwrap();
+    assert!(
+        blocks(&read("README.md"), "rust").contains(&code),
+        "copy src/main.rs to README.md"
+    );
+    let lines = code.lines().filter(|line| !line.is_empty()).count();
+    assert!(lines <= 32, "a thirty-line start has {lines} lines");
+}
+
+#[test]
+fn the_start_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut start = Command::new(env!("CARGO_BIN_EXE_example-quickstart"));
+    let output = start.current_dir(dir.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(text, "Ann is 61\nBob is 67\nintact: true\n");
+}
+
+#[test]
+fn every_query_in_the_documents_parses() {
+    let text = read("docs/query-language.md");
+    let good: Vec<_> = blocks(&text, "query")
+        .iter()
+        .flat_map(|block| block.lines())
+        .collect();
+    assert!(good.len() >= 10, "{good:?}");
+    for line in good {
+        Query::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    let bad: Vec<_> = blocks(&text, "refused")
+        .iter()
+        .flat_map(|block| block.lines())
+        .collect();
+    assert!(
+        bad.len() % 2 == 0 && !bad.is_empty(),
+        "a query, and what is said of it"
+    );
+    for pair in bad.chunks(2) {
+        assert_eq!(Query::parse(pair[0]).unwrap_err().to_string(), pair[1]);
+    }
+}
+
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let mut sources = Vec::new();
+    files(&root(), ".rs", 0, &mut sources);
+    let sources: String = sources
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let text = read("ARCHITECTURE.md");
+    let text = text.split("## Invariants").nth(1).unwrap();
+    let text = text.split("\n## ").next().unwrap();
+    let names: Vec<_> = quoted(text).filter(|word| is_test_name(word)).collect();
+    assert!(names.len() >= 20, "{names:?}");
+    for name in names {
+        assert!(
+            sources.contains(&format!("fn {name}(")),
+            "no test is called {name}"
+        );
+    }
+}
+
+#[test]
+fn core_and_db_never_spawn_sleep_or_read_a_clock() {
+    let clock = root().join("threads-core/src/clock.rs");
+    for package in ["threads-core", "threads-db", "threads-codec-jsonpatch"] {
+        let mut sources = Vec::new();
+        files(&root().join(package).join("src"), ".rs", 0, &mut sources);
+        for path in sources {
+            let text = fs::read_to_string(&path).unwrap();
+            for word in [
+                "thread::spawn",
+                "thread::sleep",
+                "Instant::now",
+                "SystemTime::now",
+            ] {
+                let allowed = path == clock && word == "SystemTime::now";
+                assert!(
+                    allowed || !text.contains(word),
+                    "{}: {word}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_of_the_library_is_in_the_code_map() {
+    let text = read("ARCHITECTURE.md");
+    for package in [
+        "threads-core",
+        "threads-db",
+        "threads-store-lmdb",
+        "threads-codec-jsonpatch",
+    ] {
+        let section = text.split(&format!("### {package}\n")).nth(1).unwrap();
+        let section = section.split("\n##").next().unwrap();
+        for entry in fs::read_dir(root().join(package).join("src")).unwrap() {
+            let path = entry.unwrap().path();
+            let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let listed = quoted(section).any(|word| word == name);
+            assert!(
+                listed || name == "lib",
+                "{package}: {name} is not in the code map"
+            );
+        }
+    }
+}
