@@ -14,6 +14,7 @@ use zeroize::Zeroize;
 use crate::block::{Block, check_link, decode, encode, sha256};
 use crate::key::{AgreementKey, AgreementPublicKey, ContentKey, ReadKey};
 use crate::record::Rejection;
+use crate::seal::{Layer, aad};
 use crate::{CodecId, Error, Hlc, LogId, Result, ThreadId};
 
 /// The largest body, in bytes of plaintext.
@@ -21,7 +22,6 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The largest event block, in bytes.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024;
 
-const AAD_DOMAIN: &[u8] = b"threads/aad/1";
 const SEAL_DOMAIN: &[u8] = b"threads/content-key/1";
 
 /// Where an event stands: what its ciphertexts are bound to.
@@ -120,35 +120,6 @@ impl BodyKey {
 struct EventWire {
     header: ByteBuf,
     body: Cid,
-}
-
-/// What is sealed, and so cannot stand in for one another.
-#[derive(Clone, Copy)]
-pub(crate) enum Layer {
-    Record = 0,
-    Header = 1,
-    Body = 2,
-}
-
-/// What a ciphertext is bound to. A record is opened before its log and place are known; its
-/// signature binds those.
-pub(crate) fn aad(
-    layer: Layer,
-    thread: &ThreadId,
-    place: Option<(&LogId, u64)>,
-    epoch: u64,
-) -> Vec<u8> {
-    let mut aad = Vec::with_capacity(128);
-    aad.extend_from_slice(AAD_DOMAIN);
-    // The length keeps apart what follows; a thread id has at most 66 bytes.
-    aad.extend_from_slice(&[layer as u8, thread.as_bytes().len() as u8]);
-    aad.extend_from_slice(thread.as_bytes());
-    aad.extend_from_slice(&epoch.to_be_bytes());
-    if let Some((log, seq)) = place {
-        aad.extend_from_slice(log.key_bytes());
-        aad.extend_from_slice(&seq.to_be_bytes());
-    }
-    aad
 }
 
 impl Position<'_> {

@@ -18,6 +18,7 @@ mod queue;
 pub mod record;
 pub mod reducer;
 mod rng;
+mod seal;
 pub mod transport;
 
 pub use address::ThreadAddr;

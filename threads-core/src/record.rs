@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 
 use crate::block::{Block, check_link, decode, encode};
-use crate::event::{Layer, aad};
 use crate::key::{IdentityKey, LogKey, ReplicaKey, SignatureError, verify};
+use crate::seal::{Layer, aad};
 use crate::{Error, LogId, PeerId, Result, ThreadId};
 
 mod rejection;

@@ -20,9 +20,9 @@ use threads_core::{CodecId, CollectionName, Error, FieldPath, Result, block};
 
 use crate::entity::EntityRow;
 use crate::layout::{self, Number, Prefix, meta};
-use crate::node::Codecs;
 use crate::query::IndexInfo;
 use crate::schema::CompiledSchema;
+use crate::thread::Codecs;
 use crate::whole::Whole;
 
 /// The most collections of a thread, and the most indexes of a collection.

@@ -9,8 +9,8 @@ use serde_json::Value;
 use threads_core::{CollectionName, EntityId, Error, Result};
 
 use crate::db::Db;
-use crate::node::Thread;
 use crate::query::{Explain, Query};
+use crate::thread::Thread;
 use crate::txn::Rows;
 
 /// A collection of a thread, whose entities are of type `T`.

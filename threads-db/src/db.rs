@@ -13,9 +13,10 @@ use threads_core::{CodecId, CollectionName, FieldPath, Result, ThreadId};
 use crate::catalogue::{Catalogue, Definition};
 use crate::collection::Collection;
 use crate::index::{self, UniqueConflict};
-use crate::node::{Node, Thread};
+use crate::node::Node;
 use crate::read::Reader;
 use crate::schema::schema_for;
+use crate::thread::Thread;
 use crate::txn::{ReadTransaction, WriteTransaction};
 
 /// A thread as a database. Cloning it is cheap and shares everything.
@@ -28,6 +29,7 @@ use crate::txn::{ReadTransaction, WriteTransaction};
 pub struct Db(Arc<Inner>);
 
 struct Inner {
+    node: Node,
     thread: Thread,
     /// The latest committed catalogue that was read.
     catalogue: Mutex<Arc<Catalogue>>,
@@ -68,8 +70,9 @@ pub struct CollectionInfo {
 }
 
 impl Db {
-    pub(crate) fn new(thread: Thread) -> Self {
+    pub(crate) fn new(node: Node, thread: Thread) -> Self {
         Self(Arc::new(Inner {
+            node,
             thread,
             catalogue: Mutex::new(Arc::new(Catalogue::unread())),
         }))
@@ -125,7 +128,7 @@ impl Db {
     /// assert_eq!(node.create("a").unwrap().node().peer_id(), node.peer_id());
     /// ```
     pub fn node(&self) -> Node {
-        Node(Arc::clone(&self.thread().node))
+        self.0.node.clone()
     }
 
     /// Defines a collection in a transaction of its own; see [`WriteTransaction::define`].

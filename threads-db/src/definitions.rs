@@ -13,8 +13,8 @@ use crate::catalogue::{
 };
 use crate::index::{self, key};
 use crate::layout::{self, meta};
-use crate::node::Thread;
 use crate::schema::{CompiledSchema, schema_id};
+use crate::thread::Thread;
 use crate::txn::WriteTransaction;
 
 impl WriteTransaction<'_> {
@@ -28,7 +28,8 @@ impl WriteTransaction<'_> {
     /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a schema that is not allowed,
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) for a codec that is not
     /// registered, and [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) for another
-    /// codec than the present one, or a unique index over values that are not.
+    /// codec than the present one, or a unique index over values that are not. A transaction in
+    /// which a definition was refused cannot be committed.
     ///
     /// ```
     /// # use threads_core::{datastore::Memory, module::{CollectionSpec, IndexSpec}};
@@ -43,12 +44,13 @@ impl WriteTransaction<'_> {
     pub fn define(&mut self, spec: &CollectionSpec) -> Result<()> {
         check_spec(spec)?;
         self.thread().node.codecs.get(&spec.codec)?;
-        let schema = self.define_schema(spec)?;
-        self.define_collection(spec, schema)?;
-        for index in &spec.indexes {
-            self.set_index(IndexEntity::new(&spec.name, index))?;
-        }
-        Ok(())
+        // One that is refused half-way must not be committed in part.
+        self.whole(|txn| {
+            let schema = txn.define_schema(spec)?;
+            txn.define_collection(spec, schema)?;
+            let mut indexes = spec.indexes.iter();
+            indexes.try_for_each(|index| txn.set_index(IndexEntity::new(&spec.name, index)))
+        })
     }
 
     /// Drops the index over `paths`; its values are no longer kept, nor kept unique.

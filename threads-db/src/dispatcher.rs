@@ -17,8 +17,8 @@ use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
 
 use crate::chain::{self, Blocks};
 use crate::layout::{self, Number, Place, meta};
-use crate::node::{Thread, Tip, books};
 use crate::stage::Effect;
+use crate::thread::{Thread, Tip, books};
 use crate::txn::{Commit, WriteTransaction};
 
 /// A record on its way into the store.

@@ -18,9 +18,9 @@ use crate::car::CarWriter;
 use crate::chain;
 use crate::db::Db;
 use crate::layout::{self, Number, Place, meta};
-use crate::node::{Thread, books};
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
+use crate::thread::{Thread, books};
 
 /// The version of the manifest.
 pub(crate) const MANIFEST_VERSION: u64 = 1;

@@ -16,7 +16,7 @@ use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, Re
 use crate::entity::Life;
 use crate::history::{self, Events};
 use crate::layout::{self, EventPlace, Number, Place, meta};
-use crate::node::Thread;
+use crate::thread::Thread;
 
 /// How many entities a reader of the feed remembers the latest state of.
 const REMEMBERED_MAX: usize = 1_024;

@@ -15,8 +15,8 @@ use threads_core::{Error, LogId, Result};
 use crate::chain;
 use crate::entity::{EntityRow, Life};
 use crate::layout::{self, EventPlace, Number, Place, Prefix};
-use crate::node::Thread;
 use crate::opened::Opened;
+use crate::thread::Thread;
 
 /// How many opened records a replay keeps at hand.
 const OPENED_MAX: usize = 8;

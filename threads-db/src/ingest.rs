@@ -17,8 +17,8 @@ use crate::feed;
 use crate::history::{self, Events};
 use crate::index;
 use crate::layout::{self, EventPlace, Place, meta};
-use crate::node::{Thread, Tip};
 use crate::stage::Effect;
+use crate::thread::{Thread, Tip};
 
 /// One transaction that takes in records.
 pub(crate) struct Ingest<'a> {

@@ -28,6 +28,7 @@ mod restore;
 pub mod schema;
 mod stage;
 mod text;
+mod thread;
 mod txn;
 mod verify;
 mod whole;

@@ -18,8 +18,8 @@ use threads_core::{CollectionName, EntityId, Error, Result};
 
 use crate::db::Db;
 use crate::feed::{Change, FeedReader};
-use crate::node::Tip;
 use crate::query::{Filter, Query};
+use crate::thread::Tip;
 
 /// How many records a listener may be behind before it is told.
 pub const LAG_RECORDS_MAX: u64 = 1_024;

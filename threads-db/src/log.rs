@@ -15,8 +15,8 @@ use crate::db::Db;
 use crate::export::ByTime;
 use crate::feed;
 use crate::layout::Place;
-use crate::node::{Tip, books};
 use crate::opened::{Body, Opened};
+use crate::thread::{Tip, books};
 
 /// A record in short.
 ///

@@ -6,7 +6,7 @@ use threads_core::record::{Fields, SignedRecord};
 use threads_core::{CodecId, Hlc, Result};
 
 use crate::chain::Blocks;
-use crate::node::Thread;
+use crate::thread::Thread;
 
 /// A record with its time and what its body says.
 #[derive(Debug)]

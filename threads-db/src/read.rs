@@ -11,8 +11,8 @@ use crate::entity::EntityRow;
 use crate::history;
 use crate::index::{self, key::KeyRange};
 use crate::layout::{self, Prefix};
-use crate::node::Thread;
 use crate::query::{self, Explain, Filter, Matcher, Page, Plan, Query};
+use crate::thread::Thread;
 
 /// One collection as one transaction sees it.
 #[derive(Clone, Copy)]

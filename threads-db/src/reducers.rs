@@ -9,7 +9,7 @@ use threads_core::{Error, Result};
 use crate::db::Db;
 use crate::feed::{Change, FeedReader};
 use crate::layout::meta;
-use crate::node::{Thread, Tip};
+use crate::thread::{Thread, Tip};
 
 impl Db {
     /// Replays the thread for every reducer whose view is not of its present version. A replay is

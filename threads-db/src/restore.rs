@@ -23,9 +23,10 @@ use crate::db::Db;
 use crate::export::{CarriedKeys, MANIFEST_VERSION, Manifest, keys_context};
 use crate::ingest::{Ingest, Taken};
 use crate::layout::{self, Number, Prefix, meta, thread_prefix};
-use crate::node::{Node, Thread, books};
+use crate::node::Node;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
+use crate::thread::{Thread, books};
 
 /// How many records, and about how many bytes, one commit of a restore takes in.
 const RECORDS_PER_COMMIT: usize = 256;
@@ -120,7 +121,7 @@ impl Node {
         self.clear_abandoned()?;
         let survey = survey(path)?;
         let id = &survey.manifest.thread;
-        let known = layout::number(&*self.0.store.read()?, &meta::thread_by_id(id))?;
+        let known = layout::number(&*self.inner.store.read()?, &meta::thread_by_id(id))?;
         let (db, present) = match known {
             Some(number) => {
                 let db = self.db(number)?;
@@ -129,7 +130,7 @@ impl Node {
             }
             None => self.restore_new(path, &survey, options, progress)?,
         };
-        self.0.notifier.notify();
+        self.inner.notifier.notify();
         let records = survey.manifest.logs.iter().map(|log| log.seq).sum::<u64>() - present;
         let report = RestoreReport {
             thread: id.clone(),
@@ -153,14 +154,14 @@ impl Node {
         let keys = open_keys(&survey.manifest, options)?;
         let name = options.name.clone().unwrap_or_else(|| keys.name.clone());
         self.check_free(&name)?;
-        let number = self.0.store.transact(Durability::Group, |txn| {
+        let number = self.inner.store.transact(Durability::Group, |txn| {
             let number = layout::reserve(txn)?;
             txn.put(Keyspace::Meta, &meta::restoring(number), id.as_bytes())?;
             Ok(number)
         })?;
         let thread = self.hidden(number, id, &name, keys.replica(), keys.read());
         let restored = take_all(&thread, path, survey, progress).and_then(|present| {
-            self.0.store.transact(Durability::Immediate, |txn| {
+            self.inner.store.transact(Durability::Immediate, |txn| {
                 self.add_thread_at(txn, number, id, &name, &keys.replica(), &keys.read())?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
@@ -181,7 +182,7 @@ impl Node {
         replica: ReplicaKey,
         read: ReadKey,
     ) -> Thread {
-        let (node, id, name) = (Arc::clone(&self.0), id.clone(), name.to_owned());
+        let (node, id, name) = (Arc::clone(&self.inner), id.clone(), name.to_owned());
         Thread {
             node,
             number,
@@ -196,7 +197,7 @@ impl Node {
     fn clear_abandoned(&self) -> Result<()> {
         let mut abandoned = Vec::new();
         {
-            let txn = self.0.store.read()?;
+            let txn = self.inner.store.read()?;
             let prefix = Prefix::new(meta::RESTORING);
             for row in txn.scan(Keyspace::Meta, prefix.range(), Direction::Forward)? {
                 let (key, id) = row?;
@@ -218,7 +219,7 @@ impl Node {
             ] {
                 self.clear_rows(space, &prefix)?;
             }
-            self.0.store.transact(Durability::Group, |txn| {
+            self.inner.store.transact(Durability::Group, |txn| {
                 books::clear(txn, &id)?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
@@ -231,7 +232,7 @@ impl Node {
         let bounds = Prefix::new(prefix);
         loop {
             // Ends: every turn removes at least one of finitely many rows.
-            let cleared = self.0.store.transact(Durability::Group, |txn| {
+            let cleared = self.inner.store.transact(Durability::Group, |txn| {
                 let rows = txn.scan(space, bounds.range(), Direction::Forward)?;
                 let keys = rows
                     .take(CLEAR_ROWS)

@@ -29,6 +29,8 @@ pub(crate) struct Staged {
     pub(crate) effects: Vec<Effect>,
     /// This node's log in the thread, once it is needed.
     pub(crate) log: Option<(LogId, Number, u64)>,
+    /// Whether a step failed half-way, so that what is staged must never be committed.
+    pub(crate) broken: bool,
 }
 
 /// What one event did to one entity.
@@ -40,6 +42,14 @@ pub(crate) struct Effect {
 }
 
 impl WriteTransaction<'_> {
+    /// Runs a step that changes the uncommitted state in several places. If it fails, the
+    /// transaction can only be dropped.
+    pub(crate) fn whole<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let result = step(self);
+        self.staged.broken |= result.is_err();
+        result
+    }
+
     /// Gives a reserved collection its local number, if it has none.
     pub(crate) fn ensure_reserved(&mut self, name: &threads_core::CollectionName) -> Result<()> {
         let key = meta::collection(self.thread().number, name);
@@ -128,8 +138,24 @@ impl WriteTransaction<'_> {
         history::keys(self.thread().number, definition.number, id.as_str())
     }
 
-    /// Makes the effect of one event in the uncommitted state, and remembers the event.
+    /// Makes the effect of one event, if there is room for it.
     fn effect(
+        &mut self,
+        definition: &Arc<Definition>,
+        id: &EntityId,
+        action: ActionKind,
+        payload: Vec<u8>,
+        before: Life,
+        after: (Life, Option<Value>),
+    ) -> Result<()> {
+        let bytes = self.room_for(payload.len(), definition, id)?;
+        self.whole(|txn| txn.make(definition, id, action, payload, before, after))?;
+        self.staged.bytes = bytes;
+        Ok(())
+    }
+
+    /// Makes the effect of one event in the uncommitted state, and remembers the event.
+    fn make(
         &mut self,
         definition: &Arc<Definition>,
         id: &EntityId,
@@ -138,7 +164,6 @@ impl WriteTransaction<'_> {
         before: Life,
         (life, after): (Life, Option<Value>),
     ) -> Result<()> {
-        let bytes = self.room_for(payload.len(), definition, id)?;
         let thread = self.thread();
         let reduced = !thread.node.reducers.is_empty();
         let viewed = reduced || !definition.indexes.is_empty();
@@ -174,7 +199,6 @@ impl WriteTransaction<'_> {
             });
         }
         self.staged.events.push(event);
-        self.staged.bytes = bytes;
         Ok(())
     }
 

@@ -17,8 +17,8 @@ use threads_core::{Cid, EntityId, Error, Hlc, LogId, Result};
 use crate::catalogue::{Catalogue, Definition};
 use crate::collection::Collection;
 use crate::db::Db;
-use crate::node::{Thread, Tip};
 use crate::stage::Staged;
+use crate::thread::{Thread, Tip};
 
 mod reads;
 
@@ -349,6 +349,11 @@ impl<'a> WriteTransaction<'a> {
     /// node.create("a").unwrap().begin().unwrap().commit_with(Durability::Immediate).unwrap();
     /// ```
     pub fn commit_with(mut self, durability: Durability) -> Result<Option<Commit>> {
+        if self.staged.broken {
+            return Err(Error::invalid(
+                "a step of this transaction failed half-way, so none of it is committed: begin again",
+            ));
+        }
         if self.staged.events.is_empty() {
             return Ok(None);
         }

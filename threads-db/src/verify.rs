@@ -21,9 +21,9 @@ use crate::history;
 use crate::index::key;
 use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
 use crate::log::place_text;
-use crate::node::{Thread, Tip, books};
 use crate::opened::Opened;
 use crate::progress::Progress;
+use crate::thread::{Thread, Tip, books};
 
 /// How many signatures are checked at once.
 const SIGNATURES_AT_ONCE: usize = 64;

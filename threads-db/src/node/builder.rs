@@ -1,6 +1,5 @@
 //! Opening a node.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -11,8 +10,9 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
 use threads_core::{Clock, Error, IdentityKey, Result, SystemClock, system_rng};
 
-use super::{Agreement, Codecs, IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node, NodeInner};
+use super::{IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node};
 use crate::notify::Notifier;
+use crate::thread::{Agreement, Codecs, NodeInner};
 
 /// Chooses the parts of a node: [`Node::builder`] begins, [`NodeBuilder::open`] ends.
 ///
@@ -181,7 +181,7 @@ impl NodeBuilder {
                 .with("identity", identity.peer_id()));
         }
         let secret = identity.agreement_key();
-        Ok(Node(Arc::new(NodeInner {
+        let inner = NodeInner {
             agreement: Agreement {
                 public: secret.public_key(),
                 secret,
@@ -195,8 +195,11 @@ impl NodeBuilder {
             durability: self.durability,
             notifier: Notifier::default(),
             rng: Mutex::new(self.rng),
-            open: Mutex::new(HashMap::new()),
-        })))
+        };
+        Ok(Node {
+            inner: Arc::new(inner),
+            open: Arc::default(),
+        })
     }
 }
 

@@ -12,9 +12,9 @@ use super::WriteTransaction;
 use crate::catalogue::{Catalogue, Definition};
 use crate::collection::Collection;
 use crate::db::Db;
-use crate::node::Thread;
 use crate::query::{Explain, Query};
 use crate::read::Reader;
+use crate::thread::Thread;
 
 /// A page of entities in the application's type.
 ///

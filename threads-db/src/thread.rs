@@ -1,0 +1,140 @@
+//! A thread with its keys, and the parts of its node: what everything below a database works with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use threads_core::codec::EventCodec;
+use threads_core::datastore::{Datastore, Direction, Durability, Keyspace, ReadTxn, WriteTxn};
+use threads_core::policy::AccessPolicy;
+use threads_core::rand_core::CryptoRng;
+use threads_core::reducer::Reducer;
+use threads_core::{
+    AgreementKey, AgreementPublicKey, Clock, CodecId, Error, IdentityKey, LogId, PeerId, ReadKey,
+    ReplicaKey, Result, ThreadId,
+};
+
+use crate::layout::{self, Number, Prefix, meta};
+use crate::notify::Notifier;
+use crate::whole::{Whole, whole_id};
+
+pub(crate) mod books;
+
+pub(crate) use books::Tip;
+
+/// A thread with its keys: what everything below [`Db`] works with.
+pub(crate) struct Thread {
+    pub(crate) node: Arc<NodeInner>,
+    pub(crate) number: Number,
+    pub(crate) id: ThreadId,
+    pub(crate) name: String,
+    pub(crate) replica: ReplicaKey,
+    pub(crate) read: ReadKey,
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Thread {
+    /// The identity that owns the log this node writes.
+    pub(crate) fn own_author(&self) -> PeerId {
+        self.node.identity.peer_id()
+    }
+
+    /// The identity that owns a log, if its first record is here.
+    pub(crate) fn author(&self, txn: &dyn ReadTxn, log: Number) -> Result<Option<PeerId>> {
+        let author = txn.get(Keyspace::Meta, &meta::author(self.number, log))?;
+        let key: Option<[u8; 32]> = author.and_then(|bytes| (&*bytes).try_into().ok());
+        Ok(key.map(PeerId::from_key_bytes))
+    }
+
+    /// The ids of the thread's logs, by their local numbers.
+    pub(crate) fn log_ids(&self, txn: &dyn ReadTxn) -> Result<HashMap<Number, LogId>> {
+        let prefix = meta::logs(self.number);
+        let bounds = Prefix::new(&prefix);
+        let damaged = || Error::corrupt("a log's number is damaged");
+        txn.scan(Keyspace::Meta, bounds.range(), Direction::Forward)?
+            .map(|row| {
+                let (key, value) = row?;
+                let number = key[prefix.len()..].try_into().map_err(|_| damaged())?;
+                let log = (&*value).try_into().map_err(|_| damaged())?;
+                Ok((Number::from_be_bytes(number), LogId::from_key_bytes(log)))
+            })
+            .collect()
+    }
+
+    /// The local number of a log, given out now if it is new.
+    pub(crate) fn log_number(&self, txn: &mut dyn WriteTxn, log: &LogId) -> Result<Number> {
+        let key = meta::log_by_id(self.number, log);
+        if let Some(number) = layout::number(txn.as_read(), &key)? {
+            return Ok(number);
+        }
+        let number = layout::assign(txn, &key)?;
+        txn.put(
+            Keyspace::Meta,
+            &meta::log(self.number, number),
+            log.key_bytes(),
+        )?;
+        Ok(number)
+    }
+}
+
+/// The parts that a node was opened with.
+pub(crate) struct NodeInner {
+    pub(crate) store: Arc<dyn Datastore>,
+    pub(crate) identity: IdentityKey,
+    pub(crate) agreement: Agreement,
+    pub(crate) codecs: Codecs,
+    pub(crate) reducers: Vec<Arc<dyn Reducer>>,
+    pub(crate) policy: Arc<dyn AccessPolicy>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) durability: Durability,
+    pub(crate) notifier: Notifier,
+    pub(crate) rng: Mutex<Box<dyn CryptoRng + Send>>,
+}
+
+/// The pair that opens what is sealed to this node; deriving it takes longer than opening.
+pub(crate) struct Agreement {
+    pub(crate) secret: AgreementKey,
+    pub(crate) public: AgreementPublicKey,
+}
+
+impl NodeInner {
+    /// The source of randomness, for as long as the guard lives.
+    pub(crate) fn rng(&self) -> MutexGuard<'_, Box<dyn CryptoRng + Send>> {
+        // A generator of random bytes has no state that a panic could break.
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The codecs of a node, by id.
+#[derive(Clone, Debug)]
+pub(crate) struct Codecs(BTreeMap<CodecId, Arc<dyn EventCodec>>);
+
+impl Codecs {
+    pub(crate) fn new(codecs: Vec<Arc<dyn EventCodec>>) -> Result<Self> {
+        let mut by_id: BTreeMap<CodecId, Arc<dyn EventCodec>> = BTreeMap::new();
+        by_id.insert(whole_id(), Arc::new(Whole));
+        for codec in codecs {
+            let id = codec.id();
+            if by_id.insert(id.clone(), codec).is_some() {
+                return Err(Error::invalid("two codecs have the same id").with("codec", id));
+            }
+        }
+        Ok(Self(by_id))
+    }
+
+    pub(crate) fn get(&self, id: &CodecId) -> Result<Arc<dyn EventCodec>> {
+        self.0.get(id).cloned().ok_or_else(|| {
+            let installed: Vec<_> = self.0.keys().map(CodecId::as_str).collect();
+            Error::unsupported("codec missing: register it when the node is opened")
+                .with("codec", id)
+                .with("installed", installed.join(" "))
+        })
+    }
+}
