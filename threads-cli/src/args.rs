@@ -1,5 +1,6 @@
 //! What the user can type.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -225,7 +226,7 @@ pub(crate) struct Log {
     pub(crate) of: OfThread,
     /// Print at most N
     #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<usize>,
+    pub(crate) limit: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Args)]

@@ -3,9 +3,7 @@
 use std::ops::Bound::Unbounded;
 
 use serde_json::json;
-use threads_core::datastore::{
-    Datastore, DatastoreExt, Direction, Durability, Keyspace, ReadTxn, WriteTxn,
-};
+use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace};
 use threads_store_lmdb::Lmdb;
 
 use crate::common::{Place, word};
@@ -237,6 +235,7 @@ fn a_command_line_that_is_not_right_has_a_code_of_its_own() {
         &["find", "t", "c", "--sort", "a..b"],
         &["find", "t", "c", "--limit", "-1"],
         &["find", "t", "c", "--count", "--explain"],
+        &["log", "t", "--limit", "0"],
         &["import", "t", "c", "-", "--batch", "0"],
         &["import", "t", "c", "-", "--batch", "10001"],
         &["collection", "add", "t", "c", "--index", "a,,b"],
