@@ -9,8 +9,9 @@
 //! * It cannot tell local from remote events: a [`DispatchedEvent`] does not say.
 //! * It sees and changes only its own [`View`]: of one reducer, in one thread.
 //! * Its writes are committed with the events, or neither is.
-//! * An error stops the view, not the thread: the event is applied, the view is marked behind
-//!   and reported, and is rebuilt when asked for.
+//! * An error fails the commit of a local transaction. A record from elsewhere is applied all the
+//!   same: the view is marked behind, says so when it is read, and is built anew when the node is
+//!   opened again.
 //!
 //! # For implementers
 //!

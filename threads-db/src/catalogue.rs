@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use threads_core::codec::EventCodec;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::module::IndexSpec;
-use threads_core::{CodecId, CollectionName, Error, FieldPath, Result, block};
+use threads_core::module::{INDEXES_MAX, IndexSpec};
+use threads_core::{CodecId, CollectionName, Error, ErrorKind, FieldPath, Result, block};
 
 use crate::entity::EntityRow;
 use crate::layout::{self, Number, Prefix, meta};
@@ -25,10 +25,8 @@ use crate::schema::CompiledSchema;
 use crate::thread::Codecs;
 use crate::whole::Whole;
 
-/// The most collections of a thread, and the most indexes of a collection.
+/// The most collections of a thread.
 pub(crate) const COLLECTIONS_MAX: usize = 1_024;
-/// The most indexes of a collection.
-pub(crate) const INDEXES_MAX: usize = 64;
 
 /// The reserved collections.
 pub(crate) const COLLECTIONS: &str = "$collections";
@@ -229,8 +227,8 @@ impl Catalogue {
         )
     }
 
-    /// Reads every definition of the thread.
-    pub(crate) fn load(txn: &dyn ReadTxn, thread: Number, codecs: &Codecs) -> Result<Self> {
+    /// The framework's own collections, as far as the thread has them.
+    pub(crate) fn framework(txn: &dyn ReadTxn, thread: Number) -> Result<Self> {
         let mut catalogue = Self {
             generation: Self::generation(txn, thread)?,
             ..Self::default()
@@ -242,6 +240,12 @@ impl Catalogue {
                 catalogue.definitions.insert(reserved(name), definition);
             }
         }
+        Ok(catalogue)
+    }
+
+    /// Reads every definition of the thread.
+    pub(crate) fn load(txn: &dyn ReadTxn, thread: Number, codecs: &Codecs) -> Result<Self> {
+        let mut catalogue = Self::framework(txn, thread)?;
         let collections: Vec<CollectionEntity> = catalogue.entities(txn, thread, COLLECTIONS)?;
         let indexes: Vec<IndexEntity> = catalogue.entities(txn, thread, INDEXES)?;
         for entity in collections.into_iter().take(COLLECTIONS_MAX) {
@@ -250,9 +254,12 @@ impl Catalogue {
                 Ok(definition) => {
                     catalogue.definitions.insert(name, Arc::new(definition));
                 }
-                Err(error) => {
+                // What a definition says may be wrong, or wait for a codec; that it cannot be read
+                // is another matter.
+                Err(error) if is_about_definition(&error) => {
                     catalogue.unusable.insert(name, error.to_string());
                 }
+                Err(error) => return Err(error),
             }
         }
         Ok(catalogue)
@@ -357,4 +364,11 @@ impl Catalogue {
 pub(crate) fn index_name(paths: &[FieldPath]) -> String {
     let names: Vec<_> = paths.iter().map(FieldPath::to_string).collect();
     names.join(",")
+}
+
+fn is_about_definition(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unsupported | ErrorKind::Invalid | ErrorKind::Rejected
+    )
 }

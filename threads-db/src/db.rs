@@ -251,8 +251,13 @@ impl Db {
         )
     }
 
-    /// Begins a write transaction. Waits while another one is open on this datastore; dropping
-    /// it leaves no trace.
+    /// Begins a write transaction. Waits while another thread of the program has one open on this
+    /// datastore; dropping it leaves no trace.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when this thread of the program
+    /// has one open itself, and would wait for ever.
     ///
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]

@@ -3,15 +3,15 @@
 use serde_json::Value;
 use threads_core::Result;
 use threads_core::codec::{Action, ActionKind};
-use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
-use threads_core::module::{CollectionSpec, IndexSpec};
+use threads_core::datastore::{Keyspace, WriteTxn};
+use threads_core::module::{CollectionSpec, INDEX_PATHS_MAX, IndexSpec};
 use threads_core::{CollectionName, Error, FieldPath};
 
 use crate::catalogue::{
     COLLECTIONS, Catalogue, CollectionEntity, Definition, INDEXES, Index, IndexEntity, SCHEMAS,
     SchemaEntity, index_name, path_digest, reserved,
 };
-use crate::index::{self, key};
+use crate::index;
 use crate::layout::{self, meta};
 use crate::schema::{CompiledSchema, schema_id};
 use crate::thread::Thread;
@@ -214,13 +214,6 @@ fn check_spec(spec: &CollectionSpec) -> Result<()> {
                 .with("collection", &spec.name),
         );
     }
-    for IndexSpec { paths, .. } in &spec.indexes {
-        if paths.len() > key::COLUMNS_MAX {
-            return Err(Error::invalid("an index has too many fields")
-                .with("most", key::COLUMNS_MAX)
-                .with("index", index_name(paths)));
-        }
-    }
     Ok(())
 }
 
@@ -228,14 +221,13 @@ fn check_spec(spec: &CollectionSpec) -> Result<()> {
 /// what was dropped. Runs whenever a definition changed, in the transaction that changed it.
 pub(crate) fn changed(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
     Catalogue::bump(txn, thread.number)?;
-    let load = |txn: &dyn ReadTxn| Catalogue::load(txn, thread.number, &thread.node.codecs);
-    let catalogue = load(txn.as_read())?;
+    let catalogue = Catalogue::framework(txn.as_read(), thread.number)?;
     let defined: Vec<CollectionEntity> =
         catalogue.entities(txn.as_read(), thread.number, COLLECTIONS)?;
     for entity in defined {
         layout::number_or_assign(txn, &meta::collection(thread.number, &entity.name))?;
     }
-    let catalogue = load(txn.as_read())?;
+    let catalogue = Catalogue::load(txn.as_read(), thread.number, &thread.node.codecs)?;
     let entities: Vec<IndexEntity> = catalogue.entities(txn.as_read(), thread.number, INDEXES)?;
     for entity in entities {
         // A definition that is not here yet, or whose codec is not, brings its indexes later.
@@ -256,7 +248,7 @@ pub(crate) fn changed(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
 }
 
 fn usable(entity: &IndexEntity) -> bool {
-    (1..=key::COLUMNS_MAX).contains(&entity.paths.len())
+    (1..=INDEX_PATHS_MAX).contains(&entity.paths.len())
 }
 
 fn fill(

@@ -17,6 +17,7 @@ use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
 
 use crate::chain::{self, Blocks};
 use crate::layout::{self, Number, Place, meta};
+use crate::reducers;
 use crate::stage::Effect;
 use crate::thread::{Thread, Tip, books};
 use crate::txn::{Commit, WriteTransaction};
@@ -69,18 +70,51 @@ pub(crate) fn file(
     Ok(tip)
 }
 
+/// Whose record a reducer's error concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Made here: an error fails the commit, and the caller hears of it.
+    Here,
+    /// Made elsewhere: it is applied whatever a reducer says, or one peer's reducer could block
+    /// another peer's log for ever. The view stops and is built anew when the thread is opened.
+    Elsewhere,
+}
+
 /// Runs the reducers over what a filed record changed.
 pub(crate) fn broadcast(
     txn: &mut dyn WriteTxn,
     thread: &Thread,
     incoming: &Incoming<'_>,
     effects: Vec<Effect>,
+    origin: Origin,
 ) -> Result<()> {
-    let dispatched: Vec<_> = effects
+    if effects.is_empty() {
+        return Ok(());
+    }
+    let events: Vec<_> = effects
         .into_iter()
         .map(|effect| event(thread, incoming, effect))
         .collect();
-    reduce(txn, thread, &dispatched)
+    for reducer in &thread.node.reducers {
+        if !reducers::is_current(txn.as_read(), thread, &**reducer)? {
+            continue;
+        }
+        let prefix = view_prefix(&thread.id, reducer.name())?;
+        match (
+            reducer.reduce(&mut View::new(txn, &prefix)?, &events),
+            origin,
+        ) {
+            (Ok(()), _) => {}
+            (Err(error), Origin::Here) => return Err(error),
+            (Err(_), Origin::Elsewhere) => {
+                txn.delete(
+                    Keyspace::Meta,
+                    &meta::reducer(thread.number, reducer.name()),
+                )?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn event(thread: &Thread, incoming: &Incoming<'_>, effect: Effect) -> DispatchedEvent {
@@ -96,22 +130,6 @@ fn event(thread: &Thread, incoming: &Incoming<'_>, effect: Effect) -> Dispatched
         before: effect.before,
         after: effect.after,
     }
-}
-
-/// Runs every reducer over events, each in its own view.
-pub(crate) fn reduce(
-    txn: &mut dyn WriteTxn,
-    thread: &Thread,
-    events: &[DispatchedEvent],
-) -> Result<()> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    for reducer in &thread.node.reducers {
-        let prefix = view_prefix(&thread.id, reducer.name())?;
-        reducer.reduce(&mut View::new(txn, &prefix)?, events)?;
-    }
-    Ok(())
 }
 
 impl WriteTransaction<'_> {
@@ -187,7 +205,7 @@ impl WriteTransaction<'_> {
         };
         let effects = std::mem::take(&mut self.staged.effects);
         file(&mut *self.txn, thread, &incoming, &self.tip)?;
-        broadcast(&mut *self.txn, thread, &incoming, effects)?;
+        broadcast(&mut *self.txn, thread, &incoming, effects, Origin::Here)?;
         Ok(Commit {
             record: record.id(),
             log,

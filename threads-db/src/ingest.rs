@@ -102,7 +102,8 @@ impl<'a> Ingest<'a> {
             };
             effects.extend(self.apply(event, place, position)?);
         }
-        dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects)?;
+        let origin = dispatcher::Origin::Elsewhere;
+        dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects, origin)?;
         Ok(Taken::New)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use threads_core::datastore::{Datastore, Keyspace, WriteTxn};
+use threads_core::datastore::{Datastore, Keyspace, ReadTxn, WriteTxn};
 use threads_core::reducer::{DispatchedEvent, ReadView, Reducer, View, view_prefix};
 use threads_core::{Error, Result};
 
@@ -17,7 +17,8 @@ impl Db {
     pub(crate) fn catch_up_reducers(&self) -> Result<()> {
         let thread = self.thread();
         for reducer in &thread.node.reducers {
-            if !self.is_current(&**reducer)? {
+            let current = is_current(&*thread.node.store.read()?, thread, &**reducer)?;
+            if !current {
                 let mut txn = thread.node.store.write()?;
                 replay(&mut *txn, thread, &**reducer)?;
                 txn.commit(thread.node.durability)?;
@@ -26,21 +27,13 @@ impl Db {
         Ok(())
     }
 
-    fn is_current(&self, reducer: &dyn Reducer) -> Result<bool> {
-        let thread = self.thread();
-        let txn = thread.node.store.read()?;
-        let version = txn.get(
-            Keyspace::Meta,
-            &meta::reducer(thread.number, reducer.name()),
-        )?;
-        Ok(version.as_deref() == Some(&reducer.version().to_be_bytes()[..]))
-    }
-
     /// Reads what a reducer keeps for this thread.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when `reducer` is not a name.
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when `reducer` is not a name,
+    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) when the reducer failed
+    /// on a record from elsewhere: its view is built anew when the node is opened again.
     ///
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]
@@ -55,8 +48,29 @@ impl Db {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
         let prefix = view_prefix(&thread.id, reducer)?;
+        if let Some(registered) = thread.node.reducers.iter().find(|r| r.name() == reducer)
+            && !is_current(&*txn, thread, &**registered)?
+        {
+            return Err(Error::unavailable(
+                "the view is behind, for its reducer failed: open the node again to build it anew",
+            )
+            .with("reducer", reducer));
+        }
         read(&ReadView::new(&*txn, &prefix)?)
     }
+}
+
+/// Whether a reducer's view is of its present version and up to date.
+pub(crate) fn is_current(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    reducer: &dyn Reducer,
+) -> Result<bool> {
+    let version = txn.get(
+        Keyspace::Meta,
+        &meta::reducer(thread.number, reducer.name()),
+    )?;
+    Ok(version.as_deref() == Some(&reducer.version().to_be_bytes()[..]))
 }
 
 fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Result<()> {

@@ -128,3 +128,51 @@ fn records_from_elsewhere_are_reduced_like_our_own() {
     carry(&db, &copy.node()).unwrap();
     assert_eq!(sum(&copy), 9);
 }
+
+#[test]
+fn a_reducer_that_fails_on_a_record_from_elsewhere_stops_its_view_and_not_the_log() {
+    let db = builder().open().unwrap().create("t").unwrap();
+    db.define(&spec("N")).unwrap();
+    let store = Arc::new(Memory::new());
+    let open = || {
+        let builder = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
+        builder.reducer(Sum(1)).open().unwrap()
+    };
+    let (copy, _) = carry(&db, &open()).unwrap();
+    let numbers = db.collection("N").unwrap();
+    numbers.create(&json!({"_id": "bad", "n": -1})).unwrap();
+    numbers.create(&json!({"_id": "good", "n": 5})).unwrap();
+    carry(&db, &copy.node()).unwrap();
+    assert!(copy.collection("N").unwrap().has("good").unwrap());
+    let behind = copy.view("sum", |_| Ok(())).unwrap_err();
+    assert_eq!(behind.kind(), threads_core::ErrorKind::Unavailable);
+    // The view comes back once its reducer can digest the history.
+    let fixed = Node::builder(Arc::clone(&store))
+        .codec(JsonPatch::new())
+        .reducer(Count);
+    let count = fixed
+        .open()
+        .unwrap()
+        .open("t")
+        .unwrap()
+        .view("sum", |view| Ok(view.get(b"n")?.is_some()));
+    assert!(count.unwrap());
+}
+
+/// The fixed version of [`Sum`].
+#[derive(Debug)]
+struct Count;
+
+impl Reducer for Count {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn version(&self) -> u32 {
+        2
+    }
+
+    fn reduce(&self, view: &mut View<'_>, _: &[DispatchedEvent]) -> Result<()> {
+        view.put(b"n", b"")
+    }
+}

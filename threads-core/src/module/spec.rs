@@ -10,7 +10,7 @@ use crate::{CodecId, CollectionName, Error, FieldPath, Result};
 /// The most indexes of a collection: each is written with every change.
 pub const INDEXES_MAX: usize = 32;
 /// The most fields of one index.
-pub const INDEX_PATHS_MAX: usize = 8;
+pub const INDEX_PATHS_MAX: usize = 4;
 
 /// A collection: what an application or a [`Module`](super::Module) declares, and what travels in
 /// the thread.

@@ -34,7 +34,7 @@ use crate::query::order::{exact, kind};
 use crate::query::walk::any_at;
 
 /// The most columns of an index.
-pub const COLUMNS_MAX: usize = 4;
+pub const COLUMNS_MAX: usize = threads_core::module::INDEX_PATHS_MAX;
 
 /// The longest entry, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 224;
