@@ -11,7 +11,7 @@ use threads_core::batch::EntityEvent;
 use threads_core::codec::ActionKind;
 use threads_core::datastore::{Keyspace, ReadTxn};
 use threads_core::record::Record;
-use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, Result};
+use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, PeerId, Result};
 
 use crate::entity::Life;
 use crate::history::{self, Events};
@@ -46,6 +46,8 @@ pub struct Change {
     pub record: Cid,
     /// The log of the record.
     pub log: LogId,
+    /// The identity that owns the log.
+    pub author: Option<PeerId>,
     /// The record's place in its log.
     pub seq: u64,
     /// The time of the record, in hybrid logical time.
@@ -89,6 +91,7 @@ impl FeedReader {
         let mut events = Events::new(txn, thread);
         let opened = events.record(place)?;
         let batch = opened.batch().map_or(&[][..], |batch| &batch.events);
+        let author = thread.author(txn, place.log)?;
         let mut touched = HashSet::new();
         let mut changes = Vec::new();
         for event in batch.iter().filter(|event| !event.collection.is_reserved()) {
@@ -117,6 +120,7 @@ impl FeedReader {
                 after,
                 record: opened.record.id(),
                 log: opened.record.fields().log,
+                author,
                 seq: place.seq,
                 time: opened.time,
                 position,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use threads_core::{CollectionName, ErrorKind, Hlc};
+use threads_core::{CollectionName, ErrorKind, Hlc, PeerId};
 use threads_db::query::Query;
 use threads_db::{Change, ChangeFilter, FeedCursor, Listener, Notice};
 
@@ -93,6 +93,8 @@ struct Line<'a> {
     before: &'a Option<Value>,
     after: &'a Option<Value>,
     time: Hlc,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<PeerId>,
     record: String,
 }
 
@@ -106,6 +108,7 @@ impl<'a> Line<'a> {
             before: &change.before,
             after: &change.after,
             time: change.time,
+            author: change.author,
             record: change.record.to_string(),
         }
     }

@@ -7,6 +7,11 @@ use threads_core::{Cid, Error, ErrorKind, Result};
 
 use super::{HEADER_BYTES_MAX, Header, PREFIX_BYTES_MAX, SECTION_BYTES_MAX};
 
+/// How DAG-CBOR begins a map of one member.
+const MAP_OF_ONE: u8 = 0xa1;
+/// How DAG-CBOR begins a map of two members.
+const MAP_OF_TWO: u8 = 0xa2;
+
 /// Reads blocks one by one, each checked against its CID.
 ///
 /// It ends after the first error, and with an error when a root was not among the blocks.
@@ -40,6 +45,13 @@ impl<R: Read> CarReader<R> {
         let Some(length) = car.prefix(HEADER_BYTES_MAX).map_err(|e| foreign(Some(e)))? else {
             return Err(foreign(None));
         };
+        // A text file has a first byte that reads as a length, too: a header is a small map.
+        if car
+            .peek()?
+            .is_some_and(|byte| ![MAP_OF_ONE, MAP_OF_TWO].contains(&byte))
+        {
+            return Err(foreign(None));
+        }
         let bytes = car.exactly(length)?;
         let header: Header = decode(&bytes).map_err(|cause| foreign(Some(cause)))?;
         if header.version == 2 {
@@ -137,16 +149,19 @@ impl<R: Read> CarReader<R> {
 
     /// The next byte; `None` at the end of the input.
     fn byte(&mut self) -> Result<Option<u8>> {
+        let byte = self.peek()?;
+        if byte.is_some() {
+            self.input.consume(1);
+            self.position += 1;
+        }
+        Ok(byte)
+    }
+
+    /// The byte that comes next, which stays there.
+    fn peek(&mut self) -> Result<Option<u8>> {
         loop {
             match self.input.fill_buf() {
-                Ok(buffer) => {
-                    let byte = buffer.first().copied();
-                    if byte.is_some() {
-                        self.input.consume(1);
-                        self.position += 1;
-                    }
-                    return Ok(byte);
-                }
+                Ok(buffer) => return Ok(buffer.first().copied()),
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) => return Err(unreadable(cause)),
             }
