@@ -628,8 +628,11 @@ mod full_disk {
             while filler.write(&[0; 4_096]).is_ok_and(|bytes| bytes > 0) {}
         }
 
+        /// Empties the file before it goes: a process that another test is starting may hold it.
         fn free(&self) {
-            fs::remove_file(self.0.path().join("filler")).unwrap();
+            let filler = self.0.path().join("filler");
+            fs::write(&filler, "").unwrap();
+            fs::remove_file(filler).unwrap();
         }
     }
 
