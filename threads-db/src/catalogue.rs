@@ -13,19 +13,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use threads_core::codec::EventCodec;
+use threads_core::batch::EntityEvent;
+use threads_core::codec::{ActionKind, EventCodec};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::module::{INDEXES_MAX, IndexSpec};
+use threads_core::module::{INDEX_PATHS_MAX, INDEXES_MAX, IndexSpec};
 use threads_core::{CodecId, CollectionName, Error, ErrorKind, FieldPath, Result, block};
 
 use crate::entity::EntityRow;
 use crate::layout::{self, Number, Prefix, meta};
 use crate::query::IndexInfo;
-use crate::schema::CompiledSchema;
-use crate::thread::Codecs;
-use crate::whole::Whole;
+use crate::schema::{CompiledSchema, schema_id};
+use crate::thread::{Codecs, Thread};
+use crate::whole::{WHOLE, Whole};
 
-/// The most collections of a thread.
+/// The most collections that are defined here; a thread from elsewhere may have more.
 pub(crate) const COLLECTIONS_MAX: usize = 1_024;
 
 /// The reserved collections.
@@ -85,6 +86,18 @@ impl IndexEntity {
             unique: spec.unique,
             dropped: false,
         }
+    }
+}
+
+impl IndexEntity {
+    /// Whether it has the id that its fields give, and not too many of them.
+    fn is_sound(&self) -> bool {
+        let spec = IndexSpec {
+            paths: self.paths.clone(),
+            unique: self.unique,
+        };
+        (1..=INDEX_PATHS_MAX).contains(&self.paths.len())
+            && self.id == Self::new(&self.collection, &spec).id
     }
 }
 
@@ -217,14 +230,12 @@ impl Catalogue {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    /// Makes `txn` and everybody after it read the definitions again.
-    pub(crate) fn bump(txn: &mut dyn WriteTxn, thread: Number) -> Result<()> {
-        let next = Self::generation(txn.as_read(), thread)?.saturating_add(1);
-        txn.put(
-            Keyspace::Meta,
-            &meta::catalogue(thread),
-            &next.to_be_bytes(),
-        )
+    /// Makes `txn` and everybody after it read the definitions again. The number is random: one
+    /// that was given out by a transaction which was lost must not come back.
+    pub(crate) fn bump(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+        let mut generation = [0; 8];
+        thread.node.rng().fill_bytes(&mut generation);
+        txn.put(Keyspace::Meta, &meta::catalogue(thread.number), &generation)
     }
 
     /// The framework's own collections, as far as the thread has them.
@@ -248,7 +259,10 @@ impl Catalogue {
         let mut catalogue = Self::framework(txn, thread)?;
         let collections: Vec<CollectionEntity> = catalogue.entities(txn, thread, COLLECTIONS)?;
         let indexes: Vec<IndexEntity> = catalogue.entities(txn, thread, INDEXES)?;
-        for entity in collections.into_iter().take(COLLECTIONS_MAX) {
+        for entity in collections
+            .into_iter()
+            .filter(|entity| !entity.name.is_reserved())
+        {
             let name = entity.name.clone();
             match catalogue.definition(txn, thread, entity, &indexes, codecs) {
                 Ok(definition) => {
@@ -276,12 +290,19 @@ impl Catalogue {
         let Some(definition) = self.find(&reserved(name)) else {
             return Ok(Vec::new());
         };
-        let prefix = Prefix::new(&layout::collection_prefix(thread, definition.number));
+        let prefix = layout::collection_prefix(thread, definition.number);
+        let (bounds, prefix_bytes) = (Prefix::new(&prefix), prefix.len());
         let mut entities = Vec::new();
-        for row in txn.scan(Keyspace::Entities, prefix.range(), Direction::Forward)? {
-            let row = EntityRow::decode(&row?.1)?;
+        for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
+            let (key, value) = row?;
+            let row = EntityRow::decode(&value)?;
             if let Some(state) = row.life.state() {
-                entities.extend(serde_json::from_value(definition.codec.view(state)?).ok());
+                let mut value = definition.codec.view(state)?;
+                if let Some(members) = value.as_object_mut() {
+                    let id = layout::entity_id(&key, prefix_bytes)?;
+                    members.insert("_id".to_owned(), id.as_str().into());
+                }
+                entities.extend(serde_json::from_value(value).ok());
             }
         }
         Ok(entities)
@@ -302,11 +323,15 @@ impl Catalogue {
             Some(id) => Some(self.schema(txn, thread, id)?),
             None => None,
         };
-        let mine = indexes
-            .iter()
-            .filter(|index| index.collection == entity.name && !index.dropped);
+        // While a collection could not be used here its indexes were not kept.
+        let stale = txn.get(Keyspace::Meta, &meta::stale(number))?.is_some();
+        let mine = if stale {
+            Vec::new()
+        } else {
+            kept(indexes, &entity.name)
+        };
         let indexes = mine
-            .take(INDEXES_MAX)
+            .into_iter()
             .filter_map(|index| self.index(txn, number, index).transpose())
             .collect::<Result<Vec<_>>>()?;
         Ok(Definition {
@@ -360,6 +385,20 @@ impl Catalogue {
     }
 }
 
+/// The indexes of a collection that are kept: the first ones by id, the same on every peer.
+pub(crate) fn kept<'e>(
+    indexes: &'e [IndexEntity],
+    collection: &CollectionName,
+) -> Vec<&'e IndexEntity> {
+    let mut kept: Vec<_> = indexes
+        .iter()
+        .filter(|index| index.collection == *collection && !index.dropped && index.is_sound())
+        .collect();
+    kept.sort_by(|a, b| a.id.cmp(&b.id));
+    kept.truncate(INDEXES_MAX);
+    kept
+}
+
 /// What plans and errors call an index.
 pub(crate) fn index_name(paths: &[FieldPath]) -> String {
     let names: Vec<_> = paths.iter().map(FieldPath::to_string).collect();
@@ -371,4 +410,19 @@ fn is_about_definition(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Unsupported | ErrorKind::Invalid | ErrorKind::Rejected
     )
+}
+
+/// Whether an event may change an entity of the framework's own.
+///
+/// Nobody deletes one: deleting is final, and a name or a schema could never be used again. A
+/// schema is known by its hash, so another text under its id is refused.
+pub(crate) fn admits(event: &EntityEvent) -> bool {
+    if event.action == ActionKind::Delete || event.codec.as_str() != WHOLE {
+        return false;
+    }
+    if event.collection.as_str() != SCHEMAS {
+        return true;
+    }
+    let entity = block::decode::<SchemaEntity>(&event.payload);
+    entity.is_ok_and(|entity| schema_id(&entity.schema) == event.entity.as_str())
 }

@@ -4,12 +4,12 @@ use serde_json::Value;
 use threads_core::Result;
 use threads_core::codec::{Action, ActionKind};
 use threads_core::datastore::{Keyspace, WriteTxn};
-use threads_core::module::{CollectionSpec, INDEX_PATHS_MAX, IndexSpec};
+use threads_core::module::{CollectionSpec, INDEXES_MAX, IndexSpec};
 use threads_core::{CollectionName, Error, FieldPath};
 
 use crate::catalogue::{
-    COLLECTIONS, Catalogue, CollectionEntity, Definition, INDEXES, Index, IndexEntity, SCHEMAS,
-    SchemaEntity, index_name, path_digest, reserved,
+    COLLECTIONS, COLLECTIONS_MAX, Catalogue, CollectionEntity, Definition, INDEXES, Index,
+    IndexEntity, SCHEMAS, SchemaEntity, index_name, kept, path_digest, reserved,
 };
 use crate::index;
 use crate::layout::{self, meta};
@@ -132,29 +132,35 @@ impl WriteTransaction<'_> {
                 return Ok(());
             }
             entity.version = present.version.saturating_add(1);
+        } else if self.catalogue().collections().count() >= COLLECTIONS_MAX {
+            return Err(
+                Error::invalid("a thread has too many collections: use another thread")
+                    .with("most", COLLECTIONS_MAX),
+            );
         }
-        self.save_reserved(COLLECTIONS, spec.name.as_str(), &entity)
+        self.save_reserved(COLLECTIONS, spec.name.as_str(), &entity)?;
+        Ok(())
     }
 
     fn set_index(&mut self, entity: IndexEntity) -> Result<()> {
         let id = entity.id.clone();
         let catalogue = self.catalogue();
-        if let Some(schema) = &catalogue.get(&entity.collection)?.schema
-            && !entity.dropped
-        {
-            entity
-                .paths
-                .iter()
-                .try_for_each(|path| schema.check_field(path))?;
+        let definition = catalogue.get(&entity.collection)?;
+        if !entity.dropped {
+            check_index(definition, &entity)?;
         }
-        self.save_reserved(INDEXES, &id, &entity)?;
-        if entity.dropped {
+        let changed = self.save_reserved(INDEXES, &id, &entity)?;
+        if entity.dropped || !changed {
             return Ok(());
         }
         let catalogue = self.catalogue();
         let definition = catalogue.get(&entity.collection)?;
-        let mut indexes = definition.indexes.iter();
-        if indexes.any(|index| index.spec.paths == entity.paths && !index.complete) {
+        let found = definition
+            .indexes
+            .iter()
+            .find(|index| index.spec.paths == entity.paths);
+        let Some(index) = found else { return Ok(()) };
+        if !index.complete {
             return Err(
                 Error::invalid("an entity has too many values for this index")
                     .with("collection", &entity.collection)
@@ -179,13 +185,13 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    /// Creates or saves an entity of the framework's own.
+    /// Creates or saves an entity of the framework's own. Says whether that changed it.
     fn save_reserved(
         &mut self,
         collection: &str,
         id: &str,
         entity: &impl serde::Serialize,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let collection = reserved(collection);
         self.ensure_reserved(&collection)?;
         let catalogue = self.catalogue();
@@ -202,8 +208,32 @@ impl WriteTransaction<'_> {
             ActionKind::Create => Action::Create(&value),
             _ => Action::Save(&value),
         };
-        self.stage(definition, &id, kind, &action)
+        let staged = self.staged_events();
+        self.stage(definition, &id, kind, &action)?;
+        Ok(self.staged_events() > staged)
     }
+}
+
+/// Refuses an index over a field that cannot be there, or one too many.
+fn check_index(definition: &Definition, entity: &IndexEntity) -> Result<()> {
+    if let Some(schema) = &definition.schema {
+        entity
+            .paths
+            .iter()
+            .try_for_each(|path| schema.check_field(path))?;
+    }
+    let present = definition
+        .indexes
+        .iter()
+        .any(|index| index.spec.paths == entity.paths);
+    if !present && definition.indexes.len() >= INDEXES_MAX {
+        return Err(
+            Error::invalid("a collection has too many indexes: drop one first")
+                .with("collection", &entity.collection)
+                .with("most", INDEXES_MAX),
+        );
+    }
+    Ok(())
 }
 
 fn check_spec(spec: &CollectionSpec) -> Result<()> {
@@ -220,7 +250,7 @@ fn check_spec(spec: &CollectionSpec) -> Result<()> {
 /// Brings local numbers and index rows in line with the definitions: fills what is new, clears
 /// what was dropped. Runs whenever a definition changed, in the transaction that changed it.
 pub(crate) fn changed(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
-    Catalogue::bump(txn, thread.number)?;
+    Catalogue::bump(txn, thread)?;
     let catalogue = Catalogue::framework(txn.as_read(), thread.number)?;
     let defined: Vec<CollectionEntity> =
         catalogue.entities(txn.as_read(), thread.number, COLLECTIONS)?;
@@ -229,26 +259,42 @@ pub(crate) fn changed(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
     }
     let catalogue = Catalogue::load(txn.as_read(), thread.number, &thread.node.codecs)?;
     let entities: Vec<IndexEntity> = catalogue.entities(txn.as_read(), thread.number, INDEXES)?;
-    for entity in entities {
-        // A definition that is not here yet, or whose codec is not, brings its indexes later.
-        let Some(definition) = catalogue.find(&entity.collection) else {
-            continue;
-        };
-        let key = meta::index(definition.number, &path_digest(&entity.paths));
-        match (layout::number(txn.as_read(), &key)?, entity.dropped) {
-            (None, false) if usable(&entity) => fill(txn, thread, definition, &entity, &key)?,
-            (Some(number), true) => {
-                index::clear(txn, thread.number, number)?;
-                txn.delete(Keyspace::Meta, &key)?;
-            }
-            _ => {}
-        }
+    // A collection that is not usable here yet brings its indexes later.
+    for definition in catalogue.collections() {
+        sync_indexes(txn, thread, definition, &entities)?;
     }
     Ok(())
 }
 
-fn usable(entity: &IndexEntity) -> bool {
-    (1..=INDEX_PATHS_MAX).contains(&entity.paths.len())
+fn sync_indexes(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    definition: &Definition,
+    entities: &[IndexEntity],
+) -> Result<()> {
+    let kept = kept(entities, &definition.name);
+    let stale = txn
+        .get(Keyspace::Meta, &meta::stale(definition.number))?
+        .is_some();
+    for entity in entities
+        .iter()
+        .filter(|entity| entity.collection == definition.name)
+    {
+        let key = meta::index(definition.number, &path_digest(&entity.paths));
+        let wanted = kept.iter().any(|kept| kept.paths == entity.paths);
+        let number = layout::number(txn.as_read(), &key)?;
+        if let Some(number) = number.filter(|_| stale || !wanted) {
+            index::clear(txn, thread.number, number)?;
+            txn.delete(Keyspace::Meta, &key)?;
+        }
+        if wanted && layout::number(txn.as_read(), &key)?.is_none() {
+            fill(txn, thread, definition, entity, &key)?;
+        }
+    }
+    if stale {
+        txn.delete(Keyspace::Meta, &meta::stale(definition.number))?;
+    }
+    Ok(())
 }
 
 fn fill(
@@ -268,5 +314,5 @@ fn fill(
         single_valued: true,
         complete: true,
     };
-    index::fill(txn, thread.number, definition, &index)
+    index::fill(txn, thread, definition, &index)
 }

@@ -4,6 +4,8 @@
 //! and the feed move ([`file`]), and every reducer runs ([`broadcast`]), all in the datastore
 //! transaction that changes the entities (paper, "Dispatcher").
 
+use std::collections::HashMap;
+
 use threads_core::batch::{BATCH_FORMAT, Batch};
 use threads_core::books::{Head, HeadBook, HeadBookMut, KeyBookMut};
 use threads_core::datastore::{Keyspace, WriteTxn};
@@ -16,6 +18,7 @@ use threads_core::reducer::{DispatchedEvent, View, view_prefix};
 use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
 
 use crate::chain::{self, Blocks};
+use crate::feed;
 use crate::layout::{self, Number, Place, meta};
 use crate::reducers;
 use crate::stage::Effect;
@@ -88,33 +91,57 @@ pub(crate) fn broadcast(
     effects: Vec<Effect>,
     origin: Origin,
 ) -> Result<()> {
-    if effects.is_empty() {
-        return Ok(());
-    }
-    let events: Vec<_> = effects
+    let events: Vec<_> = net(effects)
         .into_iter()
         .map(|effect| event(thread, incoming, effect))
         .collect();
     for reducer in &thread.node.reducers {
-        if !reducers::is_current(txn.as_read(), thread, &**reducer)? {
+        // A view that is behind stays so until it is built anew.
+        if !reducers::is_at(txn.as_read(), thread, &**reducer, incoming.position - 1)? {
             continue;
         }
         let prefix = view_prefix(&thread.id, reducer.name())?;
-        match (
-            reducer.reduce(&mut View::new(txn, &prefix)?, &events),
-            origin,
-        ) {
-            (Ok(()), _) => {}
-            (Err(error), Origin::Here) => return Err(error),
-            (Err(_), Origin::Elsewhere) => {
+        let reduced = match events.is_empty() {
+            true => Ok(()),
+            false => reducer.reduce(&mut View::new(txn, &prefix)?, &events),
+        };
+        match (reduced, origin) {
+            (Ok(()), _) => reducers::put_position(txn, thread, &**reducer, incoming.position)?,
+            (Err(error), Origin::Elsewhere) if reducers::is_its_own(&error) => {
                 txn.delete(
                     Keyspace::Meta,
                     &meta::reducer(thread.number, reducer.name()),
                 )?;
             }
+            (Err(error), _) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// One net effect for each entity of an application, in the order in which they were first touched.
+fn net(effects: Vec<Effect>) -> Vec<Effect> {
+    let mut net: Vec<Effect> = Vec::new();
+    let mut places = HashMap::new();
+    for effect in effects {
+        let event = &effect.event;
+        if event.collection.is_reserved() {
+            continue;
+        }
+        let place = places
+            .entry((event.collection.clone(), event.entity.clone()))
+            .or_insert_with(|| net.len());
+        match net.get_mut(*place) {
+            Some(first) => first.after = effect.after,
+            None => net.push(effect),
+        }
+    }
+    net.retain_mut(|effect| {
+        let kind = feed::net_kind(effect.before.as_deref(), effect.after.as_deref());
+        effect.event.action = kind.unwrap_or(effect.event.action);
+        kind.is_some()
+    });
+    net
 }
 
 fn event(thread: &Thread, incoming: &Incoming<'_>, effect: Effect) -> DispatchedEvent {

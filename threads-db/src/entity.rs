@@ -2,7 +2,7 @@
 
 use threads_core::codec::EntityState;
 use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Error, Result};
+use threads_core::{CodecId, Error, Result};
 
 use crate::layout::EventPlace;
 
@@ -14,57 +14,79 @@ pub(crate) struct EntityRow {
     pub(crate) life: Life,
 }
 
-/// Whether an entity lives.
+/// Whether an entity lives. Its codec is that of the first event in its history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// It has a state.
-    Live(EntityState),
+    /// It has a state, in its codec's form.
+    Live(CodecId, EntityState),
     /// It was deleted, for good.
     Deleted,
-    /// Its events are here, and none of them could be applied.
+    /// Its codec is not installed here.
+    Waiting(CodecId),
+    /// None of its events could be applied.
     Unknown,
 }
 
-impl Life {
-    fn tag(&self) -> u8 {
-        match self {
-            Self::Live(_) => 0,
-            Self::Deleted => 1,
-            Self::Unknown => 2,
-        }
-    }
+const LIVE: u8 = 0;
+const DELETED: u8 = 1;
+const WAITING: u8 = 2;
+const UNKNOWN: u8 = 3;
 
+impl Life {
     /// The state of a living entity.
     pub(crate) fn state(&self) -> Option<&EntityState> {
         match self {
-            Self::Live(state) => Some(state),
-            Self::Deleted | Self::Unknown => None,
+            Self::Live(_, state) => Some(state),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.state().is_some()
+    }
+
+    fn parts(&self) -> (u8, &str, &[u8]) {
+        match self {
+            Self::Live(codec, state) => (LIVE, codec.as_str(), state.as_bytes()),
+            Self::Deleted => (DELETED, "", &[]),
+            Self::Waiting(codec) => (WAITING, codec.as_str(), &[]),
+            Self::Unknown => (UNKNOWN, "", &[]),
+        }
+    }
+
+    fn from_parts(tag: u8, codec: &[u8], state: &[u8]) -> Option<Self> {
+        let codec = || std::str::from_utf8(codec).ok()?.parse().ok();
+        match tag {
+            LIVE => Some(Self::Live(codec()?, EntityState::new(state))),
+            DELETED => Some(Self::Deleted),
+            WAITING => Some(Self::Waiting(codec()?)),
+            UNKNOWN => Some(Self::Unknown),
+            _ => None,
         }
     }
 }
 
 impl EntityRow {
     fn encode(&self) -> Vec<u8> {
-        let state = self.life.state().map_or(&[][..], EntityState::as_bytes);
-        let mut bytes = Vec::with_capacity(1 + EventPlace::BYTES + state.len());
-        bytes.push(self.life.tag());
+        let (tag, codec, state) = self.life.parts();
+        let mut bytes = Vec::with_capacity(2 + EventPlace::BYTES + codec.len() + state.len());
+        // A codec id has at most 64 bytes.
+        bytes.extend_from_slice(&[tag, codec.len() as u8]);
         bytes.extend_from_slice(&self.last.to_bytes());
+        bytes.extend_from_slice(codec.as_bytes());
         bytes.extend_from_slice(state);
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        let damaged = || Error::corrupt("an entity's state is damaged: verify the thread");
-        let (tag, rest) = bytes.split_first().ok_or_else(damaged)?;
-        let (last, state) = rest
-            .split_at_checked(EventPlace::BYTES)
-            .ok_or_else(damaged)?;
-        let life = match tag {
-            0 => Life::Live(EntityState::new(state)),
-            1 => Life::Deleted,
-            2 => Life::Unknown,
-            _ => return Err(damaged()),
+        let parts = || {
+            let ([tag, length], rest) = bytes.split_first_chunk::<2>()?;
+            let (last, rest) = rest.split_at_checked(EventPlace::BYTES)?;
+            let (codec, state) = rest.split_at_checked(usize::from(*length))?;
+            Some((last, Life::from_parts(*tag, codec, state)?))
         };
+        let (last, life) = parts()
+            .ok_or_else(|| Error::corrupt("an entity's state is damaged: verify the thread"))?;
         Ok(Self {
             last: EventPlace::from_bytes(last)?,
             life,

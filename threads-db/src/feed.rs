@@ -11,10 +11,10 @@ use threads_core::batch::EntityEvent;
 use threads_core::codec::ActionKind;
 use threads_core::datastore::{Keyspace, ReadTxn};
 use threads_core::record::Record;
-use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, PeerId, Result};
+use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, LogId, PeerId, Result};
 
-use crate::entity::Life;
-use crate::history::{self, Events};
+use crate::entity::{EntityRow, Life};
+use crate::history::{self, Events, HistoryRow};
 use crate::layout::{self, EventPlace, Number, Place, meta};
 use crate::thread::Thread;
 
@@ -107,8 +107,9 @@ impl FeedReader {
                 seq: place.seq,
                 index,
             });
-            let lives = self.lives(&mut events, txn, thread, event, places.collect(), position)?;
-            let Some(change) = net(thread, &event.codec, &lives)? else {
+            let places: Vec<_> = places.collect();
+            let lives = self.lives(&mut events, txn, thread, event, &places, position)?;
+            let Some(change) = net(thread, &event.entity, &lives)? else {
                 continue;
             };
             let (action, before, after) = change;
@@ -136,43 +137,65 @@ impl FeedReader {
         txn: &dyn ReadTxn,
         thread: &Thread,
         event: &EntityEvent,
-        places: Vec<EventPlace>,
+        places: &[EventPlace],
         position: u64,
     ) -> Result<(Life, Life)> {
         let key = (event.collection.clone(), event.entity.clone());
-        let Some(last) = places.last().copied() else {
-            return Ok((Life::Unknown, Life::Unknown));
-        };
-        let lives = match self.remembered.remove(&key) {
+        let (lives, last) = match (self.remembered.remove(&key), places) {
             // In order: the events come after everything that was known.
-            Some(known) if known.position < position && known.last.time < places[0].time => {
-                let after = events.replay(known.life.clone(), places)?;
-                (known.life, after)
+            (Some(known), [first, .., last] | [first @ last])
+                if known.position < position && known.last.time < first.time =>
+            {
+                let after = events.replay(known.life.clone(), places.iter().copied())?;
+                ((known.life, after), *last)
             }
-            _ => {
-                let name = meta::collection(thread.number, &event.collection);
-                let number = layout::number(txn, &name)?
-                    .ok_or_else(|| Error::corrupt("a collection has no local number"))?;
-                let (entity, history) = history::keys(thread.number, number, event.entity.as_str());
-                let before = history::as_of(events, &history, &entity, position - 1)?;
-                let after = history::as_of(events, &history, &entity, position)?;
-                (before, after)
-            }
+            _ => as_of(events, txn, thread, event, position)?,
         };
         if self.remembered.len() >= REMEMBERED_MAX {
             self.remembered.clear();
         }
-        let life = lives.1.clone();
         self.remembered.insert(
             key,
             Remembered {
                 position,
                 last,
-                life,
+                life: lives.1.clone(),
             },
         );
         Ok(lives)
     }
+}
+
+/// An entity's life as it was known before a position and at it, and the last of its events known
+/// then, made again from its history.
+fn as_of(
+    events: &mut Events<'_>,
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    event: &EntityEvent,
+    position: u64,
+) -> Result<((Life, Life), EventPlace)> {
+    let gap = || Error::corrupt("an entity's history lacks an event: verify the thread");
+    let name = meta::collection(thread.number, &event.collection);
+    let number = layout::number(txn, &name)?.ok_or_else(gap)?;
+    let (entity, prefix) = history::keys(thread.number, number, event.entity.as_str());
+    let rows = history::rows(txn, thread, &prefix)?;
+    let known = |row: &&HistoryRow| row.position <= position;
+    let last = rows.iter().rfind(known).ok_or_else(gap)?.place;
+    let before = rows
+        .iter()
+        .filter(|row| row.position < position)
+        .map(|row| row.place);
+    let before = events.replay(Life::Unknown, before)?;
+    let after = match EntityRow::get(txn, &entity)? {
+        // Nothing came later: the present state is the one.
+        Some(row) if rows.iter().all(|row| known(&row)) => row.life,
+        _ => events.replay(
+            Life::Unknown,
+            rows.iter().filter(known).map(|row| row.place),
+        )?,
+    };
+    Ok(((before, after), last))
 }
 
 /// What an application sees of a change: its kind, the value before and the value after.
@@ -181,20 +204,20 @@ pub(crate) type Net = (ActionKind, Option<Value>, Option<Value>);
 /// The net change between two lives, if there is one that an application can see.
 pub(crate) fn net(
     thread: &Thread,
-    codec: &CodecId,
+    id: &EntityId,
     (before, after): &(Life, Life),
 ) -> Result<Option<Net>> {
-    let Ok(codec) = thread.node.codecs.get(codec) else {
-        return Ok(None);
-    };
-    let before = history::view(&*codec, before)?;
-    let after = history::view(&*codec, after)?;
-    let action = match (&before, &after) {
-        (None, None) => return Ok(None),
-        (None, Some(_)) => ActionKind::Create,
-        (Some(_), None) => ActionKind::Delete,
-        (Some(old), Some(new)) if old == new => return Ok(None),
-        (Some(_), Some(_)) => ActionKind::Save,
-    };
-    Ok(Some((action, before, after)))
+    let before = history::view(thread, before, id.as_str())?;
+    let after = history::view(thread, after, id.as_str())?;
+    Ok(net_kind(before.as_ref(), after.as_ref()).map(|kind| (kind, before, after)))
+}
+
+/// The kind of a net change; `None` when nothing changed.
+pub(crate) fn net_kind(before: Option<&Value>, after: Option<&Value>) -> Option<ActionKind> {
+    match (before, after) {
+        (None, None) => None,
+        (None, Some(_)) => Some(ActionKind::Create),
+        (Some(_), None) => Some(ActionKind::Delete),
+        (Some(old), Some(new)) => (old != new).then_some(ActionKind::Save),
+    }
 }

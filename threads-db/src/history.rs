@@ -7,13 +7,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use serde_json::Value;
 use threads_core::batch::EntityEvent;
-use threads_core::codec::{ActionKind, EntityState};
+use threads_core::codec::ActionKind;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Error, LogId, Result};
+use threads_core::{Error, ErrorKind, LogId, Result};
 
+use crate::catalogue;
 use crate::chain;
-use crate::entity::{EntityRow, Life};
+use crate::entity::Life;
 use crate::layout::{self, EventPlace, Number, Place, Prefix};
 use crate::opened::Opened;
 use crate::thread::Thread;
@@ -134,54 +136,50 @@ impl<'a> Events<'a> {
     }
 }
 
-/// What becomes of an entity by one event.
+/// What becomes of an entity by one event. The same on every peer that has the codec:
 ///
-/// Deleting is final. An event that its codec refuses, or whose codec is not installed here,
-/// changes nothing: it stays in the history, and a replay applies it once it can be.
+/// * Deleting is final.
+/// * The first event fixes the codec; an event of another one changes nothing.
+/// * An event that its codec refuses changes nothing.
+/// * Without the codec the entity waits, and a replay applies its events once it is installed.
+/// * The framework's own entities are never deleted, and a schema never differs from its id.
 pub(crate) fn apply(thread: &Thread, life: Life, event: &EntityEvent) -> Result<Life> {
-    match (&life, event.action) {
-        (Life::Deleted, _) => return Ok(life),
-        (_, ActionKind::Delete) => return Ok(Life::Deleted),
+    if event.collection.is_reserved() && !catalogue::admits(event) {
+        return Ok(life);
+    }
+    match &life {
+        Life::Deleted => return Ok(life),
+        _ if event.action == ActionKind::Delete => return Ok(Life::Deleted),
+        Life::Live(codec, _) | Life::Waiting(codec) if *codec != event.codec => return Ok(life),
         _ => {}
     }
     let Ok(codec) = thread.node.codecs.get(&event.codec) else {
-        return Ok(life);
+        return Ok(Life::Waiting(event.codec.clone()));
     };
     match codec.apply(life.state(), &event.payload) {
-        Ok(state) => Ok(Life::Live(state)),
-        Err(error) if error.kind() == threads_core::ErrorKind::Rejected => Ok(life),
+        Ok(state) => Ok(Life::Live(event.codec.clone(), state)),
+        Err(error) if error.kind() == ErrorKind::Rejected => Ok(life),
         Err(error) => Err(error),
     }
 }
 
-/// An entity's life as it was known at a position of the feed.
-pub(crate) fn as_of(
-    events: &mut Events<'_>,
-    prefix: &[u8],
-    entity_key: &[u8],
-    position: u64,
-) -> Result<Life> {
-    let rows = rows(events.txn, events.thread, prefix)?;
-    if rows.iter().all(|row| row.position <= position)
-        && let Some(row) = EntityRow::get(events.txn, entity_key)?
-    {
-        return Ok(row.life);
+/// The JSON object that applications see of a life; `None` when there is none. Whatever its events
+/// say, it has the entity's own id.
+pub(crate) fn view(thread: &Thread, life: &Life, id: &str) -> Result<Option<Value>> {
+    let Life::Live(codec, state) = life else {
+        return Ok(None);
+    };
+    let Ok(codec) = thread.node.codecs.get(codec) else {
+        return Ok(None);
+    };
+    let mut value = codec.view(state)?;
+    let Some(members) = value.as_object_mut() else {
+        return Ok(None);
+    };
+    if members.get("_id").and_then(Value::as_str) != Some(id) {
+        members.insert("_id".to_owned(), id.into());
     }
-    let known = rows
-        .into_iter()
-        .filter(|row| row.position <= position)
-        .map(|row| row.place);
-    events.replay(Life::Unknown, known)
-}
-
-/// The JSON that applications see of a life; `None` when there is none.
-pub(crate) fn view(
-    codec: &dyn threads_core::codec::EventCodec,
-    life: &Life,
-) -> Result<Option<serde_json::Value>> {
-    life.state()
-        .map(|state: &EntityState| codec.view(state))
-        .transpose()
+    Ok(Some(value))
 }
 
 /// The keys of an entity: its state's and its history's prefix.

@@ -1,7 +1,7 @@
 //! Secondary indexes: keeping their rows, filling new ones, and unique values.
 //!
 //! A row's key is the index's number, the entry, and the entity's id; its value is the length of
-//! the entry. Unique indexes have the same rows: a value is taken when another entity has a row
+//! the entry, with the highest bit set when a column has no value. Unique indexes have the same rows: a value is taken when another entity has a row
 //! with the same entry. Peers that were apart can both take it; then both rows stay, the entity
 //! with the smallest id holds the value, and [`Db::conflicts`](crate::Db::conflicts) lists them.
 
@@ -13,7 +13,9 @@ use threads_core::{EntityId, Error, Result};
 
 use crate::catalogue::{Catalogue, Definition, Index};
 use crate::entity::EntityRow;
+use crate::history;
 use crate::layout::{self, Number, Prefix, meta};
+use crate::thread::Thread;
 
 pub mod key;
 
@@ -31,11 +33,21 @@ fn row_key(thread: Number, index: &Index, entry: &[u8], id: &str) -> Vec<u8> {
     .concat()
 }
 
+/// Marks a row whose entry lacks a column; unique indexes do not compare those.
+const PARTIAL: u16 = 0x8000;
+
+/// What the value of an index row says: how long the entry is, and whether it has every column.
+fn row_value(value: &[u8]) -> Result<(usize, bool)> {
+    let length: [u8; 2] = value
+        .try_into()
+        .map_err(|_| Error::corrupt("an index row is damaged: verify the thread"))?;
+    let length = u16::from_be_bytes(length);
+    Ok((usize::from(length & !PARTIAL), length & PARTIAL == 0))
+}
+
 /// The entity that an index row is about.
 pub(crate) fn row_entity(key: &[u8], value: &[u8]) -> Result<EntityId> {
-    let damaged = || Error::corrupt("an index row is damaged: verify the thread");
-    let length: [u8; 2] = value.try_into().map_err(|_| damaged())?;
-    layout::entity_id(key, PREFIX_BYTES + usize::from(u16::from_be_bytes(length)))
+    layout::entity_id(key, PREFIX_BYTES + row_value(value)?.0)
 }
 
 fn put_row(
@@ -46,49 +58,53 @@ fn put_row(
     id: &str,
 ) -> Result<()> {
     // An entry has at most 224 bytes.
-    let length = (entry.key.len() as u16).to_be_bytes();
+    let length = entry.key.len() as u16 | if entry.whole { 0 } else { PARTIAL };
     txn.put(
         Keyspace::Indexes,
         &row_key(thread, index, &entry.key, id),
-        &length,
+        &length.to_be_bytes(),
     )
 }
 
-/// Moves an entity's rows from what `before` gives to what `after` gives.
+/// Moves an entity's rows from what `before` gives to what `after` gives. Says whether that changed
+/// what plans may do with an index, so that the definitions have to be read again.
 pub(crate) fn update(
     txn: &mut dyn WriteTxn,
-    thread: Number,
+    thread: &Thread,
     definition: &Definition,
     id: &str,
     before: Option<&Value>,
     after: Option<&Value>,
-) -> Result<()> {
+) -> Result<bool> {
+    let number = thread.number;
+    let mut noted = false;
     for index in &definition.indexes {
         let (old, new) = (entries(index, before), entries(index, after));
         if new.is_err() {
-            note(txn, thread, &meta::index_partial(index.number))?;
+            noted |= note(txn, thread, &meta::index_partial(index.number))?;
         }
         let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
         for entry in old.difference(&new) {
-            txn.delete(Keyspace::Indexes, &row_key(thread, index, &entry.key, id))?;
+            txn.delete(Keyspace::Indexes, &row_key(number, index, &entry.key, id))?;
         }
         for entry in new.difference(&old) {
-            put_row(txn, thread, index, entry, id)?;
+            put_row(txn, number, index, entry, id)?;
         }
         if index.single_valued && new.len() > 1 {
-            note(txn, thread, &meta::index_multi(index.number))?;
+            noted |= note(txn, thread, &meta::index_multi(index.number))?;
         }
     }
-    Ok(())
+    Ok(noted)
 }
 
-/// Remembers a fact about an index that changes what a plan may do with it.
-fn note(txn: &mut dyn WriteTxn, thread: Number, fact: &[u8]) -> Result<()> {
-    if txn.get(Keyspace::Meta, fact)?.is_none() {
-        txn.put(Keyspace::Meta, fact, &[])?;
-        Catalogue::bump(txn, thread)?;
+/// Remembers a fact about an index that changes what a plan may do with it. Says whether it is new.
+fn note(txn: &mut dyn WriteTxn, thread: &Thread, fact: &[u8]) -> Result<bool> {
+    if txn.get(Keyspace::Meta, fact)?.is_some() {
+        return Ok(false);
     }
-    Ok(())
+    txn.put(Keyspace::Meta, fact, &[])?;
+    Catalogue::bump(txn, thread)?;
+    Ok(true)
 }
 
 /// Refuses a value that has too many entries for one of the collection's indexes.
@@ -115,7 +131,8 @@ fn entries(index: &Index, value: Option<&Value>) -> Result<BTreeSet<Entry>> {
         .collect())
 }
 
-/// Refuses `after` if it takes a unique value that another entity has.
+/// Refuses `after` if it takes a unique value that `before` had not and another entity has. What an
+/// entity holds already it may keep, also after peers that were apart both gave it away.
 ///
 /// # Errors
 ///
@@ -125,11 +142,16 @@ pub(crate) fn check_unique(
     thread: Number,
     definition: &Definition,
     id: &str,
+    before: Option<&Value>,
     after: &Value,
 ) -> Result<()> {
     for index in definition.indexes.iter().filter(|index| index.spec.unique) {
-        for entry in entries(index, Some(after)).unwrap_or_default() {
-            if let Some(holder) = other_holder(txn, thread, index, &entry, id)? {
+        let held = entries(index, before).unwrap_or_default();
+        for entry in entries(index, Some(after))
+            .unwrap_or_default()
+            .difference(&held)
+        {
+            if let Some(holder) = other_holder(txn, thread, index, entry, id)? {
                 return Err(Error::conflict("another entity has this unique value")
                     .with("collection", &definition.name)
                     .with("field", &index.name)
@@ -168,27 +190,26 @@ fn other_holder(
 /// Fills a new index from every living entity of its collection.
 pub(crate) fn fill(
     txn: &mut dyn WriteTxn,
-    thread: Number,
+    thread: &Thread,
     definition: &Definition,
     index: &Index,
 ) -> Result<()> {
-    let prefix = layout::collection_prefix(thread, definition.number);
+    let prefix = layout::collection_prefix(thread.number, definition.number);
     let mut rows = Vec::new();
     let (mut multi, mut partial) = (false, false);
     let bounds = Prefix::new(&prefix);
     for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
         let (key, value) = row?;
-        if let Some(state) = EntityRow::decode(&value)?.life.state() {
-            let id = layout::entity_id(&key, prefix.len())?;
-            let found = entries(index, Some(&definition.codec.view(state)?));
-            partial |= found.is_err();
-            let found = found.unwrap_or_default();
-            multi |= found.len() > 1;
-            rows.extend(found.into_iter().map(|entry| (entry, id.clone())));
-        }
+        let id = layout::entity_id(&key, prefix.len())?;
+        let life = EntityRow::decode(&value)?.life;
+        let found = entries(index, history::view(thread, &life, id.as_str())?.as_ref());
+        partial |= found.is_err();
+        let found = found.unwrap_or_default();
+        multi |= found.len() > 1;
+        rows.extend(found.into_iter().map(|entry| (entry, id.clone())));
     }
     for (entry, id) in rows {
-        put_row(txn, thread, index, &entry, id.as_str())?;
+        put_row(txn, thread.number, index, &entry, id.as_str())?;
     }
     if multi {
         note(txn, thread, &meta::index_multi(index.number))?;
@@ -250,6 +271,9 @@ pub(crate) fn conflicts(
         };
         for row in txn.scan(Keyspace::Indexes, prefix.range(), Direction::Forward)? {
             let (key, value) = row?;
+            if !row_value(&value)?.1 {
+                continue;
+            }
             let id = row_entity(&key, &value)?;
             let entry = &key[..key.len() - id.as_str().len()];
             if holders.0 != entry {

@@ -91,6 +91,16 @@ pub(crate) mod meta {
         [b"multi/", &index.to_be_bytes()[..]].concat()
     }
 
+    /// Set while the indexes of a collection are not kept, because it cannot be used here.
+    pub(crate) fn stale(collection: Number) -> Vec<u8> {
+        [b"stale/", &collection.to_be_bytes()[..]].concat()
+    }
+
+    /// The codecs that were installed when the thread was last opened.
+    pub(crate) fn codecs(thread: Number) -> Vec<u8> {
+        [b"codecs/", &thread.to_be_bytes()[..]].concat()
+    }
+
     /// Set once an entity had more entries than the index can hold.
     pub(crate) fn index_partial(index: Number) -> Vec<u8> {
         [b"partial/", &index.to_be_bytes()[..]].concat()

@@ -13,6 +13,7 @@ mod feed;
 mod history;
 pub mod index;
 mod ingest;
+mod installed;
 mod layout;
 mod listener;
 mod log;

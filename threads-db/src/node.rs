@@ -169,6 +169,8 @@ impl Node {
             created_ms: self.inner.clock.now_ms(),
         };
         txn.put(Keyspace::Meta, &meta::thread(number), &block::encode(&row)?)?;
+        let installed = self.inner.codecs.names();
+        txn.put(Keyspace::Meta, &meta::codecs(number), installed.as_bytes())?;
         books::put_thread_keys(txn, id, replica, read)
     }
 
@@ -196,10 +198,9 @@ impl Node {
                 Ok(()) => layout::number(&*txn, &meta::thread_by_name(name_or_id))?,
                 Err(_) => None,
             };
-            match (by_name, name_or_id.parse::<ThreadId>()) {
-                (Some(number), _) => Some(number),
-                (None, Ok(id)) => layout::number(&*txn, &meta::thread_by_id(&id))?,
-                (None, Err(_)) => None,
+            match name_or_id.parse::<ThreadId>() {
+                Ok(id) => layout::number(&*txn, &meta::thread_by_id(&id))?,
+                Err(_) => by_name,
             }
         };
         let number = number.ok_or_else(|| {
@@ -265,6 +266,7 @@ impl Node {
             }
         };
         let db = Db::new(self.clone(), thread);
+        db.install_codecs()?;
         db.catch_up_reducers()?;
         let mut open = self.open_threads();
         if let Some(first) = open.get(&number).and_then(WeakDb::upgrade) {
@@ -300,11 +302,19 @@ fn check_free(txn: &dyn ReadTxn, name: &str) -> Result<()> {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
-        return Err(
-            Error::invalid("a thread's name has 1 to 128 bytes and no control characters")
-                .with("bytes", name.len()),
-        );
+    // What is not seen could make one name look like another.
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(unseen) {
+        let error = "a thread's name has 1 to 128 bytes and no characters that cannot be seen";
+        return Err(Error::invalid(error).with("bytes", name.len()));
+    }
+    if name.parse::<ThreadId>().is_ok() {
+        return Err(Error::invalid(
+            "a thread cannot be named like the id of one",
+        ));
     }
     Ok(())
 }

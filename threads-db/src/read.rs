@@ -1,7 +1,5 @@
 //! Reading a collection within a transaction: by id, by plan, row by row.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::{EntityId, Result};
@@ -22,6 +20,9 @@ pub(crate) struct Reader<'a> {
     pub(crate) definition: &'a Definition,
 }
 
+/// The bytes before the id in an entity's key.
+const PREFIX_BYTES: usize = 8;
+
 type Rows<'a> = Box<dyn Iterator<Item = Result<Value>> + 'a>;
 
 impl<'a> Reader<'a> {
@@ -33,7 +34,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         match EntityRow::get(self.txn, &key)? {
-            Some(row) => history::view(&*self.definition.codec, &row.life),
+            Some(row) => history::view(self.thread, &row.life, id),
             None => Ok(None),
         }
     }
@@ -54,11 +55,7 @@ impl<'a> Reader<'a> {
         self.check(query)?;
         let plan = self.plan(query);
         let rows = self.rows(&plan)?;
-        if matches!(plan, Plan::Scan | Plan::ById(_)) {
-            query::page_by_id(rows, query)
-        } else {
-            query::page(rows, query)
-        }
+        query::page_by_id(rows, query)
     }
 
     pub(crate) fn count(&self, query: &Query) -> Result<u64> {
@@ -77,7 +74,7 @@ impl<'a> Reader<'a> {
             .txn
             .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?
         {
-            count += u64::from(EntityRow::decode(&row?.1)?.life.state().is_some());
+            count += u64::from(EntityRow::decode(&row?.1)?.life.is_live());
         }
         Ok(count)
     }
@@ -154,8 +151,9 @@ impl<'a> Reader<'a> {
             Plan::Index { .. } | Plan::Union(_) => {
                 let mut ids = Vec::new();
                 self.ids(plan, &mut ids)?;
-                let mut seen = HashSet::with_capacity(ids.len());
-                ids.retain(|id| seen.insert(id.clone()));
+                // In the order of a scan, each once, whatever the plan.
+                ids.sort_unstable();
+                ids.dedup();
                 let get = move |id: EntityId| reader.get(id.as_str()).transpose();
                 Ok(Box::new(ids.into_iter().filter_map(get)))
             }
@@ -202,14 +200,14 @@ impl<'a> Reader<'a> {
     }
 
     fn scan(&self) -> Result<Rows<'a>> {
-        let (prefix, codec) = (self.prefix(), &*self.definition.codec);
+        let (prefix, thread) = (self.prefix(), self.thread);
         let rows = self
             .txn
             .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?;
         Ok(Box::new(rows.filter_map(move |row| {
-            let value = row.and_then(|(_, value)| {
-                let row = EntityRow::decode(&value)?;
-                history::view(codec, &row.life)
+            let value = row.and_then(|(key, value)| {
+                let id = layout::entity_id(&key, PREFIX_BYTES)?;
+                history::view(thread, &EntityRow::decode(&value)?.life, id.as_str())
             });
             value.transpose()
         })))

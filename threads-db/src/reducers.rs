@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use threads_core::datastore::{Datastore, Keyspace, ReadTxn, WriteTxn};
 use threads_core::reducer::{DispatchedEvent, ReadView, Reducer, View, view_prefix};
-use threads_core::{Error, Result};
+use threads_core::{Error, ErrorKind, Result};
 
 use crate::db::Db;
 use crate::feed::{Change, FeedReader};
@@ -12,16 +12,20 @@ use crate::layout::meta;
 use crate::thread::{Thread, Tip};
 
 impl Db {
-    /// Replays the thread for every reducer whose view is not of its present version. A replay is
-    /// one transaction: a view is of one version, whole, or of the one before.
+    /// Replays the thread for every reducer whose view is not of its present version, or did not see
+    /// every record. A replay is one transaction: a view is of one version, whole, or of the one
+    /// before. A reducer that cannot digest the thread leaves its view behind; the thread opens.
     pub(crate) fn catch_up_reducers(&self) -> Result<()> {
         let thread = self.thread();
         for reducer in &thread.node.reducers {
-            let current = is_current(&*thread.node.store.read()?, thread, &**reducer)?;
-            if !current {
-                let mut txn = thread.node.store.write()?;
-                replay(&mut *txn, thread, &**reducer)?;
-                txn.commit(thread.node.durability)?;
+            if is_current(&*thread.node.store.read()?, thread, &**reducer)? {
+                continue;
+            }
+            let mut txn = thread.node.store.write()?;
+            match replay(&mut *txn, thread, &**reducer) {
+                Ok(()) => txn.commit(thread.node.durability)?,
+                Err(error) if is_its_own(&error) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -60,17 +64,50 @@ impl Db {
     }
 }
 
-/// Whether a reducer's view is of its present version and up to date.
-pub(crate) fn is_current(
+/// Whether a reducer's view is of its present version and saw every record.
+fn is_current(txn: &dyn ReadTxn, thread: &Thread, reducer: &dyn Reducer) -> Result<bool> {
+    is_at(txn, thread, reducer, Tip::get(txn, thread.number)?.position)
+}
+
+/// Whether a reducer's view is of its present version and saw every record up to a position.
+pub(crate) fn is_at(
     txn: &dyn ReadTxn,
     thread: &Thread,
     reducer: &dyn Reducer,
+    position: u64,
 ) -> Result<bool> {
-    let version = txn.get(
+    let row = txn.get(
         Keyspace::Meta,
         &meta::reducer(thread.number, reducer.name()),
     )?;
-    Ok(version.as_deref() == Some(&reducer.version().to_be_bytes()[..]))
+    Ok(row.as_deref() == Some(&position_row(reducer, position)[..]))
+}
+
+/// Notes that a reducer's view saw every record up to a position.
+pub(crate) fn put_position(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    reducer: &dyn Reducer,
+    position: u64,
+) -> Result<()> {
+    let key = meta::reducer(thread.number, reducer.name());
+    txn.put(Keyspace::Meta, &key, &position_row(reducer, position))
+}
+
+fn position_row(reducer: &dyn Reducer, position: u64) -> [u8; 12] {
+    let mut row = [0; 12];
+    row[..4].copy_from_slice(&reducer.version().to_be_bytes());
+    row[4..].copy_from_slice(&position.to_be_bytes());
+    row
+}
+
+/// Whether an error says that the reducer cannot digest an event, rather than that the datastore
+/// cannot be used now.
+pub(crate) fn is_its_own(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::Corrupt
+    )
 }
 
 fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Result<()> {
@@ -94,8 +131,7 @@ fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Res
                 })?;
         }
     }
-    let key = meta::reducer(thread.number, reducer.name());
-    txn.put(Keyspace::Meta, &key, &reducer.version().to_be_bytes())
+    put_position(txn, thread, reducer, last)
 }
 
 /// What a reducer is given of a change.

@@ -94,7 +94,8 @@ impl Node {
     /// has no keys, or does not open with the passphrase;
     /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when it is damaged or incomplete;
     /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the name is taken;
-    /// [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) when a record breaks a rule.
+    /// [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) when a record breaks a rule;
+    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) while another restore runs.
     /// Nothing of a new thread is visible then.
     ///
     /// ```
@@ -118,6 +119,11 @@ impl Node {
         options: &RestoreOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Db, RestoreReport)> {
+        let Ok(_alone) = self.inner.restoring.try_lock() else {
+            return Err(Error::unavailable(
+                "another restore is running on this node: wait for it",
+            ));
+        };
         self.clear_abandoned()?;
         let survey = survey(path)?;
         let id = &survey.manifest.thread;
@@ -130,7 +136,6 @@ impl Node {
             }
             None => self.restore_new(path, &survey, options, progress)?,
         };
-        self.inner.notifier.notify();
         let records = survey.manifest.logs.iter().map(|log| log.seq).sum::<u64>() - present;
         let report = RestoreReport {
             thread: id.clone(),
@@ -393,5 +398,6 @@ fn take_chunk(thread: &Thread, chunk: Vec<Blocks>) -> Result<u64> {
         }
         Ok(())
     })?;
+    thread.node.notifier.notify();
     Ok(present)
 }

@@ -79,6 +79,7 @@ impl WriteTransaction<'_> {
         let before = EntityRow::get(self.txn.as_read(), &key)?;
         let life = before.map_or(Life::Unknown, |row| row.life);
         check_life(definition, id, &life, kind)?;
+        check_codec(definition, id, &life)?;
         let Some(payload) = definition.codec.encode(life.state(), action)? else {
             return Ok(());
         };
@@ -96,11 +97,15 @@ impl WriteTransaction<'_> {
                 .map_err(|error| error.with("collection", &definition.name).with("_id", id))?;
         }
         index::check_entries(definition, &after)?;
+        let thread = self.thread();
+        let before = history::view(thread, &life, id.as_str())?;
+        let (txn, id_text) = (self.txn.as_read(), id.as_str());
         index::check_unique(
-            self.txn.as_read(),
-            self.thread().number,
+            txn,
+            thread.number,
             definition,
-            id.as_str(),
+            id_text,
+            before.as_ref(),
             &after,
         )?;
         self.effect(
@@ -109,7 +114,7 @@ impl WriteTransaction<'_> {
             kind,
             payload,
             life,
-            (Life::Live(state), Some(after)),
+            (Life::Live(definition.codec.id(), state), Some(after)),
         )
     }
 
@@ -167,20 +172,22 @@ impl WriteTransaction<'_> {
         let thread = self.thread();
         let reduced = !thread.node.reducers.is_empty();
         let viewed = reduced || !definition.indexes.is_empty();
-        let before = if viewed {
-            history::view(&*definition.codec, &before)?
-        } else {
-            None
+        let before = match viewed {
+            true => history::view(thread, &before, id.as_str())?,
+            false => None,
         };
         let place = self.next_place()?;
         let (key, history) = self.keys(definition, id);
         let txn = &mut *self.txn;
         EntityRow { last: place, life }.put(txn, &key)?;
         history::put(txn, &history, place, self.tip.position + 1)?;
-        let (number, values) = (thread.number, (before.as_ref(), after.as_ref()));
-        index::update(txn, number, definition, id.as_str(), values.0, values.1)?;
+        let values = (before.as_ref(), after.as_ref());
+        let noted = index::update(txn, thread, definition, id.as_str(), values.0, values.1)?;
+        if noted {
+            self.reload_catalogue()?;
+        }
         if definition.name.is_reserved() {
-            definitions::changed(txn, thread)?;
+            definitions::changed(&mut *self.txn, thread)?;
             self.reload_catalogue()?;
         }
         let event = EntityEvent {
@@ -242,17 +249,34 @@ impl WriteTransaction<'_> {
     }
 }
 
+/// Refuses to change an entity that another codec made.
+fn check_codec(definition: &Definition, id: &EntityId, life: &Life) -> Result<()> {
+    let (Life::Live(codec, _) | Life::Waiting(codec)) = life else {
+        return Ok(());
+    };
+    if *codec == definition.codec.id() {
+        return Ok(());
+    }
+    Err(
+        Error::unsupported("another codec made this entity, and it keeps it")
+            .with("collection", &definition.name)
+            .with("_id", id)
+            .with("codec", codec),
+    )
+}
+
 fn check_life(definition: &Definition, id: &EntityId, life: &Life, kind: ActionKind) -> Result<()> {
     let error = match (life, kind) {
-        (Life::Live(_), ActionKind::Create) => {
+        (Life::Live(..), ActionKind::Create) => {
             Error::conflict("an entity of this _id exists: save or patch it, or use another _id")
         }
         (Life::Deleted, ActionKind::Create) => {
             Error::conflict("this _id was deleted, and deleting is final: use another _id")
         }
-        (Life::Deleted | Life::Unknown, ActionKind::Save | ActionKind::Delete) => {
-            Error::not_found("no entity of this _id")
-        }
+        (
+            Life::Deleted | Life::Unknown | Life::Waiting(_),
+            ActionKind::Save | ActionKind::Delete,
+        ) => Error::not_found("no entity of this _id"),
         _ => return Ok(()),
     };
     Err(error.with("collection", &definition.name).with("_id", id))

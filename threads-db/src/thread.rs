@@ -95,6 +95,8 @@ pub(crate) struct NodeInner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) durability: Durability,
     pub(crate) notifier: Notifier,
+    /// Held by the one restore that runs.
+    pub(crate) restoring: Mutex<()>,
     pub(crate) rng: Mutex<Box<dyn CryptoRng + Send>>,
 }
 
@@ -129,12 +131,17 @@ impl Codecs {
         Ok(Self(by_id))
     }
 
+    /// The ids of all codecs, in one line.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<_> = self.0.keys().map(CodecId::as_str).collect();
+        names.join(" ")
+    }
+
     pub(crate) fn get(&self, id: &CodecId) -> Result<Arc<dyn EventCodec>> {
         self.0.get(id).cloned().ok_or_else(|| {
-            let installed: Vec<_> = self.0.keys().map(CodecId::as_str).collect();
             Error::unsupported("codec missing: register it when the node is opened")
                 .with("codec", id)
-                .with("installed", installed.join(" "))
+                .with("installed", self.names())
         })
     }
 }

@@ -300,6 +300,12 @@ impl<'a> WriteTransaction<'a> {
 
     fn definition<T>(&self, collection: &Collection<T>) -> Result<Arc<Definition>> {
         collection.check_thread(self.thread())?;
+        if collection.name().is_reserved() {
+            return Err(Error::invalid(
+                "this collection belongs to the framework: define and drop_index change it",
+            )
+            .with("collection", collection.name()));
+        }
         self.catalogue.get(collection.name()).cloned()
     }
 

@@ -439,7 +439,8 @@ impl Check<'_> {
         {
             let (key, value) = row?;
             let life = EntityRow::decode(&value)?.life;
-            let Some(value) = history::view(&*definition.codec, &life)? else {
+            let id = layout::entity_id(&key, entities.len())?;
+            let Some(value) = history::view(self.thread, &life, id.as_str())? else {
                 continue;
             };
             // An entity with too many entries has none; no plan uses the index then.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{builder, carry, spec};
 use serde_json::json;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::Memory;
+use threads_core::datastore::{Direction, Memory};
 use threads_core::reducer::{DispatchedEvent, Reducer, View};
 use threads_core::{Error, Result};
 use threads_db::{Db, Node};
@@ -175,4 +175,78 @@ impl Reducer for Count {
     fn reduce(&self, view: &mut View<'_>, _: &[DispatchedEvent]) -> Result<()> {
         view.put(b"n", b"")
     }
+}
+
+/// Writes down what it is told, one row per event.
+#[derive(Debug)]
+struct Tape(u32);
+
+impl Reducer for Tape {
+    fn name(&self) -> &str {
+        "tape"
+    }
+
+    fn version(&self) -> u32 {
+        self.0
+    }
+
+    fn reduce(&self, view: &mut View<'_>, events: &[DispatchedEvent]) -> Result<()> {
+        for event in events {
+            let count = view.scan(b"", Direction::Forward)?.count() as u32;
+            let line = format!(
+                "{} {:?} {:?}",
+                event.action.as_str(),
+                event.before,
+                event.after
+            );
+            view.put(&count.to_be_bytes(), line.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn tape(db: &Db) -> Vec<String> {
+    let lines = db.view("tape", |view| {
+        let rows = view.scan(b"", Direction::Forward)?;
+        rows.map(|row| Ok(String::from_utf8(row?.1.into_owned()).unwrap()))
+            .collect()
+    });
+    lines.unwrap()
+}
+
+#[test]
+fn a_replay_tells_what_was_told_at_the_time() {
+    let store = Arc::new(Memory::new());
+    let open = |reducer: Option<u32>| {
+        let builder = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
+        match reducer {
+            Some(version) => builder.reducer(Tape(version)).open().unwrap(),
+            None => builder.open().unwrap(),
+        }
+    };
+    let live = {
+        let db = open(Some(1)).create("t").unwrap();
+        db.define(&spec("N")).unwrap();
+        let numbers = db.collection("N").unwrap();
+        db.write(|txn| {
+            txn.create(&numbers, &json!({"_id": "a", "n": 1}))?;
+            txn.patch(&numbers, "a", &json!({"n": 2}))?;
+            txn.create(&numbers, &json!({"_id": "gone"}))?;
+            txn.delete(&numbers, "gone")
+        })
+        .unwrap();
+        numbers.patch("a", &json!({"n": 3})).unwrap();
+        tape(&db)
+    };
+    assert_eq!(live.len(), 2, "{live:?}");
+    assert_eq!(tape(&open(Some(2)).open("t").unwrap()), live);
+    // What is written while the reducer is away is in its view when it is back.
+    open(None)
+        .open("t")
+        .unwrap()
+        .collection("N")
+        .unwrap()
+        .delete("a")
+        .unwrap();
+    assert_eq!(tape(&open(Some(2)).open("t").unwrap()).len(), 3);
 }

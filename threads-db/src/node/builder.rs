@@ -194,6 +194,7 @@ impl NodeBuilder {
             clock: self.clock,
             durability: self.durability,
             notifier: Notifier::default(),
+            restoring: Mutex::default(),
             rng: Mutex::new(self.rng),
         };
         Ok(Node {

@@ -1,3 +1,5 @@
+//! The row splitter: any text, cut anywhere, gives the same rows.
+
 use std::io::{BufReader, Read};
 
 use proptest::prelude::*;

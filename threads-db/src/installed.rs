@@ -1,0 +1,89 @@
+//! Codecs that were installed since a thread was last open: their events are applied now.
+
+use threads_core::Result;
+use threads_core::datastore::{Datastore, Direction, Keyspace, ReadTxn, WriteTxn};
+
+use crate::db::Db;
+use crate::definitions;
+use crate::entity::{EntityRow, Life};
+use crate::history::{self, Events};
+use crate::layout::{self, Prefix, meta};
+use crate::thread::Thread;
+
+impl Db {
+    /// Applies what waited for codecs that are installed now, and brings definitions and indexes in
+    /// line. Does nothing when the codecs are those of the last time.
+    pub(crate) fn install_codecs(&self) -> Result<()> {
+        let thread = self.thread();
+        let (key, installed) = (meta::codecs(thread.number), thread.node.codecs.names());
+        let seen = thread
+            .node
+            .store
+            .read()?
+            .get(Keyspace::Meta, &key)?
+            .map(|seen| seen.into_owned());
+        if seen.as_deref() == Some(installed.as_bytes()) {
+            return Ok(());
+        }
+        let mut txn = thread.node.store.write()?;
+        let applied = apply_waiting(&mut *txn, thread)?;
+        definitions::changed(&mut *txn, thread)?;
+        if applied > 0 {
+            // What the events changed is not in any view yet.
+            for reducer in &thread.node.reducers {
+                txn.delete(
+                    Keyspace::Meta,
+                    &meta::reducer(thread.number, reducer.name()),
+                )?;
+            }
+        }
+        txn.put(Keyspace::Meta, &key, installed.as_bytes())?;
+        txn.commit(thread.node.durability)
+    }
+}
+
+/// Replays every entity that waited for a codec which is here now; gives how many.
+fn apply_waiting(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<u64> {
+    let waiting = waiting(txn.as_read(), thread)?;
+    let mut applied = 0;
+    for key in waiting {
+        let Some(row) = EntityRow::get(txn.as_read(), &key)? else {
+            continue;
+        };
+        // An entity's history has its key and a NUL before its rows.
+        let prefix = [&key[..], &[0]].concat();
+        let places = history::rows(txn.as_read(), thread, &prefix)?;
+        let places = places.into_iter().map(|row| row.place);
+        let life = Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?;
+        EntityRow {
+            last: row.last,
+            life,
+        }
+        .put(txn, &key)?;
+        if let Some(collection) = key.get(4..8).and_then(|number| number.try_into().ok()) {
+            // Its indexes were not kept while it waited.
+            txn.put(
+                Keyspace::Meta,
+                &meta::stale(u32::from_be_bytes(collection)),
+                &[],
+            )?;
+        }
+        applied += 1;
+    }
+    Ok(applied)
+}
+
+/// The keys of entities whose codec was missing and is installed now.
+fn waiting(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Vec<u8>>> {
+    let bounds = Prefix::new(&layout::thread_prefix(thread.number));
+    let mut keys = Vec::new();
+    for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
+        let (key, value) = row?;
+        if let Life::Waiting(codec) = EntityRow::decode(&value)?.life
+            && thread.node.codecs.get(&codec).is_ok()
+        {
+            keys.push(key.into_owned());
+        }
+    }
+    Ok(keys)
+}
