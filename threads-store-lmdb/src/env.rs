@@ -15,6 +15,7 @@ use threads_core::{Error, Result};
 
 use crate::fault::{heed_error, io_error};
 use crate::options::LmdbOptions;
+use crate::reserve::RESERVE_FILE;
 use crate::row;
 
 /// LMDB's name for its data file.
@@ -150,6 +151,14 @@ pub(crate) fn open_read_only(
         )
     })?;
     Ok((env, tables))
+}
+
+/// Whether the directory holds what is left of a store without its data file. A store that was never
+/// finished has none of it: the data file is the first to appear.
+pub(crate) fn had_store(dir: &Path) -> bool {
+    [READERS_FILE, RESERVE_FILE]
+        .iter()
+        .any(|file| dir.join(file).exists())
 }
 
 /// Makes a new store, which appears in `dir` whole or not at all.

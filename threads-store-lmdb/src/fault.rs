@@ -82,6 +82,11 @@ impl Fault {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => Self::disk_full(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::new(
+                ErrorKind::Unavailable,
+                "the store's directory cannot be written, and readers register there too: change its \
+                 permissions, or copy the store to a place of your own",
+            ),
             io::ErrorKind::OutOfMemory => Self::new(
                 ErrorKind::Unavailable,
                 "the system refused memory or address space: lower map_bytes_initial, or raise the limit",

@@ -85,6 +85,12 @@ impl LmdbOptions {
         make_dir(dir).map_err(io_error("cannot create the directory of the store"))?;
         let lock = WriterLock::take(dir)?;
         if !check::data_file(&dir.join(DATA_FILE), options.check_bytes_max)? {
+            if env::had_store(dir) {
+                return Err(Error::corrupt(
+                    "the data file of this store is gone: put it back from a copy, or use another directory",
+                )
+                .with("file", dir.join(DATA_FILE).display()));
+            }
             env::create(dir)?;
         }
         let opened = env::open(dir, &options)?;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-const RESERVE_FILE: &str = "reserve";
+pub(crate) const RESERVE_FILE: &str = "reserve";
 /// How many commits to disk pass before another attempt to make a reserve that was given up.
 const ATTEMPT_EVERY: u32 = 64;
 const CHUNK_BYTES: usize = 64 * 1024;

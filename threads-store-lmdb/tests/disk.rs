@@ -81,7 +81,10 @@ impl SmallDisk {
     }
 
     fn free(&self) {
-        fs::remove_file(self.0.path().join("filler")).unwrap();
+        // Emptied first: a child of another test may still hold the removed file.
+        let filler = self.0.path().join("filler");
+        fs::write(&filler, "").unwrap();
+        fs::remove_file(filler).unwrap();
     }
 }
 
