@@ -426,7 +426,7 @@ fn a_long_file_is_checked_by_its_header_alone_unless_it_is_cut() {
 fn a_store_whose_data_file_is_gone_is_not_taken_for_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
     drop(Lmdb::open(dir.path()).unwrap());
-    std::fs::remove_file(dir.path().join("data.mdb")).unwrap();
+    fs::remove_file(dir.path().join("data.mdb")).unwrap();
     let error = Lmdb::open(dir.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     assert!(!dir.path().join("data.mdb").exists());
