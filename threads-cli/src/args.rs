@@ -1,16 +1,13 @@
 //! What the user can type.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::exit::EXIT_CODES;
+use crate::paths::{CompoundPath, SortBy};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use threads_core::{CodecId, CollectionName, FieldPath};
-use threads_db::query::Sort;
-
-use crate::exit::EXIT_CODES;
-use crate::paths::CompoundPath;
+use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -51,8 +48,9 @@ pub(crate) enum Command {
     Collection(CollectionCommand),
     /// Load a JSON array or JSON Lines into a collection
     ///
-    /// A row whose _id is there already replaces that entity, so an import that was interrupted
-    /// can be run again. Rows that are not valid are named and left out; the exit code is then 5.
+    /// A row whose _id is there already replaces that entity. So an import that was interrupted can
+    /// be run again if its rows have an _id, or with --id-field; other rows would be in twice. Rows
+    /// that are not valid are named and left out; the exit code is then 5.
     Import(Import),
     /// Find entities, as JSON Lines
     Find(Find),
@@ -121,7 +119,7 @@ pub(crate) enum CollectionCommand {
 pub(crate) struct CollectionAdd {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// A JSON Schema that every entity must follow
+    /// A JSON Schema that every entity must follow; - reads standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<PathBuf>,
     /// How changes are encoded
@@ -160,13 +158,13 @@ pub(crate) struct Find {
     /// A condition, such as "age >= 60 and name starts_with 'A'" [default: every entity]
     pub(crate) expr: Option<String>,
     /// Sort by a field, descending with :desc; repeatable
-    #[arg(long, value_name = "PATH[:desc]")]
-    pub(crate) sort: Vec<Sort>,
+    #[arg(long, value_name = "PATH[:asc|:desc]")]
+    pub(crate) sort: Vec<SortBy>,
     /// Leave out the first N
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) skip: u64,
     /// Print at most N, then the cursor of the next page on standard error
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = from_one)]
     pub(crate) limit: Option<u64>,
     /// Go on after this cursor, with the same query
     #[arg(long, value_name = "CURSOR")]
@@ -175,7 +173,7 @@ pub(crate) struct Find {
     #[arg(long, value_name = "PATHS", value_delimiter = ',')]
     pub(crate) fields: Vec<FieldPath>,
     /// Print how many there are
-    #[arg(long, conflicts_with_all = ["explain", "fields", "after"])]
+    #[arg(long, conflicts_with_all = ["explain", "fields", "after", "skip", "limit"])]
     pub(crate) count: bool,
     /// Print how the query would run
     #[arg(long)]
@@ -225,8 +223,8 @@ pub(crate) struct Log {
     #[command(flatten)]
     pub(crate) of: OfThread,
     /// Print at most N
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = from_one)]
+    pub(crate) limit: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -234,7 +232,8 @@ pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) of: OfThread,
     /// A record of `threads log`, or a block that one names
-    pub(crate) cid: threads_core::Cid,
+    #[arg(value_parser = cid)]
+    pub(crate) cid: Cid,
 }
 
 #[derive(Debug, Args)]
@@ -249,7 +248,7 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "CURSOR")]
     pub(crate) since: Option<String>,
     /// End after N changes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = from_one)]
     pub(crate) count: Option<u64>,
 }
 
@@ -265,8 +264,9 @@ pub(crate) struct Export {
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
+    /// Take the passphrase from the first line of this file [default: $THREADS_PASSPHRASE, or ask]
+    #[arg(long, value_name = "FILE", requires = "with_keys")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -276,13 +276,20 @@ pub(crate) struct Restore {
     /// What to call the thread here [default: its name there]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PassphraseArgs {
-    /// Read the passphrase from this file [default: $THREADS_PASSPHRASE, or ask]
+    /// Take the passphrase from the first line of this file [default: $THREADS_PASSPHRASE, or ask]
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// A number of things of which none is not worth asking for.
+fn from_one(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("give a whole number from 1 to {}", u64::MAX)),
+    }
+}
+
+fn cid(text: &str) -> Result<Cid, String> {
+    text.parse()
+        .map_err(|_| "not a CID: `threads log DB` lists those of the records".to_owned())
 }

@@ -1,10 +1,13 @@
 //! How a command ends when it does not end well: what a person reads, what a program decides by.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 
 use serde_json::{Map, Value, json};
 use threads_core::{Error, ErrorKind};
+
+use crate::output::visible;
 
 /// The end of `threads --help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -19,10 +22,17 @@ Exit codes:
    7  corrupt: the bytes on disk or in a file are not what was written
    8  unavailable: in use, or the system refused
    9  full: no space is left
-  10  unsupported by this build";
+  10  unsupported by this build
+ 130  an import was interrupted";
 
 /// The exit code for a command line that is not right; the argument parser uses the same.
 pub(crate) const USAGE: u8 = 2;
+
+/// The exit code of a command that Ctrl-C ended half-way, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The most causes of an error that are told.
+const CAUSES_MAX: usize = 8;
 
 /// Why a command did not end well.
 #[derive(Debug)]
@@ -34,7 +44,11 @@ pub(crate) enum Failure {
         help: Option<String>,
     },
     /// The results could not be written. When the reader has gone, nobody is left to tell.
-    Output(io::Error),
+    Output {
+        error: io::Error,
+        /// What the command had done by then, if it was to do more than to print.
+        done: Option<&'static str>,
+    },
 }
 
 pub(crate) type Result<T = (), E = Failure> = std::result::Result<T, E>;
@@ -51,7 +65,7 @@ impl From<Error> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::Output(error)
+        Self::Output { error, done: None }
     }
 }
 
@@ -59,21 +73,35 @@ impl From<io::Error> for Failure {
 pub(crate) trait Advise<T> {
     /// Adds what to do next about an error of `kind`.
     fn advise(self, kind: ErrorKind, help: impl FnOnce() -> String) -> Result<T>;
+
+    /// Adds what to do next about this very error, if `help` knows.
+    fn advise_by(self, help: impl FnOnce(&Error) -> Option<String>) -> Result<T>;
 }
 
 impl<T, E: Into<Failure>> Advise<T> for Result<T, E> {
     fn advise(self, kind: ErrorKind, help: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|failure| failure.into().with_help(kind, help))
+        self.advise_by(|error| (error.kind() == kind).then(help))
+    }
+
+    fn advise_by(self, help: impl FnOnce(&Error) -> Option<String>) -> Result<T> {
+        self.map_err(|failure| failure.into().with_help(help))
     }
 }
 
 impl Failure {
-    fn with_help(mut self, wanted: ErrorKind, advice: impl FnOnce() -> String) -> Self {
+    fn with_help(mut self, advice: impl FnOnce(&Error) -> Option<String>) -> Self {
         if let Self::Error { error, help, .. } = &mut self
-            && error.kind() == wanted
             && help.is_none()
         {
-            *help = Some(advice());
+            *help = advice(error);
+        }
+        self
+    }
+
+    /// The same, of a command that had done something before its results could not be written.
+    pub(crate) fn after(mut self, what: Option<&'static str>) -> Self {
+        if let Self::Output { done, .. } = &mut self {
+            *done = what;
         }
         self
     }
@@ -88,53 +116,47 @@ impl Failure {
     }
 
     pub(crate) fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        matches!(self, Self::Output { error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// The exit code, as [`EXIT_CODES`] lists them.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Error { error, .. } => code_of(error.kind()),
-            Self::Output(_) if self.is_broken_pipe() => 0,
-            Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => 9,
-            Self::Output(_) => 1,
+            Self::Output { .. } if self.is_broken_pipe() => 0,
+            Self::Output { error, .. } if is_full(error) => code_of(ErrorKind::Full),
+            Self::Output { .. } => 1,
         }
     }
 
     /// One object for a program.
     pub(crate) fn to_json(&self) -> Value {
-        let (kind, message, context, help) = match self {
-            Self::Error { error, help, .. } => {
-                let context: Map<String, Value> = error
-                    .context()
-                    .map(|(name, value)| (name.to_owned(), Value::from(value)))
-                    .collect();
-                (
-                    error.kind().as_str(),
-                    error.message().to_owned(),
-                    context,
-                    help.clone(),
-                )
-            }
-            Self::Output(error) => (
-                "unexpected",
-                format!("cannot write the results: {error}"),
-                Map::new(),
-                None,
-            ),
+        let context: Map<String, Value> = match self {
+            Self::Error { error, .. } => error
+                .context()
+                .map(|(name, value)| (name.to_owned(), Value::from(value)))
+                .collect(),
+            Self::Output { .. } => Map::new(),
         };
-        let help = help.or_else(|| self.usual_help());
-        json!({"error": {"kind": kind, "message": message, "context": context, "help": help}})
+        let kind = match self {
+            Self::Error { error, .. } => error.kind().as_str(),
+            Self::Output { error, .. } if is_full(error) => ErrorKind::Full.as_str(),
+            Self::Output { .. } => "unexpected",
+        };
+        json!({"error": {
+            "kind": kind,
+            "message": self.message(),
+            "context": context,
+            "causes": self.causes(),
+            "help": self.help(),
+        }})
     }
 
     /// A few lines for a person.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = match self {
-            Self::Output(error) => writeln!(text, "error: cannot write the results: {error}"),
-            Self::Error { error, .. } => writeln!(text, "error: {}", error.message()),
-        };
+        let _ = writeln!(text, "error: {}", self.message());
         if let Self::Error { error, excerpt, .. } = self {
             if let Some(excerpt) = excerpt {
                 let _ = writeln!(text, "{excerpt}");
@@ -143,16 +165,57 @@ impl Failure {
                 let _ = writeln!(text, "  {name}: {value}");
             }
         }
-        let help = match self {
+        for cause in self.causes() {
+            let _ = writeln!(text, "caused by: {cause}");
+        }
+        if let Some(help) = self.help() {
+            let _ = writeln!(text, "help: {help}");
+        }
+        visible(&text).into_owned()
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Error { error, .. } => error.message().to_owned(),
+            Self::Output { error, .. } => format!("cannot write the results: {error}"),
+        }
+    }
+
+    /// The causes behind the error that it does not tell itself, the nearest first.
+    fn causes(&self) -> Vec<String> {
+        let Self::Error { error, .. } = self else {
+            return Vec::new();
+        };
+        let mut told = error.to_string();
+        let mut causes = Vec::new();
+        let mut next = error.source();
+        for _ in 0..CAUSES_MAX {
+            let Some(cause) = next else { break };
+            let text = cause.to_string();
+            if !told.contains(&text) {
+                told.push_str(&text);
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
             Self::Error {
                 help: Some(help), ..
             } => Some(help.clone()),
-            _ => self.usual_help(),
-        };
-        if let Some(help) = help {
-            let _ = writeln!(text, "help: {help}");
+            Self::Error { .. } => self.usual_help(),
+            Self::Output {
+                done: Some(done), ..
+            } => Some(format!(
+                "{done}; only the result could not be printed, so look before you run it again"
+            )),
+            Self::Output { .. } => {
+                Some("send the results to a place that has room and can be written".to_owned())
+            }
         }
-        text
     }
 
     /// What to do about an error that came without advice.
@@ -168,11 +231,23 @@ impl Failure {
             ErrorKind::Full => {
                 "everything committed before is intact: free some space and run the command again"
             }
+            ErrorKind::Rejected => {
+                "it came from elsewhere and broke a rule, so nothing of it was applied: ask its \
+                 author for another copy; `threads verify DB` proves what is here"
+            }
             ErrorKind::Unavailable => "run the command again when the other process has ended",
             _ => return None,
         };
         Some(help.to_owned())
     }
+}
+
+/// Whether there was no room.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 fn code_of(kind: ErrorKind) -> u8 {
@@ -240,5 +315,19 @@ mod tests {
             9
         );
         assert_eq!(Failure::from(io::Error::other("odd")).code(), 1);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = Error::invalid("the cause").caused_by(io::Error::other("the last"));
+        let error = Error::invalid("it happened")
+            .with("cause", "the cause")
+            .caused_by(cause);
+        let failure = Failure::from(error);
+        assert_eq!(
+            failure.to_text(),
+            "error: it happened\n  cause: the cause\ncaused by: the last\n"
+        );
+        assert_eq!(failure.to_json()["error"]["causes"], json!(["the last"]));
     }
 }

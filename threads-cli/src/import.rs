@@ -3,6 +3,7 @@
 pub(crate) mod rows;
 
 use std::io::BufRead;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -63,6 +64,22 @@ pub(crate) struct Invalid {
     reason: String,
 }
 
+/// How many rows are in. It is held during each commit, so whoever holds it is between two.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally(Arc<Mutex<u64>>);
+
+impl Tally {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, u64> {
+        // A number is right whatever became of the thread that counted it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether only this is left of a load.
+    pub(crate) fn is_over(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
 /// One load.
 pub(crate) struct Loader<'a, R> {
     db: &'a Db,
@@ -73,6 +90,7 @@ pub(crate) struct Loader<'a, R> {
     meter: Meter,
     began_ms: u64,
     summary: Summary,
+    tally: Tally,
 }
 
 impl<'a, R: BufRead> Loader<'a, R> {
@@ -93,7 +111,12 @@ impl<'a, R: BufRead> Loader<'a, R> {
             meter,
             began_ms,
             summary,
+            tally: Tally::default(),
         }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     /// Loads until the end of the input or the first reason to stop. Either way the summary says
@@ -212,7 +235,9 @@ impl<'a, R: BufRead> Loader<'a, R> {
     }
 
     fn commit(&mut self, txn: WriteTransaction<'_>, staged: u64) -> Result {
+        let mut rows_in = self.tally.lock();
         let commit = txn.commit()?;
+        *rows_in += staged;
         self.summary.rows += staged;
         self.summary.records += u64::from(commit.is_some());
         Ok(())
@@ -272,11 +297,13 @@ fn stopped(stop: Stop) -> Failure {
     match stop {
         Stop::Broken {
             line,
+            column,
             number,
             reason,
         } => {
             let error = Error::invalid("the array is not JSON here, and was read no further")
                 .with("line", line)
+                .with("column", column)
                 .with("row", number)
                 .with("reason", reason);
             Failure::new(
@@ -288,7 +315,10 @@ fn stopped(stop: Stop) -> Failure {
             let said = Error::unavailable("the input could not be read to its end")
                 .with("cause", &error)
                 .caused_by(error);
-            Failure::new(said, "the rows before are in; run it again with the rest")
+            Failure::new(
+                said,
+                "the rows before are in; load the rest, or all again if they have an _id or with --id-field",
+            )
         }
     }
 }

@@ -12,21 +12,36 @@ use crate::exit::{Failure, Result};
 /// The longest document that is read whole, in bytes: several times what one record holds.
 const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
+/// Some editors begin a text with it; it is no part of the JSON.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The JSON in an argument; `-` reads standard input.
 pub(crate) fn argument(text: &str, what: &str) -> Result<Value> {
-    if text != "-" {
-        return parse(text, what);
+    const HELP: &str = r#"write JSON in single quotes, such as '{"name": "Ann", "age": 61}'"#;
+    if text == "-" {
+        return file(Path::new("-"), what);
     }
-    let text = read(io::stdin().lock()).map_err(|error| unreadable(Path::new("-"), error))?;
-    parse(&text, what)
+    parse(text, what, HELP)
 }
 
-/// The JSON in a file.
+/// The JSON in a file; `-` reads standard input.
 pub(crate) fn file(path: &Path, what: &str) -> Result<Value> {
-    let text = open(path)
-        .and_then(read)
-        .map_err(|error| unreadable(path, error))?;
-    parse(&text, what)
+    let text = if path.as_os_str() == "-" {
+        read(io::stdin().lock())
+    } else {
+        open(path).and_then(read)
+    };
+    let text = text.map_err(|error| unreadable(path, Source::FileOrInput, error))?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    parse(text, what, "correct the text at that place")
+}
+
+/// What a command can read where it takes a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    File,
+    /// A file, or standard input as `-`.
+    FileOrInput,
 }
 
 /// Opens a file and not a directory.
@@ -39,12 +54,15 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// What to say of a file that cannot be read.
-pub(crate) fn unreadable(path: &Path, error: io::Error) -> Failure {
+pub(crate) fn unreadable(path: &Path, source: Source, error: io::Error) -> Failure {
     let (kind, help) = match error.kind() {
-        io::ErrorKind::NotFound => (
-            ErrorKind::NotFound,
-            "name a file that exists, or - for standard input",
-        ),
+        io::ErrorKind::NotFound => match source {
+            Source::File => (ErrorKind::NotFound, "name a file that exists"),
+            Source::FileOrInput => (
+                ErrorKind::NotFound,
+                "name a file that exists, or - for standard input",
+            ),
+        },
         io::ErrorKind::InvalidData => (ErrorKind::Invalid, "the file must be text in UTF-8"),
         io::ErrorKind::IsADirectory => (ErrorKind::Invalid, "name a file in it"),
         io::ErrorKind::FileTooLarge => (ErrorKind::Invalid, "`threads import` loads many entities"),
@@ -68,17 +86,14 @@ fn read(input: impl Read) -> io::Result<String> {
     Ok(text)
 }
 
-fn parse(text: &str, what: &str) -> Result<Value> {
+fn parse(text: &str, what: &str, help: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|error| {
         let said = Error::invalid(format!("{what} is not JSON"))
             .with("line", error.line())
             .with("column", error.column())
             .with("cause", &error)
             .caused_by(error);
-        Failure::new(
-            said,
-            r#"write JSON in single quotes, such as '{"name": "Ann", "age": 61}'"#,
-        )
+        Failure::new(said, help)
     })
 }
 
@@ -90,12 +105,15 @@ mod tests {
     fn what_is_too_long_is_not_read_to_its_end() {
         let error = read(io::repeat(b'1')).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
-        assert_eq!(unreadable(Path::new("-"), error).code(), 5);
+        assert_eq!(
+            unreadable(Path::new("-"), Source::FileOrInput, error).code(),
+            5
+        );
     }
 
     #[test]
     fn a_mistake_has_a_place() {
-        let failure = parse("{\"a\":\n1,}", "the entity").unwrap_err();
+        let failure = argument("{\"a\":\n1,}", "the entity").unwrap_err();
         let text = failure.to_text();
         assert!(
             text.starts_with("error: the entity is not JSON\n  line: 2\n  column: 3\n"),

@@ -12,12 +12,14 @@ mod paths;
 mod repo;
 
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::json;
 
 use crate::args::Cli;
+use crate::exit::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
@@ -34,6 +36,11 @@ fn main() -> ExitCode {
     // What was found before the failure is still the user's. If it cannot be written either, the
     // failure says more.
     let _ = out.flush();
+    failed(json, &failure.after(out.what_is_done()))
+}
+
+/// Ends with a failure. That a reader has gone, who wanted no more, is none.
+fn failed(json: bool, failure: &Failure) -> ExitCode {
     if !failure.is_broken_pipe() {
         say(json, &failure.to_json(), &failure.to_text());
     }
@@ -42,13 +49,15 @@ fn main() -> ExitCode {
 
 /// Help and version end well; anything else is a mistake in the command line.
 fn not_parsed(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|word| word == OsStr::new("--json"));
     if !error.use_stderr() {
-        // A reader that has gone wanted no more.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        return printed.map_or_else(
+            |error| failed(wants_json, &error.into()),
+            |()| ExitCode::SUCCESS,
+        );
     }
     let text = error.render().to_string();
-    let wants_json = std::env::args_os().any(|word| word == OsStr::new("--json"));
     if wants_json {
         let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         let object = json!({"error": {"kind": "usage", "message": message, "context": {}}});
@@ -61,7 +70,6 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
 
 /// Reports a failure. If that fails too, the exit code has to do.
 fn say(json: bool, object: &serde_json::Value, text: &str) {
-    use std::io::Write as _;
     let mut stderr = std::io::stderr();
     let _ = if json {
         writeln!(stderr, "{object}")

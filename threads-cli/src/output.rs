@@ -1,6 +1,7 @@
 //! Where results and remarks go: data to standard output, everything else to standard error.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ pub(crate) struct Output {
     remarks: Box<dyn Write>,
     json: bool,
     progress: bool,
+    done: Option<&'static str>,
 }
 
 impl Output {
@@ -22,6 +24,7 @@ impl Output {
             remarks: Box::new(io::stderr()),
             json,
             progress: !json && io::stderr().is_terminal(),
+            done: None,
         }
     }
 
@@ -35,9 +38,19 @@ impl Output {
         self.progress
     }
 
+    /// Notes what the command has done, in case that its results cannot be written.
+    pub(crate) fn done(&mut self, what: &'static str) {
+        self.done = Some(what);
+    }
+
+    /// What the command has done besides printing.
+    pub(crate) fn what_is_done(&self) -> Option<&'static str> {
+        self.done
+    }
+
     /// One line.
     pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
-        writeln!(self.data, "{text}")
+        writeln!(self.data, "{}", visible(&text.to_string()))
     }
 
     /// Bytes as they are.
@@ -47,8 +60,8 @@ impl Output {
 
     /// One line of JSON.
     pub(crate) fn value(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.data, value)?;
-        self.data.write_all(b"\n")
+        let text = serde_json::to_string(value)?;
+        self.line(text)
     }
 
     /// JSON as a person reads it, or as one line for a program.
@@ -56,8 +69,8 @@ impl Output {
         if self.json {
             return self.value(value);
         }
-        serde_json::to_writer_pretty(&mut self.data, value)?;
-        self.data.write_all(b"\n")
+        let text = serde_json::to_string_pretty(value)?;
+        self.line(text)
     }
 
     /// A table, its last column as wide as it likes.
@@ -67,7 +80,9 @@ impl Output {
         rows: &[[String; N]],
     ) -> io::Result<()> {
         let headings = headings.map(str::to_owned);
-        let lines = || std::iter::once(&headings).chain(rows);
+        let shown = |row: &[String; N]| std::array::from_fn(|at| visible(&row[at]).into_owned());
+        let rows: Vec<[String; N]> = rows.iter().map(shown).collect();
+        let lines = || std::iter::once(&headings).chain(&rows);
         let width = |column: usize| {
             lines()
                 .map(|row| row[column].chars().count())
@@ -111,8 +126,27 @@ impl Output {
         // Results first: a person reads them in the order they came. If they cannot be written,
         // the next write of results says so; if a remark cannot, there is no one to tell.
         let _ = self.data.flush();
-        let _ = writeln!(self.remarks, "{text}");
+        let _ = writeln!(self.remarks, "{}", visible(&text.to_string()));
     }
+}
+
+/// The text with its control characters written out: a terminal would obey them. What JSON lets
+/// stand between quotes stays JSON, and the same text.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let mut shown = String::new();
+    for c in text.chars() {
+        if obeyed(c) {
+            // Writing to a string does not fail.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown.into()
 }
 
 /// A number with its thousands apart: `147043` as `147,043`.
@@ -201,6 +235,19 @@ mod tests {
         assert_eq!(time(4_107_542_399_000), "2100-02-28 23:59:59");
         assert_eq!(time(4_107_542_400_000), "2100-03-01 00:00:00");
         time(u64::MAX);
+    }
+
+    #[test]
+    fn a_terminal_gets_nothing_to_obey() {
+        assert_eq!(
+            visible("a\u{9b}31m\n\tb\u{1b}\u{7f}é"),
+            "a\\u009b31m\n\tb\\u001b\\u007fé"
+        );
+        let text = serde_json::to_string("\u{85}\u{7f}\u{1}").unwrap();
+        assert_eq!(
+            serde_json::from_str::<String>(&visible(&text)).unwrap(),
+            "\u{85}\u{7f}\u{1}"
+        );
     }
 
     #[test]

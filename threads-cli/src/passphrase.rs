@@ -1,37 +1,61 @@
 //! The passphrase of an export: from a file, the environment or the terminal, never from the
 //! command line, where every other user of the machine can read it.
 
-use std::fs;
-use std::io;
+use std::env::{self, VarError};
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::Path;
 
 use threads_core::Error;
 use zeroize::Zeroizing;
 
-use crate::args::PassphraseArgs;
 use crate::exit::{Failure, Result};
+use crate::input::{self, Source};
 
 const VARIABLE: &str = "THREADS_PASSPHRASE";
+/// The longest line that is read, in bytes: far more than anybody types.
+const LINE_BYTES_MAX: u64 = 64 << 10;
 const HELP: &str = "run it in a terminal, or give --passphrase-file FILE or $THREADS_PASSPHRASE";
 
 /// The passphrase that was given without asking, if one was.
-pub(crate) fn given(args: &PassphraseArgs) -> Result<Option<Zeroizing<String>>> {
-    let passphrase = if let Some(file) = &args.passphrase_file {
-        let text = fs::read_to_string(file)
-            .map(Zeroizing::new)
-            .map_err(|error| {
-                let said = Error::not_found("the passphrase file cannot be read");
-                said.with("file", file.display())
-                    .with("cause", &error)
-                    .caused_by(error)
-            })?;
-        text.trim_end_matches(['\r', '\n']).to_owned()
-    } else {
-        match std::env::var(VARIABLE) {
-            Ok(passphrase) => passphrase,
-            Err(_) => return Ok(None),
-        }
+pub(crate) fn given(file: Option<&Path>) -> Result<Option<Zeroizing<String>>> {
+    let passphrase = match file {
+        Some(file) => first_line(file)?,
+        None => match env::var(VARIABLE) {
+            Ok(passphrase) => Zeroizing::new(passphrase),
+            Err(VarError::NotPresent) => return Ok(None),
+            Err(VarError::NotUnicode(_)) => {
+                let error = Error::invalid("$THREADS_PASSPHRASE is not text in UTF-8");
+                return Err(Failure::new(error, HELP));
+            }
+        },
     };
-    checked(Zeroizing::new(passphrase)).map(Some)
+    checked(passphrase).map(Some)
+}
+
+/// The first line of a file, without its end. The rest of the file is not read.
+fn first_line(path: &Path) -> Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(Vec::new());
+    input::open(path)
+        .and_then(|file| {
+            let mut start = BufReader::new(file).take(LINE_BYTES_MAX + 1);
+            start.read_until(b'\n', &mut line)
+        })
+        .map_err(|error| input::unreadable(path, Source::File, error))?;
+    let refused = |what| {
+        let error = Error::invalid(what).with("file", path.display());
+        Failure::new(
+            error,
+            "the first line of the file is the passphrase, as text in UTF-8",
+        )
+    };
+    if line.len() as u64 > LINE_BYTES_MAX {
+        return Err(refused("the first line of the passphrase file is too long"));
+    }
+    let text = std::str::from_utf8(&line)
+        .map_err(|_| refused("the passphrase file is not text in UTF-8"))?;
+    Ok(Zeroizing::new(
+        text.trim_end_matches(['\r', '\n']).to_owned(),
+    ))
 }
 
 /// Asks for the passphrase of a file, if there is a terminal to ask on. Some files need none.
@@ -47,7 +71,11 @@ pub(crate) fn ask_if_there_is_one() -> Option<Zeroizing<String>> {
 pub(crate) fn ask_new() -> Result<Zeroizing<String>> {
     let first = checked(prompt("New passphrase: ")?)?;
     if first != prompt("The same again: ")? {
-        return Err(Error::invalid("the two passphrases differ").into());
+        let error = Error::invalid("the two passphrases differ");
+        return Err(Failure::new(
+            error,
+            "run the command again and type the same twice",
+        ));
     }
     Ok(first)
 }
@@ -55,11 +83,16 @@ pub(crate) fn ask_new() -> Result<Zeroizing<String>> {
 fn prompt(text: &str) -> Result<Zeroizing<String>> {
     rpassword::prompt_password(text)
         .map(Zeroizing::new)
-        .map_err(no_terminal)
+        .map_err(not_typed)
 }
 
-fn no_terminal(error: io::Error) -> Failure {
-    let said = Error::invalid("a passphrase is needed, and there is no terminal to ask on");
+fn not_typed(error: io::Error) -> Failure {
+    let what = match error.kind() {
+        // Ctrl-D at the prompt.
+        io::ErrorKind::UnexpectedEof => "no passphrase was given",
+        _ => "a passphrase is needed, and there is no terminal to ask on",
+    };
+    let said = Error::invalid(what);
     Failure::new(said.caused_by(error), HELP)
 }
 
@@ -71,4 +104,18 @@ fn checked(passphrase: Zeroizing<String>) -> Result<Zeroizing<String>> {
         ));
     }
     Ok(passphrase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_input_at_the_prompt_is_no_missing_terminal() {
+        let text = not_typed(io::ErrorKind::UnexpectedEof.into()).to_text();
+        assert!(
+            text.starts_with("error: no passphrase was given\n"),
+            "{text}"
+        );
+    }
 }

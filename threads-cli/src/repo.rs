@@ -1,6 +1,7 @@
 //! The repository: a directory with a datastore and the identity in it.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use threads_codec_jsonpatch::JsonPatch;
@@ -81,15 +82,28 @@ impl Repo {
 
     /// Refuses to go on without a repository.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.store().is_dir() {
-            return Ok(());
+        match fs::metadata(self.store()) {
+            Ok(about) if about.is_dir() => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let said = Error::unavailable("the repository's directory cannot be read")
+                    .with("directory", self.dir.display())
+                    .with("cause", &error)
+                    .caused_by(error);
+                return Err(Failure::new(
+                    said,
+                    "check that you may read it, or name another: `threads --repo DIR …`",
+                ));
+            }
+            _ => {}
         }
         let error =
             Error::not_found("there is no repository").with("directory", self.dir.display());
         let help = match std::env::var_os(VARIABLE) {
             _ if self.dir.exists() => "`threads init` makes one there; --repo DIR names another",
-            Some(_) => "`threads init` makes one there; $THREADS_REPO names that directory",
-            None => "`threads init` makes one there; --repo DIR names another directory",
+            Some(dir) if dir == self.dir.as_os_str() => {
+                "`threads init` makes one there; $THREADS_REPO names that directory"
+            }
+            _ => "`threads init` makes one there; --repo DIR names another directory",
         };
         Err(Failure::new(error, help))
     }
@@ -102,11 +116,23 @@ impl Repo {
                  `threads find`, `log`, `watch` and the like work meanwhile"
                     .to_owned()
             })
+            .advise_by(|error| self.damage_help(error))
+    }
+
+    /// What to do about a store that is damaged, or another program's.
+    fn damage_help(&self, error: &Error) -> Option<String> {
+        matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid).then(|| {
+            let dir = self.dir.display();
+            format!(
+                "move {dir} away, make a new repository with `threads init`, and bring each \
+                 export back with `threads restore FILE`; or name another directory with --repo"
+            )
+        })
     }
 }
 
 /// The keys are in there: nobody else on this machine needs to read it.
-fn make_private(dir: &Path) -> std::io::Result<()> {
+fn make_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

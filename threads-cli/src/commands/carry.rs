@@ -12,7 +12,7 @@ use threads_db::{Db, ExportOptions, ExportReport, RestoreOptions};
 
 use crate::args::{Export, Restore};
 use crate::exit::{Advise, Failure, Result};
-use crate::input;
+use crate::input::{self, Source};
 use crate::meter::Meter;
 use crate::output::{Output, counted, size};
 use crate::passphrase;
@@ -21,15 +21,17 @@ use crate::repo::{self, Repo, quoted};
 pub(crate) fn export(repo: &Repo, args: &Export, out: &mut Output) -> Result {
     let node = repo.reader()?;
     let db = repo::open(&node, &args.db)?;
-    if args.file.exists() && !args.force {
-        return Err(taken(&args.file));
-    }
-    let passphrase = match (args.with_keys, passphrase::given(&args.passphrase)?) {
-        (false, _) => None,
-        (true, None) => Some(passphrase::ask_new()?),
-        (true, given) => given,
+    check_target(&args.file, args.force)?;
+    let passphrase = if args.with_keys {
+        match passphrase::given(args.passphrase_file.as_deref())? {
+            None => Some(passphrase::ask_new()?),
+            given => given,
+        }
+    } else {
+        None
     };
     let report = write(&db, args, &ExportOptions { passphrase }, out)?;
+    out.done("the file is written");
     let file = args.file.display();
     if out.is_json() {
         let keys = args.with_keys;
@@ -75,6 +77,8 @@ fn write(db: &Db, args: &Export, options: &ExportOptions, out: &Output) -> Resul
         .as_file()
         .sync_all()
         .map_err(|error| unwritable(&args.file, error))?;
+    // It may have come in the meantime.
+    check_target(&args.file, args.force)?;
     name(unnamed, &args.file, args.force)?;
     sync_dir(dir).map_err(|error| unwritable(&args.file, error))?;
     Ok(report)
@@ -104,6 +108,24 @@ fn sync_dir(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Refuses what a new name would not replace but destroy: a device, a pipe, a link. Links are not
+/// followed.
+fn check_target(file: &Path, force: bool) -> Result {
+    match file.symlink_metadata() {
+        Ok(about) if !about.is_file() => {
+            let error = Error::invalid("the target is there already and is not a regular file")
+                .with("file", file.display());
+            Err(Failure::new(
+                error,
+                "name another file: an export replaces only files",
+            ))
+        }
+        Ok(_) if !force => Err(taken(file)),
+        // What else is wrong with the place, writing to it says.
+        _ => Ok(()),
+    }
+}
+
 fn taken(file: &Path) -> Failure {
     let error = Error::conflict("the file exists already").with("file", file.display());
     Failure::new(error, "name another file, or add --force to replace it")
@@ -124,8 +146,11 @@ fn unwritable(file: &Path, error: io::Error) -> Failure {
 
 pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
     repo.check()?;
-    drop(input::open(&args.file).map_err(|error| input::unreadable(&args.file, error))?);
-    let passphrase = match passphrase::given(&args.passphrase)? {
+    drop(
+        input::open(&args.file)
+            .map_err(|error| input::unreadable(&args.file, Source::File, error))?,
+    );
+    let passphrase = match passphrase::given(args.passphrase_file.as_deref())? {
         None => passphrase::ask_if_there_is_one(),
         given => given,
     };
@@ -145,19 +170,18 @@ pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
         .advise(ErrorKind::Conflict, || {
             "add --name NAME to call it something else here".to_owned()
         })
-        .advise(ErrorKind::Invalid, || {
-            "a file that `threads export DB FILE --with-keys` wrote restores with its passphrase: \
-             type it when asked, or give --passphrase-file FILE or $THREADS_PASSPHRASE"
-                .to_owned()
-        })
-        .advise(ErrorKind::Corrupt, || {
-            "get another copy of the file; nothing of it was taken in".to_owned()
-        })?;
+        .advise_by(|error| Some(restore_help(error)?.to_owned()))?;
+    out.done("the thread is restored");
+    let name = quoted(db.name());
+    if options.name.is_some_and(|asked| asked != db.name()) {
+        out.remark(format_args!(
+            "the thread is here already and keeps its name {name}; --name was not used"
+        ));
+    }
     if out.is_json() {
         return Ok(out.value(&report)?);
     }
     out.line(db.id())?;
-    let name = quoted(db.name());
     out.remark(format_args!(
         "restored {name}: {}, {} here already, {} read; next: threads verify {name}",
         counted(report.records, "new record"),
@@ -165,4 +189,22 @@ pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
         size(report.bytes)
     ));
     Ok(())
+}
+
+/// What to do about a file that was not taken in. Its faults share a kind, so the words of the
+/// message tell them apart.
+fn restore_help(error: &Error) -> Option<&'static str> {
+    let about = |word| error.message().contains(word);
+    Some(match error.kind() {
+        ErrorKind::Invalid if about("passphrase") || about("keys") => {
+            "a file that `threads export DB FILE --with-keys` wrote restores with its passphrase: \
+             type it when asked, or give --passphrase-file FILE or $THREADS_PASSPHRASE"
+        }
+        ErrorKind::Invalid if about("name") => {
+            "choose another name: `threads restore FILE --name NAME`"
+        }
+        ErrorKind::Invalid => "name a file that `threads export DB FILE` wrote",
+        ErrorKind::Corrupt => "get another copy of the file; nothing of it was taken in",
+        _ => return None,
+    })
 }

@@ -1,8 +1,10 @@
 //! `collection add`, `collection ls`.
 
+use std::path::Path;
+
 use serde_json::json;
-use threads_core::ErrorKind;
 use threads_core::module::{CollectionSpec, IndexSpec};
+use threads_core::{Error, ErrorKind};
 
 use crate::args::{CollectionAdd, OfThread};
 use crate::exit::{Advise, Result};
@@ -22,10 +24,12 @@ pub(crate) fn add(repo: &Repo, args: CollectionAdd, out: &mut Output) -> Result 
         .extend(args.index.into_iter().map(|paths| index(paths, false)));
     spec.indexes
         .extend(args.unique.into_iter().map(|paths| index(paths, true)));
-    spec.check()?;
+    spec.check()
+        .advise_by(|error| schema_help(error, args.schema.as_deref()))?;
     let node = repo.writer()?;
     let db = repo::open(&node, &args.target.db)?;
     db.define(&spec)
+        .advise_by(|error| schema_help(error, args.schema.as_deref()))
         .advise(ErrorKind::Unsupported, || {
             "leave --codec out, or use jsonpatch/1".to_owned()
         })
@@ -35,6 +39,7 @@ pub(crate) fn add(repo: &Repo, args: CollectionAdd, out: &mut Output) -> Result 
                 quoted(db.name())
             )
         })?;
+    out.done("the change is committed");
     if out.is_json() {
         return Ok(out.value(&json!({"thread": db.id(), "collection": name}))?);
     }
@@ -81,6 +86,16 @@ pub(crate) fn list(repo: &Repo, args: &OfThread, out: &mut Output) -> Result {
         })
         .collect();
     Ok(out.table(["NAME", "ENTITIES", "CODEC", "SCHEMA", "INDEXES"], &rows)?)
+}
+
+/// What to do about a schema that is none. Only the words of the message tell.
+fn schema_help(error: &Error, file: Option<&Path>) -> Option<String> {
+    let about = |word| error.message().contains(word);
+    let broken = error.kind() == ErrorKind::Invalid && (about("schema") || about("Schema"));
+    let file = file.filter(|_| broken)?.display();
+    Some(format!(
+        "correct the schema in {file}; the thread is as it was"
+    ))
 }
 
 /// The paths as `--index` takes them, with a word if they are unique.

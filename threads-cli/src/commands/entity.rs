@@ -1,5 +1,7 @@
 //! `get`, `put`, `patch`, `rm`: single entities.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use threads_core::{Error, ErrorKind};
 use threads_db::Commit;
@@ -39,8 +41,9 @@ pub(crate) fn put(repo: &Repo, args: &Put, out: &mut Output) -> Result {
     let mut txn = db.begin()?;
     let id = txn
         .save(&collection, &entity)
-        .advise(ErrorKind::Invalid, || schema_help(&args.target))?;
+        .advise_by(|error| schema_help(error, &args.target))?;
     let commit = txn.commit()?;
+    out.done("the change is committed");
     if out.is_json() {
         return Ok(out.value(&json!({"id": id, "record": record(commit)}))?);
     }
@@ -59,13 +62,9 @@ pub(crate) fn patch(repo: &Repo, args: &Patch, out: &mut Output) -> Result {
         txn.patch(&collection, &args.id, &patch)
     };
     done.advise(ErrorKind::NotFound, || list_help(&args.target))
-        .advise(ErrorKind::Invalid, || {
-            if patch.is_array() && !args.rfc6902 {
-                return "a list of operations needs --rfc6902".to_owned();
-            }
-            schema_help(&args.target)
-        })?;
+        .advise_by(|error| patch_help(error, &patch, args))?;
     let commit = txn.commit()?;
+    out.done("the change is committed");
     if out.is_json() {
         return Ok(out.value(&json!({"id": args.id, "record": record(commit)}))?);
     }
@@ -82,19 +81,22 @@ pub(crate) fn remove(repo: &Repo, args: &Remove, out: &mut Output) -> Result {
     let db = repo::open(&node, &args.target.db)?;
     let collection = repo::collection(&db, &args.target.collection)?;
     let mut txn = db.begin()?;
-    for id in &args.ids {
+    // One that is named twice is deleted once.
+    let ids: BTreeSet<&String> = args.ids.iter().collect();
+    for id in &ids {
         txn.delete(&collection, id)
             .advise(ErrorKind::NotFound, || {
                 format!("nothing was deleted; {}", list_help(&args.target))
             })?;
     }
     let commit = txn.commit()?;
+    out.done("the change is committed");
     if out.is_json() {
-        return Ok(out.value(&json!({"removed": args.ids, "record": record(commit)}))?);
+        return Ok(out.value(&json!({"removed": ids, "record": record(commit)}))?);
     }
     out.remark(format_args!(
         "deleted {}",
-        counted(args.ids.len() as u64, "entity")
+        counted(ids.len() as u64, "entity")
     ));
     Ok(())
 }
@@ -109,7 +111,25 @@ fn list_help(target: &Target) -> String {
     format!("`threads find {db} {name} --fields _id` lists the ids")
 }
 
-fn schema_help(target: &Target) -> String {
+/// Where to see the schema, when that is what the entity does not follow. Only the words of the
+/// message tell; the other mistakes say themselves what to do.
+fn schema_help(error: &Error, target: &Target) -> Option<String> {
+    let broken = error.kind() == ErrorKind::Invalid && error.message().contains("its schema");
     let db = quoted(&target.db);
-    format!("`threads --json collection ls {db}` shows the schema that entities must follow")
+    broken.then(|| {
+        format!("`threads --json collection ls {db}` shows the schema that entities must follow")
+    })
+}
+
+fn patch_help(error: &Error, patch: &Value, args: &Patch) -> Option<String> {
+    const LIST: &str = r#"write a list such as '[{"op": "replace", "path": "/age", "value": 62}]'"#;
+    if error.kind() == ErrorKind::Invalid {
+        if patch.is_array() && !args.rfc6902 {
+            return Some("a list of operations needs --rfc6902".to_owned());
+        }
+        if args.rfc6902 && (!patch.is_array() || error.message().contains("malformed")) {
+            return Some(LIST.to_owned());
+        }
+    }
+    schema_help(error, &args.target)
 }

@@ -9,7 +9,11 @@ use threads_db::query::{Filter, Query, QueryError};
 use crate::args::Find;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
+use crate::paths::SortBy;
 use crate::repo::{self, Repo, quoted};
+
+/// The most of a condition that is shown around its mistake, in characters.
+const EXCERPT_CHARS_MAX: usize = 200;
 
 pub(crate) fn run(repo: &Repo, args: Find, out: &mut Output) -> Result {
     let node = repo.reader()?;
@@ -41,7 +45,7 @@ fn query(args: Find) -> Result<Query> {
     if let Some(text) = &args.expr {
         query = query.filter(filter(text)?);
     }
-    query.sort = args.sort;
+    query.sort = args.sort.into_iter().map(|SortBy(sort)| sort).collect();
     query.limit = args.limit;
     query.fields = args.fields;
     if let Some(cursor) = &args.after {
@@ -67,13 +71,18 @@ pub(crate) fn filter(text: &str) -> Result<Filter> {
     })
 }
 
-/// The text with a mark under a column, counted in characters from 1.
+/// The text with a mark under a column, counted in characters from 1; of a long text, what is
+/// around the column.
 fn caret(text: &str, column: usize) -> String {
+    let place = column.saturating_sub(1);
+    let from = place.saturating_sub(EXCERPT_CHARS_MAX / 2);
     let line: String = text
         .chars()
+        .skip(from)
+        .take(EXCERPT_CHARS_MAX)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    format!("  {line}\n  {}^", " ".repeat(column.saturating_sub(1)))
+    format!("  {line}\n  {}^", " ".repeat(place - from))
 }
 
 fn explained(collection: &Collection<Value>, query: &Query, out: &mut Output) -> Result {
@@ -131,5 +140,16 @@ mod tests {
         assert_eq!(lines.next(), Some("  naïve >= 60 and"));
         assert_eq!(lines.next(), Some("                 ^"));
         assert_eq!(failure.code(), 5);
+    }
+
+    #[test]
+    fn of_a_long_condition_the_place_is_shown() {
+        let text = caret(
+            &format!("{}!{}", "a".repeat(1_000), "b".repeat(1_000)),
+            1_001,
+        );
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].trim().chars().count(), EXCERPT_CHARS_MAX);
+        assert_eq!(lines[0].find('!'), lines[1].find('^'));
     }
 }

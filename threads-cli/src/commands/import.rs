@@ -1,21 +1,27 @@
 //! `import`: loading a file, and saying what became of it.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::Path;
 
-use threads_core::Error;
+use serde_json::json;
+use threads_core::{Error, ErrorKind};
 
 use crate::args;
-use crate::exit::{Failure, Result};
+use crate::exit::{Advise, Failure, INTERRUPTED, Result};
 use crate::import::rows::Rows;
-use crate::import::{INVALID_TOLD_MAX, Loader, Options, Summary};
-use crate::input;
+use crate::import::{INVALID_TOLD_MAX, Loader, Options, Summary, Tally};
+use crate::input::{self, Source};
 use crate::meter::Meter;
 use crate::output::{Output, counted, grouped, size};
-use crate::repo::{self, Repo};
+use crate::repo::{self, Repo, quoted};
+
+/// What becomes of rows that are loaded a second time.
+const AGAIN: &str = "rows with an _id, or with --id-field, replace what is in already; \
+                     others would be in twice, so leave out the rows that are in";
 
 pub(crate) fn run(repo: &Repo, args: &args::Import, out: &mut Output) -> Result {
     let (input, total) = open(&args.file)?;
+    let json = out.is_json();
     let node = repo.writer()?;
     let db = repo::open(&node, &args.target.db)?;
     let collection = repo::collection(&db, &args.target.collection)?;
@@ -27,19 +33,56 @@ pub(crate) fn run(repo: &Repo, args: &args::Import, out: &mut Output) -> Result 
     };
     let meter = Meter::bytes(out, total);
     let rows = Rows::new(input);
-    let (summary, result) = Loader::new((&db, &collection), rows, options, out, meter).run();
+    let loader = Loader::new((&db, &collection), rows, options, out, meter);
+    end_on_interrupt(loader.tally(), json);
+    let (summary, result) = loader.run();
+    if summary.rows > 0 {
+        out.done("the rows are in");
+    }
     tell(&summary, out)?;
-    result?;
+    result.advise(ErrorKind::Full, || {
+        format!("free some space and run it again: {AGAIN}")
+    })?;
     if summary.skipped == 0 {
         return Ok(());
     }
     let error = Error::invalid("some rows were not valid and are not in; the rest is")
         .with("rows", summary.rows)
         .with("skipped", summary.skipped);
+    let db = quoted(db.name());
     Err(Failure::new(
         error,
-        "correct those rows and import them, or look at the schema with `threads --json collection ls`",
+        format!(
+            "correct those rows and import them; `threads --json collection ls {db}` shows the schema"
+        ),
     ))
+}
+
+/// Ends the program between two batches when the user wants it, even while it waits for input.
+fn end_on_interrupt(tally: Tally, json: bool) {
+    let end = move || {
+        if tally.is_over() {
+            std::process::exit(INTERRUPTED.into());
+        }
+        // Held to the end: no other batch goes in.
+        let rows = tally.lock();
+        let message = "the import was interrupted; the rows of whole batches are in";
+        let text = if json {
+            let context = json!({"rows_committed": rows.to_string()});
+            json!({"error": {
+                "kind": "interrupted", "message": message, "context": context,
+                "causes": [], "help": AGAIN,
+            }})
+            .to_string()
+        } else {
+            format!("\nerror: {message}\n  rows_committed: {rows}\nhelp: {AGAIN}")
+        };
+        // If nobody can read it, the exit code has to do.
+        let _ = writeln!(io::stderr(), "{text}");
+        std::process::exit(INTERRUPTED.into());
+    };
+    // If the system refuses, an interrupt ends the program as usual; whole batches stay then too.
+    let _ = ctrlc::set_handler(end);
 }
 
 fn open(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>)> {
@@ -53,7 +96,7 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>)> {
         let total = about.is_file().then_some(about.len());
         io::Result::Ok((Box::new(BufReader::new(file)) as Box<dyn BufRead>, total))
     };
-    open().map_err(|error| input::unreadable(path, error))
+    open().map_err(|error| input::unreadable(path, Source::FileOrInput, error))
 }
 
 fn tell(summary: &Summary, out: &mut Output) -> Result {

@@ -1,7 +1,5 @@
 //! `log`, `show`, `verify`: what is there, and the proof that it is right.
 
-use std::num::NonZeroUsize;
-
 use threads_core::{Error, ErrorKind};
 use threads_db::{LogEntry, VerifyReport};
 
@@ -14,7 +12,10 @@ use crate::repo::{self, Repo, quoted};
 pub(crate) fn log(repo: &Repo, args: &Log, out: &mut Output) -> Result {
     let node = repo.reader()?;
     let db = repo::open(&node, &args.of.db)?;
-    let entries = db.log(args.limit.map(NonZeroUsize::get))?;
+    let entries = db.log(
+        args.limit
+            .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+    )?;
     if out.is_json() {
         for entry in &entries {
             out.value(entry)?;

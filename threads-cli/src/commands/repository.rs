@@ -11,6 +11,9 @@ use crate::repo::Repo;
 pub(crate) fn init(repo: &Repo, out: &mut Output) -> Result {
     let (node, new) = repo.init()?;
     let peer = node.peer_id().to_string();
+    if new {
+        out.done("the repository is made");
+    }
     if out.is_json() {
         return Ok(out.value(&json!({"repo": repo.dir(), "peer": peer, "created": new}))?);
     }
@@ -40,6 +43,7 @@ pub(crate) fn create(repo: &Repo, args: &Create, out: &mut Output) -> Result {
         .advise(ErrorKind::Conflict, || {
             "`threads ls` lists the threads: use that one, or choose another name".to_owned()
         })?;
+    out.done("the thread is made");
     let id = db.id().to_string();
     if out.is_json() {
         return Ok(out.value(&json!({"id": id, "name": db.name(), "variant": word}))?);

@@ -27,11 +27,14 @@ pub(crate) fn run(repo: &Repo, args: &Watch, out: &mut Output) -> Result {
     let db = repo::open(&node, &args.db)?;
     let mut filter = ChangeFilter::all();
     if let Some(name) = &args.collection {
-        repo::collection(&db, name)?;
+        let collection = repo::collection(&db, name)?;
         filter = filter.collection(name.clone());
-    }
-    if let Some(text) = &args.expr {
-        filter = filter.query(&Query::new().filter(find::filter(text)?))?;
+        if let Some(text) = &args.expr {
+            let query = Query::new().filter(find::filter(text)?);
+            // A field that the schema cannot have is an error here as it is for `find`.
+            collection.explain(&query)?;
+            filter = filter.query(&query)?;
+        }
     }
     let listener = match args.since.as_deref() {
         None => db.listen(filter),

@@ -2,12 +2,14 @@
 //!
 //! Which of the two it is, the first byte that is not space decides: `[` begins an array.
 //!
-//! In JSON Lines a line that is not JSON costs that row and no other. In an array the text after
-//! a mistake cannot be trusted, since a lost quote turns everything after it inside out: reading
-//! ends there.
+//! In JSON Lines a line that is not JSON costs that row and no other. In an array a row that is
+//! JSON but cannot be kept (a number too large, too many levels) costs that row too. After any
+//! other mistake in an array its text cannot be trusted, since a lost quote turns everything after
+//! it inside out: reading ends there.
 
 use std::io::{self, BufRead};
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// The longest text of one row, in bytes: several times what one record holds.
@@ -31,9 +33,10 @@ pub(crate) struct Row {
 /// Why reading ended before the end of the input.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// The array is not JSON from this line on, in or after this row.
+    /// The array is not JSON from this place on, in or after this row. The column counts bytes.
     Broken {
         line: u64,
+        column: u64,
         number: u64,
         reason: String,
     },
@@ -62,6 +65,8 @@ pub(crate) struct Rows<R> {
     input: R,
     form: Form,
     line: u64,
+    /// Where in the input that line begins.
+    line_start: u64,
     number: u64,
     text: Vec<u8>,
     taken: u64,
@@ -73,6 +78,7 @@ impl<R: BufRead> Rows<R> {
             input,
             form: Form::Unknown,
             line: 1,
+            line_start: 0,
             number: 0,
             text: Vec::new(),
             taken: 0,
@@ -106,6 +112,7 @@ impl<R: BufRead> Rows<R> {
                 break;
             }
             self.take(1);
+            self.line_start = self.taken;
         }
         Ok(match self.skip_space()? {
             Some(b'[') => {
@@ -121,20 +128,15 @@ impl<R: BufRead> Rows<R> {
         if self.skip_space()?.is_none() {
             return Ok(None);
         }
-        let line = self.line;
+        let start = self.place();
         self.number += 1;
         let whole = self.read_line()?;
         let value = if whole {
-            serde_json::from_slice(&self.text).map_err(|error| not_json(&error))
+            serde_json::from_slice(&self.text).map_err(|error| not_json_at(&error, start))
         } else {
             Err(too_long())
         };
-        Ok(Some(Row {
-            line,
-            number: self.number,
-            bytes: self.text.len(),
-            value,
-        }))
+        Ok(Some(self.row(start, value)))
     }
 
     /// Reads up to and over the end of the line; `false` if it is too long to keep.
@@ -156,6 +158,7 @@ impl<R: BufRead> Rows<R> {
             self.take(taken);
             if end.is_some() {
                 self.line += 1;
+                self.line_start = self.taken;
                 return Ok(whole);
             }
         }
@@ -174,25 +177,46 @@ impl<R: BufRead> Rows<R> {
             }
             byte = self.skip_space()?;
         }
-        if byte.is_none() {
-            return Err(self.broken("the array does not end: a ']' is missing"));
+        match byte {
+            None => return Err(self.broken("the array does not end: a ']' is missing")),
+            Some(b']') => return Err(self.broken("a ',' without a row after it: remove it")),
+            Some(b',') => return Err(self.broken("a ',' without a row before it: remove it")),
+            Some(_) => {}
         }
-        let line = self.line;
+        let start = self.place();
         self.number += 1;
         self.read_element()?;
-        match serde_json::from_slice(&self.text) {
-            Ok(value) => Ok(Some(Row {
-                line,
-                number: self.number,
-                bytes: self.text.len(),
-                value: Ok(value),
-            })),
-            Err(error) => Err(Stop::Broken {
-                line: line + (error.line() as u64).saturating_sub(1),
-                number: self.number,
-                reason: not_json(&error),
-            }),
+        let value = match serde_json::from_slice(&self.text) {
+            Ok(value) => Ok(value),
+            // The row is JSON, so the array goes on after it as it says.
+            Err(error) if serde_json::from_slice::<IgnoredAny>(&self.text).is_ok() => {
+                Err(not_json_at(&error, start))
+            }
+            Err(error) => {
+                let (line, column) = place_of(&error, start);
+                return Err(Stop::Broken {
+                    line,
+                    column,
+                    number: self.number,
+                    reason: format!("not JSON: {}", words_of(&error)),
+                });
+            }
+        };
+        Ok(Some(self.row(start, value)))
+    }
+
+    fn row(&self, (line, _): Place, value: Result<Value, String>) -> Row {
+        Row {
+            line,
+            number: self.number,
+            bytes: self.text.len(),
+            value,
         }
+    }
+
+    /// The line and the column of the next byte.
+    fn place(&self) -> Place {
+        (self.line, self.taken - self.line_start + 1)
     }
 
     /// Takes the text of one element, up to the comma or bracket that ends it.
@@ -207,8 +231,11 @@ impl<R: BufRead> Rows<R> {
             let end = bytes.iter().position(|byte| scan.ends_at(*byte));
             let part = &bytes[..end.unwrap_or(bytes.len())];
             self.text.extend_from_slice(part);
-            self.line += part.iter().filter(|byte| **byte == b'\n').count() as u64;
             let taken = part.len();
+            self.line += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+            if let Some(last) = part.iter().rposition(|byte| *byte == b'\n') {
+                self.line_start = self.taken + last as u64 + 1;
+            }
             self.take(taken);
             if self.text.len() > ROW_BYTES_MAX {
                 return Err(self.broken(&too_long()));
@@ -229,8 +256,10 @@ impl<R: BufRead> Rows<R> {
     }
 
     fn broken(&self, reason: &str) -> Stop {
+        let (line, column) = self.place();
         Stop::Broken {
-            line: self.line,
+            line,
+            column,
             number: self.number,
             reason: reason.to_owned(),
         }
@@ -255,7 +284,10 @@ impl<R: BufRead> Rows<R> {
             let (mut taken, mut lines) = (0, 0);
             for byte in space {
                 taken += 1;
-                lines += u64::from(*byte == b'\n');
+                if *byte == b'\n' {
+                    lines += 1;
+                    self.line_start = self.taken + taken as u64;
+                }
             }
             let found = bytes.get(taken).copied();
             let ended = bytes.is_empty();
@@ -311,13 +343,35 @@ fn fill<R: BufRead>(input: &mut R) -> io::Result<&[u8]> {
     }
 }
 
-/// The parser's words without its place, which counts from the beginning of the row.
-fn not_json(error: &serde_json::Error) -> String {
+/// A line and a column, both from 1; the column counts bytes.
+type Place = (u64, u64);
+
+/// Where in the input the parser stopped, which counts from the beginning of the row.
+fn place_of(error: &serde_json::Error, (line, column): Place) -> Place {
+    let (lines, columns) = (error.line() as u64, error.column() as u64);
+    if lines <= 1 {
+        (line, column + columns.saturating_sub(1))
+    } else {
+        (line + lines - 1, columns.max(1))
+    }
+}
+
+/// The parser's words without its place.
+fn words_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let words = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(words, _)| words);
-    format!("not JSON: {words}")
+    let words = text.rsplit_once(" at line ").map(|(words, _)| words);
+    words.unwrap_or(&text).to_owned()
+}
+
+/// Why the row that begins at `start` is none.
+fn not_json_at(error: &serde_json::Error, start: Place) -> String {
+    let (line, column) = place_of(error, start);
+    let place = if line == start.0 {
+        format!("column {column}")
+    } else {
+        format!("line {line}, column {column}")
+    };
+    format!("not JSON at {place}: {}", words_of(error))
 }
 
 fn too_long() -> String {

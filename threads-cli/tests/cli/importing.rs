@@ -95,7 +95,7 @@ fn a_broken_array_is_read_up_to_where_it_breaks() {
     );
     assert_eq!(said.code, 5, "{said:#?}");
     for part in [
-        "read no further\n  line: 3\n  row: 3\n",
+        "read no further\n  line: 3\n  column: 8\n  row: 3\n",
         "rows_committed: 2",
         "help: correct the file",
     ] {

@@ -10,6 +10,7 @@ mod common;
 
 mod carry;
 mod errors;
+mod honest;
 mod importing;
 mod main_job;
 mod pipes;

@@ -214,3 +214,28 @@ fn an_import_that_was_killed_leaves_whole_batches() {
     place.ok(["verify", "t"]);
     place.ok(["put", "t", "c", "{}"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_an_import_between_two_batches() {
+    let place = Place::with_collection();
+    let mut import = Running::start(&place, &["import", "t", "c", "-", "--batch", "10"]);
+    let mut input = import.input();
+    for n in 0..15 {
+        writeln!(input, "{{\"_id\":\"{n:02}\"}}").unwrap();
+    }
+    input.flush().unwrap();
+    let mut watch = Running::start(&place, &["watch", "t", "--since", "start"]);
+    let mut next = watch.lines();
+    for _ in 0..10 {
+        next();
+    }
+    let process = import.child().id().to_string();
+    let sent = Command::new("kill").args(["-INT", &process]).status();
+    assert!(sent.unwrap().success());
+    let said = import.end();
+    assert_eq!(said.code, 130, "{said:#?}");
+    assert!(said.err.contains("rows_committed: 10"), "{said:#?}");
+    assert_eq!(place.ok(["find", "t", "c", "--count"]).out, "10\n");
+    drop(input);
+}

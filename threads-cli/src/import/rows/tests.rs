@@ -60,6 +60,7 @@ fn read(input: impl BufRead) -> Read1 {
                 line,
                 number,
                 reason,
+                ..
             }) => {
                 assert!(
                     matches!(rows.next(), Ok(None)),
@@ -130,7 +131,7 @@ fn a_bad_line_costs_only_itself() {
         [(1, true), (2, false), (4, false), (5, false), (6, true)]
     );
     let reason = rows[1].value.as_ref().unwrap_err();
-    assert_eq!(reason, "not JSON: EOF while parsing a value");
+    assert_eq!(reason, "not JSON at column 5: EOF while parsing a value");
 }
 
 #[test]
@@ -143,8 +144,15 @@ fn a_broken_array_keeps_the_rows_before_and_names_the_line() {
     );
     assert_eq!(stop("[{},\n").3, "the array does not end: a ']' is missing");
     assert_eq!(stop("[").3, "the array does not end: a ']' is missing");
-    assert_eq!(stop("[{},\n]").0, 1);
-    assert_eq!(stop("[,{}]").0, 0);
+    assert_eq!(
+        stop("[{},\n]"),
+        (1, 2, 1, "a ',' without a row after it: remove it".into())
+    );
+    assert_eq!(stop("[,{}]").3, "a ',' without a row before it: remove it");
+    assert_eq!(
+        stop("[{},,{}]").3,
+        "a ',' without a row before it: remove it"
+    );
     assert_eq!(stop("[1 2]").0, 0);
     assert_eq!(stop("[{}}").3, "expected ',' or ']' after a row");
     assert_eq!(
@@ -157,6 +165,41 @@ fn a_broken_array_keeps_the_rows_before_and_names_the_line() {
         )
     );
     assert_eq!(stop("[{\"a\":\"x}, {\"a\":\"y\"}]").0, 0);
+}
+
+#[test]
+fn a_row_of_an_array_that_is_json_costs_only_itself() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let text =
+        format!("[{{\"a\":1}},\n  {{\"a\":1e999}},\n{deep}, {{\"a\":\n2e999}},\n{{\"a\":2}}]");
+    let (rows, stop) = read(text.as_bytes());
+    assert_eq!(stop, None);
+    let reasons: Vec<_> = rows.iter().map(|row| row.value.as_ref().err()).collect();
+    assert_eq!((reasons[0], reasons[4]), (None, None));
+    assert_eq!(
+        reasons[1].unwrap(),
+        "not JSON at column 12: number out of range"
+    );
+    assert!(reasons[2].unwrap().contains("recursion limit"));
+    assert_eq!(
+        reasons[3].unwrap(),
+        "not JSON at line 4, column 5: number out of range"
+    );
+    assert_eq!(rows[4].line, 5);
+}
+
+#[test]
+fn columns_count_from_the_beginning_of_their_line() {
+    let column = |text: &str| match Rows::new(text.as_bytes()).next() {
+        Err(Stop::Broken { line, column, .. }) => (line, column),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(column("[\n {\"a\": x}]"), (2, 8));
+    assert_eq!(column("[{\"a\":\n  x}]"), (2, 3));
+    assert_eq!(column("\u{feff}[x]"), (1, 2));
+    let (rows, _) = read("\n  {\"a\": x}".as_bytes());
+    let reason = rows[0].value.as_ref().unwrap_err();
+    assert_eq!(reason, "not JSON at column 9: expected value");
 }
 
 #[test]
