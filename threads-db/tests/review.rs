@@ -349,3 +349,25 @@ fn rows_come_in_the_order_of_ids_whatever_the_plan() {
     assert_eq!(first(), scanned);
     assert_eq!(scanned.0, ["a", "b"]);
 }
+
+#[test]
+fn a_page_that_no_cursor_could_continue_is_refused_and_not_cut_off() {
+    let (_, people) = people();
+    for id in ["a", "b"] {
+        people
+            .create(&json!({"_id": id, "long": "x".repeat(900 * 1024)}))
+            .unwrap();
+    }
+    let refused = people
+        .find_page(&Query::new().sort("long").limit(1))
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert_eq!(people.find(&Query::new().sort("long")).unwrap().len(), 2);
+    assert!(
+        people
+            .find_page(&Query::new().limit(1))
+            .unwrap()
+            .next
+            .is_some()
+    );
+}
