@@ -180,7 +180,7 @@ fn a_damaged_cursor_is_refused() {
             .and_then(|cursor| query.clone().after(cursor).check());
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Invalid, "{damaged}");
     }
-    let error = "u".repeat(2 << 20).parse::<Cursor>().unwrap_err();
+    let error = "u".repeat(3 << 20).parse::<Cursor>().unwrap_err();
     assert!(error.to_string().contains("most_bytes"), "{error}");
     for damaged in ["", "u", "x", "uAQ", &text[..text.len() - 3]] {
         assert_eq!(

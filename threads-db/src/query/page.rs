@@ -126,8 +126,7 @@ fn run(rows: impl IntoIterator<Item = Result<Value>>, query: &Query, by_id: bool
     let next = rows
         .last()
         .filter(|_| more)
-        .map(|last| Cursor::at(query, last))
-        .transpose()?;
+        .map(|last| Cursor::at(query, last));
     if !query.fields.is_empty() {
         let projection = Projection::new(&query.fields);
         rows.iter_mut().for_each(|row| *row = projection.apply(row));
