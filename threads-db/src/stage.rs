@@ -6,7 +6,7 @@ use serde_json::Value;
 use threads_core::batch::{EVENTS_MAX, EntityEvent};
 use threads_core::codec::{Action, ActionKind};
 use threads_core::event::BODY_BYTES_MAX;
-use threads_core::{EntityId, Error, LogId, Result};
+use threads_core::{CollectionName, EntityId, Error, LogId, Result};
 
 use crate::catalogue::Definition;
 use crate::definitions;
@@ -41,6 +41,19 @@ pub(crate) struct Effect {
     pub(crate) after: Option<Arc<Value>>,
 }
 
+/// One event that passed every check, and what it makes of its entity.
+struct Step<'s> {
+    definition: &'s Arc<Definition>,
+    id: &'s EntityId,
+    action: ActionKind,
+    payload: Vec<u8>,
+    /// What becomes of the entity.
+    life: Life,
+    /// What was seen of it, where somebody wants to know, and what is seen now.
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
 impl WriteTransaction<'_> {
     /// Runs a step that changes the uncommitted state in several places. If it fails, the
     /// transaction can only be dropped.
@@ -51,7 +64,7 @@ impl WriteTransaction<'_> {
     }
 
     /// Gives a reserved collection its local number, if it has none.
-    pub(crate) fn ensure_reserved(&mut self, name: &threads_core::CollectionName) -> Result<()> {
+    pub(crate) fn ensure_reserved(&mut self, name: &CollectionName) -> Result<()> {
         let key = meta::collection(self.thread().number, name);
         if layout::number(self.txn.as_read(), &key)?.is_none() {
             layout::assign(&mut *self.txn, &key)?;
@@ -64,7 +77,7 @@ impl WriteTransaction<'_> {
     pub(crate) fn exists(&self, definition: &Definition, id: &EntityId) -> Result<bool> {
         let key = layout::entity(self.thread().number, definition.number, id.as_str());
         let row = EntityRow::get(self.txn.as_read(), &key)?;
-        Ok(row.is_some_and(|row| row.life.state().is_some()))
+        Ok(row.is_some_and(|row| row.life.is_live()))
     }
 
     /// Stages a create or a save: checks everything, then changes the uncommitted state.
@@ -96,26 +109,21 @@ impl WriteTransaction<'_> {
                 .validate(&after)
                 .map_err(|error| error.with("collection", &definition.name).with("_id", id))?;
         }
+        let before = self.seen(definition, &life, id)?;
         index::check_entries(definition, &after)?;
-        let thread = self.thread();
-        let before = history::view(thread, &life, id.as_str())?;
-        let (txn, id_text) = (self.txn.as_read(), id.as_str());
-        index::check_unique(
-            txn,
-            thread.number,
-            definition,
-            id_text,
-            before.as_ref(),
-            &after,
-        )?;
-        self.effect(
+        let (txn, thread, id_text) = (self.txn.as_read(), self.thread().number, id.as_str());
+        index::check_unique(txn, thread, definition, id_text, before.as_ref(), &after)?;
+        let life = Life::Live(definition.codec.id(), state);
+        let after = Some(after);
+        self.effect(Step {
             definition,
             id,
-            kind,
+            action: kind,
             payload,
             life,
-            (Life::Live(definition.codec.id(), state), Some(after)),
-        )
+            before,
+            after,
+        })
     }
 
     /// Stages a delete.
@@ -128,15 +136,26 @@ impl WriteTransaction<'_> {
         let before = EntityRow::get(self.txn.as_read(), &key)?;
         let life = before.map_or(Life::Unknown, |row| row.life);
         check_life(definition, id, &life, ActionKind::Delete)?;
-        let kind = ActionKind::Delete;
-        self.effect(
+        let before = self.seen(definition, &life, id)?;
+        let (action, payload, life) = (ActionKind::Delete, Vec::new(), Life::Deleted);
+        self.effect(Step {
             definition,
             id,
-            kind,
-            Vec::new(),
+            action,
+            payload,
             life,
-            (Life::Deleted, None),
-        )
+            before,
+            after: None,
+        })
+    }
+
+    /// What was seen of an entity, where an index or a reducer wants to know.
+    fn seen(&self, definition: &Definition, life: &Life, id: &EntityId) -> Result<Option<Value>> {
+        let thread = self.thread();
+        if definition.indexes.is_empty() && thread.node.reducers.is_empty() {
+            return Ok(None);
+        }
+        history::view(thread, life, id.as_str())
     }
 
     fn keys(&self, definition: &Definition, id: &EntityId) -> (Vec<u8>, Vec<u8>) {
@@ -144,46 +163,31 @@ impl WriteTransaction<'_> {
     }
 
     /// Makes the effect of one event, if there is room for it.
-    fn effect(
-        &mut self,
-        definition: &Arc<Definition>,
-        id: &EntityId,
-        action: ActionKind,
-        payload: Vec<u8>,
-        before: Life,
-        after: (Life, Option<Value>),
-    ) -> Result<()> {
-        let bytes = self.room_for(payload.len(), definition, id)?;
-        self.whole(|txn| txn.make(definition, id, action, payload, before, after))?;
+    fn effect(&mut self, step: Step<'_>) -> Result<()> {
+        let bytes = self.room_for(step.payload.len(), step.definition, step.id)?;
+        self.whole(|txn| txn.make(step))?;
         self.staged.bytes = bytes;
         Ok(())
     }
 
     /// Makes the effect of one event in the uncommitted state, and remembers the event.
-    fn make(
-        &mut self,
-        definition: &Arc<Definition>,
-        id: &EntityId,
-        action: ActionKind,
-        payload: Vec<u8>,
-        before: Life,
-        (life, after): (Life, Option<Value>),
-    ) -> Result<()> {
-        let thread = self.thread();
-        let reduced = !thread.node.reducers.is_empty();
-        let viewed = reduced || !definition.indexes.is_empty();
-        let before = match viewed {
-            true => history::view(thread, &before, id.as_str())?,
-            false => None,
-        };
-        let place = self.next_place()?;
+    fn make(&mut self, step: Step<'_>) -> Result<()> {
+        let Step {
+            definition,
+            id,
+            action,
+            payload,
+            life,
+            before,
+            after,
+        } = step;
+        let (thread, place) = (self.thread(), self.next_place()?);
         let (key, history) = self.keys(definition, id);
         let txn = &mut *self.txn;
         EntityRow { last: place, life }.put(txn, &key)?;
         history::put(txn, &history, place, self.tip.position + 1)?;
         let values = (before.as_ref(), after.as_ref());
-        let noted = index::update(txn, thread, definition, id.as_str(), values.0, values.1)?;
-        if noted {
+        if index::update(txn, thread, definition, id.as_str(), values.0, values.1)? {
             self.reload_catalogue()?;
         }
         if definition.name.is_reserved() {
@@ -197,7 +201,7 @@ impl WriteTransaction<'_> {
             action,
             payload,
         };
-        if reduced {
+        if !thread.node.reducers.is_empty() {
             let (before, after) = (before.map(Arc::new), after.map(Arc::new));
             self.staged.effects.push(Effect {
                 event: event.clone(),
