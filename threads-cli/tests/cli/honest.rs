@@ -61,8 +61,20 @@ fn a_direction_to_sort_by_that_is_not_known_is_refused() {
 #[test]
 fn watching_for_a_field_that_cannot_be_fails_like_finding_it() {
     let place = closed();
-    let find = place.fails(3, ["find", "t", "c", "ago > 1"]);
-    let watch = place.fails(3, ["watch", "t", "c", "ago > 1", "--since", "start"]);
+    let find = place.fails(3, ["find", "t", "c", "ago > 1 or age = 1"]);
+    let watch = place.fails(
+        3,
+        [
+            "watch",
+            "t",
+            "c",
+            "ago > 1 or age = 1",
+            "--since",
+            "start",
+            "--count",
+            "1",
+        ],
+    );
     assert_eq!(find, watch);
 }
 
