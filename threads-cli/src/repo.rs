@@ -48,7 +48,7 @@ impl Repo {
 
     /// Opens the repository, and makes it first if there is none; says whether it did.
     pub(crate) fn init(&self) -> Result<(Node, bool)> {
-        let new = !self.store().is_dir();
+        let new = is_empty(&self.store());
         if new {
             make_private(&self.store()).map_err(|error| {
                 let said = Error::unavailable("the repository's directory cannot be made")
@@ -83,7 +83,7 @@ impl Repo {
     /// Refuses to go on without a repository.
     pub(crate) fn check(&self) -> Result<()> {
         match fs::metadata(self.store()) {
-            Ok(about) if about.is_dir() => return Ok(()),
+            Ok(about) if about.is_dir() && !is_empty(&self.store()) => return Ok(()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 let said = Error::unavailable("the repository's directory cannot be read")
                     .with("directory", self.dir.display())
@@ -128,6 +128,14 @@ impl Repo {
                  export back with `threads restore FILE`; or name another directory with --repo"
             )
         })
+    }
+}
+
+/// Whether a directory holds nothing, or is not there: no store was ever made in it.
+fn is_empty(dir: &Path) -> bool {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

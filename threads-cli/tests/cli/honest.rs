@@ -275,3 +275,15 @@ fn a_terminal_is_sent_nothing_to_obey() {
     let said = place.fails(3, ["get", "t", "c", "\u{9b}31m"]);
     assert!(said.contains("\\u009b31m"), "{said}");
 }
+
+#[test]
+fn a_repository_that_lost_its_data_is_not_taken_for_an_empty_one() {
+    let place = Place::with_collection();
+    let store = place.repo().join("store");
+    std::fs::remove_file(store.join("data.mdb")).unwrap();
+    assert!(place.fails(7, ["ls"]).contains("gone"));
+    assert!(place.fails(7, ["init"]).contains("gone"));
+    std::fs::remove_dir_all(&store).unwrap();
+    std::fs::create_dir(&store).unwrap();
+    assert!(place.fails(3, ["ls"]).contains("threads init"));
+}
