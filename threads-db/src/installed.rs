@@ -1,7 +1,7 @@
 //! Codecs that were installed since a thread was last open: their events are applied now.
 
 use threads_core::Result;
-use threads_core::datastore::{Datastore, Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 
 use crate::db::Db;
 use crate::definitions;
@@ -12,34 +12,44 @@ use crate::thread::Thread;
 
 impl Db {
     /// Applies what waited for codecs that are installed now, and brings definitions and indexes in
-    /// line. Does nothing when the codecs are those of the last time.
+    /// line. Does nothing when the codecs are those of the last time, or the store is only read:
+    /// whoever writes to it next will do it.
     pub(crate) fn install_codecs(&self) -> Result<()> {
         let thread = self.thread();
         let (key, installed) = (meta::codecs(thread.number), thread.node.codecs.names());
-        let seen = thread
-            .node
-            .store
-            .read()?
-            .get(Keyspace::Meta, &key)?
-            .map(|seen| seen.into_owned());
-        if seen.as_deref() == Some(installed.as_bytes()) {
+        let seen = {
+            let txn = thread.node.store.read()?;
+            let seen = txn.get(Keyspace::Meta, &key)?.unwrap_or_default();
+            String::from_utf8_lossy(&seen).into_owned()
+        };
+        if seen == installed {
             return Ok(());
         }
-        let mut txn = thread.node.store.write()?;
-        let applied = apply_waiting(&mut *txn, thread)?;
-        definitions::changed(&mut *txn, thread)?;
-        if applied > 0 {
-            // What the events changed is not in any view yet.
-            for reducer in &thread.node.reducers {
-                txn.delete(
-                    Keyspace::Meta,
-                    &meta::reducer(thread.number, reducer.name()),
-                )?;
-            }
+        let Some(mut txn) = thread.node.writer()? else {
+            return Ok(());
+        };
+        let known: Vec<_> = seen.split(' ').collect();
+        if !installed.split(' ').all(|codec| known.contains(&codec)) {
+            install(&mut *txn, thread)?;
         }
         txn.put(Keyspace::Meta, &key, installed.as_bytes())?;
         txn.commit(thread.node.durability)
     }
+}
+
+fn install(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+    let applied = apply_waiting(txn, thread)?;
+    definitions::changed(txn, thread)?;
+    if applied > 0 {
+        // What the events changed is not in any view yet.
+        for reducer in &thread.node.reducers {
+            txn.delete(
+                Keyspace::Meta,
+                &meta::reducer(thread.number, reducer.name()),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Replays every entity that waited for a codec which is here now; gives how many.

@@ -21,7 +21,9 @@ impl Db {
             if is_current(&*thread.node.store.read()?, thread, &**reducer)? {
                 continue;
             }
-            let mut txn = thread.node.store.write()?;
+            let Some(mut txn) = thread.node.writer()? else {
+                return Ok(());
+            };
             match replay(&mut *txn, thread, &**reducer) {
                 Ok(()) => txn.commit(thread.node.durability)?,
                 Err(error) if is_its_own(&error) => {}

@@ -10,8 +10,8 @@ use threads_core::policy::AccessPolicy;
 use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
 use threads_core::{
-    AgreementKey, AgreementPublicKey, Clock, CodecId, Error, IdentityKey, LogId, PeerId, ReadKey,
-    ReplicaKey, Result, ThreadId,
+    AgreementKey, AgreementPublicKey, Clock, CodecId, Error, ErrorKind, IdentityKey, LogId, PeerId,
+    ReadKey, ReplicaKey, Result, ThreadId,
 };
 
 use crate::layout::{self, Number, Prefix, meta};
@@ -107,6 +107,15 @@ pub(crate) struct Agreement {
 }
 
 impl NodeInner {
+    /// The write transaction; `None` when the store was opened to be read only.
+    pub(crate) fn writer(&self) -> Result<Option<Box<dyn WriteTxn + '_>>> {
+        match self.store.write() {
+            Ok(txn) => Ok(Some(txn)),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The source of randomness, for as long as the guard lives.
     pub(crate) fn rng(&self) -> MutexGuard<'_, Box<dyn CryptoRng + Send>> {
         // A generator of random bytes has no state that a panic could break.

@@ -365,3 +365,36 @@ fn pages_go_on_after_the_longest_values() {
         .unwrap();
     assert_eq!(rest.rows[0]["_id"], "b");
 }
+
+#[test]
+fn a_store_that_is_only_read_opens_with_other_codecs_and_reducers() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = threads_store_lmdb::Lmdb::open(dir.path()).unwrap();
+    let node = Node::builder(writer)
+        .codec(JsonPatch::new())
+        .codec(Replace)
+        .open()
+        .unwrap();
+    let db = node.create("t").unwrap();
+    db.define(&spec("N")).unwrap();
+    db.collection("N")
+        .unwrap()
+        .create(&json!({"_id": "a"}))
+        .unwrap();
+    drop((db, node));
+    let reader = threads_store_lmdb::Lmdb::open_read_only(dir.path()).unwrap();
+    let reader = Node::builder(reader)
+        .codec(JsonPatch::new())
+        .open()
+        .unwrap();
+    let seen = reader.open("t").unwrap();
+    assert_eq!(all(&seen, "N").len(), 1);
+    assert_eq!(
+        seen.collection("N")
+            .unwrap()
+            .create(&json!({}))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Unsupported
+    );
+}
