@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use threads_core::datastore::{Datastore, Keyspace, ReadTxn, WriteTxn};
+use sha2::{Digest, Sha256};
+use threads_core::datastore::{Datastore, Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::reducer::{DispatchedEvent, ReadView, Reducer, View, view_prefix};
 use threads_core::{Error, ErrorKind, Result};
 
@@ -64,6 +65,39 @@ impl Db {
         }
         read(&ReadView::new(&*txn, &prefix)?)
     }
+}
+
+/// What is wrong with a reducer's view: it is behind, or not what a replay gives. The replay is made in
+/// a transaction that is dropped. Nothing is found where the store is only read.
+pub(crate) fn check(thread: &Thread, reducer: &dyn Reducer) -> Result<Option<&'static str>> {
+    let Some(mut txn) = thread.node.writer()? else {
+        return Ok(None);
+    };
+    if !is_current(txn.as_read(), thread, reducer)? {
+        return Ok(Some("it is behind: open the node again to build it anew"));
+    }
+    let kept = digest(txn.as_read(), thread, reducer)?;
+    match replay(&mut *txn, thread, reducer) {
+        Ok(()) => {}
+        Err(error) if is_its_own(&error) => return Ok(Some("its reducer fails on the thread")),
+        Err(error) => return Err(error),
+    }
+    let replayed = digest(txn.as_read(), thread, reducer)?;
+    Ok((kept != replayed).then_some("its rows are not what its reducer gives"))
+}
+
+/// A digest of a view's rows, each key and value with its length.
+fn digest(txn: &dyn ReadTxn, thread: &Thread, reducer: &dyn Reducer) -> Result<[u8; 32]> {
+    let prefix = view_prefix(&thread.id, reducer.name())?;
+    let mut hash = Sha256::new();
+    for row in ReadView::new(txn, &prefix)?.scan(b"", Direction::Forward)? {
+        let (key, value) = row?;
+        for part in [key, value] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(&part);
+        }
+    }
+    Ok(hash.finalize().into())
 }
 
 /// Whether a reducer's view is of its present version and saw every record.

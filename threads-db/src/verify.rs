@@ -2,7 +2,7 @@
 //!
 //! Nothing that was stored is trusted. The logs are read from their first records; signatures are
 //! checked anew; every entity is made again from its events and compared with what is kept, and so
-//! are histories, indexes, heads and the feed.
+//! are histories, indexes, heads, the feed and the views of registered reducers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -23,6 +23,7 @@ use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
 use crate::log::place_text;
 use crate::opened::Opened;
 use crate::progress::Progress;
+use crate::reducers;
 use crate::thread::{Thread, Tip, books};
 
 /// How many signatures are checked at once.
@@ -101,7 +102,8 @@ impl Db {
     /// Verifies everything that is kept of the thread. Progress counts records.
     ///
     /// What is wrong is in the report; an error means that verification itself could not go on.
-    /// Memory grows with the number of entities.
+    /// Memory grows with the number of entities. With reducers registered it waits for the write
+    /// transaction, in which it makes their views again and throws them away.
     ///
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]
@@ -123,6 +125,7 @@ impl Db {
         check.records(progress)?;
         check.entities()?;
         check.indexes()?;
+        check.views()?;
         Ok(check.report)
     }
 }
@@ -401,6 +404,17 @@ impl Check<'_> {
                     .report
                     .problem("entities", "there is one that no event made"),
                 Err(error) => self.report.problem("entities", error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The views of the reducers that are registered.
+    fn views(&mut self) -> Result<()> {
+        for reducer in &self.thread.node.reducers {
+            if let Some(what) = reducers::check(self.thread, &**reducer)? {
+                self.report
+                    .problem(format!("view {}", reducer.name()), what);
             }
         }
         Ok(())

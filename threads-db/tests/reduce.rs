@@ -8,8 +8,8 @@ use std::sync::Arc;
 use common::{builder, carry, spec};
 use serde_json::json;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::{Direction, Memory};
-use threads_core::reducer::{DispatchedEvent, Reducer, View};
+use threads_core::datastore::{DatastoreExt, Direction, Durability, Memory};
+use threads_core::reducer::{DispatchedEvent, Reducer, View, view_prefix};
 use threads_core::{Error, Result};
 use threads_db::{Db, Node};
 
@@ -249,4 +249,28 @@ fn a_replay_tells_what_was_told_at_the_time() {
         .delete("a")
         .unwrap();
     assert_eq!(tape(&open(Some(2)).open("t").unwrap()).len(), 3);
+}
+
+#[test]
+fn verification_makes_views_again_and_finds_one_that_was_changed() {
+    let store = Arc::new(Memory::new());
+    let builder = Node::builder(Arc::clone(&store))
+        .codec(JsonPatch::new())
+        .reducer(Sum(1));
+    let db = builder.open().unwrap().create("t").unwrap();
+    db.define(&spec("N")).unwrap();
+    db.collection("N")
+        .unwrap()
+        .create(&json!({"_id": "a", "n": 5}))
+        .unwrap();
+    common::assert_clean(&db);
+    assert_eq!(sum(&db), 5, "verifying changes nothing");
+    let prefix = view_prefix(db.id(), "sum").unwrap();
+    let changed = store.transact(Durability::Group, |txn| {
+        View::new(txn, &prefix)?.put(b"sum", &6_i64.to_be_bytes())
+    });
+    changed.unwrap();
+    let report = db.verify(&mut |_| ()).unwrap();
+    assert_eq!(report.problem_count, 1);
+    assert_eq!(report.problems[0].place, "view sum");
 }
