@@ -1,5 +1,7 @@
 //! The codec: what each action becomes, and what each event does.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
 use threads_core::{CodecId, Error, ErrorKind, Result};
@@ -102,8 +104,8 @@ impl EventCodec for JsonPatch {
         Ok(EntityState::new(text))
     }
 
-    fn view(&self, state: &EntityState) -> Result<Value> {
-        document::open(state).map(Value::Object)
+    fn view<'a>(&self, state: &'a EntityState) -> Result<Cow<'a, [u8]>> {
+        Ok(Cow::Borrowed(state.as_bytes()))
     }
 }
 

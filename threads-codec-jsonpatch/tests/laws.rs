@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::codec::{Action, EntityState, EventCodec};
+use threads_core::codec::{Action, EntityState, EventCodecExt};
 
 /// The document that `step` asks for, worked out by the reference crate alone.
 fn expected(before: &Value, step: &Step) -> Value {
@@ -66,7 +66,7 @@ proptest! {
                 state = apply(Some(&state), &event).unwrap();
             }
             value = want;
-            prop_assert_eq!(JsonPatch::new().view(&state).unwrap(), value.clone());
+            prop_assert_eq!(JsonPatch::new().value(&state).unwrap(), value.clone());
             prop_assert_eq!(&state, &common::state(&value));
         }
     }
@@ -90,7 +90,7 @@ proptest! {
         let mut events = vec![encode(None, &Action::Create(&first)).unwrap().unwrap()];
         for (seen, choice) in choices {
             let state = run(&events[..=seen.index(events.len())]);
-            let step = choice.on(&JsonPatch::new().view(&state).unwrap());
+            let step = choice.on(&JsonPatch::new().value(&state).unwrap());
             events.extend(encode(Some(&state), &step.action()).unwrap());
         }
         let want = run(&events);
@@ -127,7 +127,7 @@ proptest! {
         let state = EntityState::new(state);
         let _ = apply(None, &event);
         let _ = apply(Some(&state), &event);
-        let _ = JsonPatch::new().view(&state);
+        let _ = JsonPatch::new().value(&state);
         let _ = encode(Some(&state), &Action::Merge(&Value::Null));
     }
 
@@ -146,7 +146,7 @@ proptest! {
         if let Ok(state) = apply(Some(&common::state(&before)), &event) {
             let again: Value = serde_ipld_dagcbor::from_slice(&event).unwrap();
             prop_assert_eq!(serde_ipld_dagcbor::to_vec(&again).unwrap(), event);
-            prop_assert_eq!(&state, &common::state(&JsonPatch::new().view(&state).unwrap()));
+            prop_assert_eq!(&state, &common::state(&JsonPatch::new().value(&state).unwrap()));
         }
     }
 }

@@ -13,13 +13,13 @@ use common::{apply, encode, state};
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::ErrorKind;
-use threads_core::codec::{Action, EventCodec};
+use threads_core::codec::{Action, EventCodecExt};
 
 fn after(before: &Value, action: &Action<'_>) -> Result<Value, ErrorKind> {
     let before = state(before);
     match encode(Some(&before), action).map_err(|error| error.kind())? {
-        Some(event) => JsonPatch::new().view(&apply(Some(&before), &event).unwrap()),
-        None => JsonPatch::new().view(&before),
+        Some(event) => JsonPatch::new().value(&apply(Some(&before), &event).unwrap()),
+        None => JsonPatch::new().value(&before),
     }
     .map_err(|error| error.kind())
 }

@@ -7,7 +7,7 @@ mod common;
 use common::{apply, encode, state};
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
+use threads_core::codec::{Action, EntityState, EventCodec, EventCodecExt, Ordering};
 use threads_core::{CodecId, ErrorKind};
 
 fn hex(bytes: &[u8]) -> String {
@@ -101,7 +101,7 @@ fn actions_that_need_another_state_say_so() {
         ErrorKind::Corrupt
     );
     let error = JsonPatch::new()
-        .view(&EntityState::new(*b"[]"))
+        .value(&EntityState::new(*b"x"))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }

@@ -6,6 +6,7 @@
 //! * `apply(before, encode(before, action))` is the state that `action` asks for.
 //! * `encode` gives `None` exactly when the action changes nothing.
 //! * `apply` and `view` never panic, whatever the bytes, and their memory is bounded.
+//! * `view` of a state that `apply` gave is one JSON object, as text in UTF-8.
 //! * By [`Ordering`]: a codec of `Total` gives one state for one sequence of events; of `Any`,
 //!   one state for one set of events, in every order and with duplicates.
 //!
@@ -23,7 +24,8 @@
 //! A codec that replaces the whole entity:
 //!
 //! ```
-//! use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
+//! use std::borrow::Cow;
+//! use threads_core::codec::{Action, EntityState, EventCodec, EventCodecExt, Ordering};
 //! use threads_core::{CodecId, Error, Result};
 //!
 //! #[derive(Debug)]
@@ -42,23 +44,24 @@
 //!     fn apply(&self, _before: Option<&EntityState>, event: &[u8]) -> Result<EntityState> {
 //!         Ok(EntityState::new(event))
 //!     }
-//!     fn view(&self, state: &EntityState) -> Result<serde_json::Value> {
-//!         serde_json::from_slice(state.as_bytes()).map_err(|e| Error::corrupt("not JSON").caused_by(e))
+//!     fn view<'a>(&self, state: &'a EntityState) -> Result<Cow<'a, [u8]>> {
+//!         Ok(Cow::Borrowed(state.as_bytes()))
 //!     }
 //! }
 //!
 //! let value = serde_json::json!({"_id": "a", "n": 1});
 //! let event = Whole.encode(None, &Action::Create(&value)).unwrap().unwrap();
 //! let state = Whole.apply(None, &event).unwrap();
-//! assert_eq!(Whole.view(&state).unwrap(), value);
+//! assert_eq!(Whole.value(&state).unwrap(), value);
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{CodecId, Result};
+use crate::{CodecId, Error, Result};
 
 /// The order in which a codec needs the events of one entity to converge.
 ///
@@ -214,9 +217,39 @@ pub trait EventCodec: fmt::Debug + Send + Sync + 'static {
     /// state stays as it was.
     fn apply(&self, before: Option<&EntityState>, event: &[u8]) -> Result<EntityState>;
 
-    /// The entity as JSON: what queries, indexes and applications see.
-    fn view(&self, state: &EntityState) -> Result<Value>;
+    /// The entity as the text of a JSON object: what queries, indexes and applications see.
+    ///
+    /// Text and not a [`Value`], because most readers want a few members of it, or a type of their
+    /// own. A codec whose state is that text already borrows it.
+    fn view<'a>(&self, state: &'a EntityState) -> Result<Cow<'a, [u8]>>;
 }
+
+/// Conveniences on every [`EventCodec`].
+///
+/// The example of the [module](self) uses it.
+pub trait EventCodecExt: EventCodec {
+    /// The entity as a JSON value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) when what the codec shows is not JSON,
+    /// and those of [`EventCodec::view`].
+    ///
+    /// ```
+    /// use threads_core::codec::{EntityState, EventCodec, EventCodecExt};
+    /// fn age(codec: &dyn EventCodec, state: &EntityState) -> threads_core::Result<Option<u64>> {
+    ///     Ok(codec.value(state)?["age"].as_u64())
+    /// }
+    /// ```
+    fn value(&self, state: &EntityState) -> Result<Value> {
+        serde_json::from_slice(&self.view(state)?).map_err(|cause| {
+            Error::corrupt("the state of an entity is not JSON: rebuild it from its log")
+                .caused_by(cause)
+        })
+    }
+}
+
+impl<T: EventCodec + ?Sized> EventCodecExt for T {}
 
 impl<T: EventCodec + ?Sized> EventCodec for Arc<T> {
     fn id(&self) -> CodecId {
@@ -235,7 +268,7 @@ impl<T: EventCodec + ?Sized> EventCodec for Arc<T> {
         (**self).apply(before, event)
     }
 
-    fn view(&self, state: &EntityState) -> Result<Value> {
+    fn view<'a>(&self, state: &'a EntityState) -> Result<Cow<'a, [u8]>> {
         (**self).view(state)
     }
 }

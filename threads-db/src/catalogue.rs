@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use threads_core::batch::EntityEvent;
-use threads_core::codec::{ActionKind, EventCodec};
+use threads_core::codec::{ActionKind, EventCodec, EventCodecExt};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::module::{INDEX_PATHS_MAX, INDEXES_MAX, IndexSpec};
 use threads_core::{CodecId, CollectionName, Error, ErrorKind, FieldPath, Result, block};
@@ -297,7 +297,7 @@ impl Catalogue {
             let (key, value) = row?;
             let row = EntityRow::decode(&value)?;
             if let Some(state) = row.life.state() {
-                let mut value = definition.codec.view(state)?;
+                let mut value = definition.codec.value(state)?;
                 if let Some(members) = value.as_object_mut() {
                     let id = layout::entity_id(&key, prefix_bytes)?;
                     members.insert("_id".to_owned(), id.as_str().into());
@@ -354,7 +354,7 @@ impl Catalogue {
         let key = layout::entity(thread, definition.number, id);
         let row = EntityRow::get(txn, &key)?.ok_or_else(missing)?;
         let state = row.life.state().ok_or_else(missing)?;
-        let entity: SchemaEntity = serde_json::from_value(definition.codec.view(state)?)
+        let entity: SchemaEntity = serde_json::from_value(definition.codec.value(state)?)
             .map_err(|cause| Error::rejected("a schema entity is malformed").caused_by(cause))?;
         Ok(entity.schema)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use threads_core::batch::EntityEvent;
-use threads_core::codec::ActionKind;
+use threads_core::codec::{ActionKind, EventCodecExt};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, ErrorKind, LogId, Result};
 
@@ -172,7 +172,7 @@ pub(crate) fn view(thread: &Thread, life: &Life, id: &str) -> Result<Option<Valu
     let Ok(codec) = thread.node.codecs.get(codec) else {
         return Ok(None);
     };
-    let mut value = codec.view(state)?;
+    let mut value = codec.value(state)?;
     let Some(members) = value.as_object_mut() else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use threads_core::batch::{EVENTS_MAX, EntityEvent};
-use threads_core::codec::{Action, ActionKind};
+use threads_core::codec::{Action, ActionKind, EventCodecExt};
 use threads_core::event::BODY_BYTES_MAX;
 use threads_core::{CollectionName, EntityId, Error, LogId, Result};
 
@@ -97,7 +97,7 @@ impl WriteTransaction<'_> {
             return Ok(());
         };
         let state = definition.codec.apply(life.state(), &payload)?;
-        let after = definition.codec.view(&state)?;
+        let after = definition.codec.value(&state)?;
         if after.get("_id").and_then(Value::as_str) != Some(id.as_str()) {
             return Err(
                 Error::invalid("an entity keeps its _id: create another one instead")

@@ -1,5 +1,7 @@
 //! The codec of the framework's own collections: the later write wins, whole.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
 use threads_core::{CodecId, Error, Result, block};
@@ -41,14 +43,18 @@ impl EventCodec for Whole {
         Ok(EntityState::new(event))
     }
 
-    fn view(&self, state: &EntityState) -> Result<Value> {
-        block::decode(state.as_bytes())
+    fn view<'a>(&self, state: &'a EntityState) -> Result<Cow<'a, [u8]>> {
+        let value = block::decode::<Value>(state.as_bytes())?;
+        let text = serde_json::to_vec(&value)
+            .map_err(|cause| Error::corrupt("a definition is not JSON").caused_by(cause))?;
+        Ok(Cow::Owned(text))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use threads_core::codec::EventCodecExt;
 
     use super::*;
 
@@ -66,7 +72,7 @@ mod tests {
             .unwrap()
             .unwrap();
         let state = Whole.apply(Some(&state), &saved).unwrap();
-        assert_eq!(Whole.view(&state).unwrap(), two);
+        assert_eq!(Whole.value(&state).unwrap(), two);
     }
 
     #[test]
