@@ -1,18 +1,16 @@
 //! Listeners: filters, cursors, lag, and changes as they were at their time.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use common::{all, carry, node, people, spec};
 use futures_core::Stream;
 use serde_json::json;
 use threads_core::codec::ActionKind;
 use threads_db::query::Query;
 use threads_db::{Change, ChangeFilter, FeedCursor, LAG_RECORDS_MAX, Listener, Notice};
+
+use super::common::{all, carry, node, people, spec};
 
 fn drain(listener: &mut Listener) -> Vec<Change> {
     let mut changes = Vec::new();

@@ -1,17 +1,18 @@
 //! What the tests of the engine share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::Memory;
 use threads_core::module::CollectionSpec;
 use threads_core::{Clock, ManualClock, Result};
 use threads_db::query::Query;
 use threads_db::{Collection, Db, ExportOptions, Node, NodeBuilder, RestoreOptions, RestoreReport};
+
+/// The store of the module that the suite is part of.
+pub(crate) use super::super::Store;
 
 /// A clock that several nodes share and a test moves.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ impl Clock for SharedClock {
 }
 
 pub(crate) fn builder() -> NodeBuilder {
-    Node::builder(Memory::new()).codec(JsonPatch::new())
+    Node::builder(Store::fresh()).codec(JsonPatch::new())
 }
 
 pub(crate) fn node() -> Node {

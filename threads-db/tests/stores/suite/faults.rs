@@ -1,9 +1,6 @@
 //! A datastore that fails at every possible place: the error comes out, nothing is half done,
 //! and the next operation works.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
-#![allow(clippy::print_stdout, reason = "a skipped test says why")]
-
-mod common;
+#![allow(clippy::print_stdout, reason = "a test says what it found")]
 
 use std::borrow::Cow;
 use std::ops::Bound::Unbounded;
@@ -11,17 +8,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{SharedClock, assert_clean, builder, export, passphrase, people, spec};
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::{
-    Capability, Datastore, Direction, Durability, KeyRange, Keyspace, Memory, ReadTxn, Scan,
-    WriteTxn,
+    Capability, Datastore, Direction, Durability, KeyRange, Keyspace, ReadTxn, Scan, WriteTxn,
 };
 use threads_core::module::IndexSpec;
 use threads_core::{Error, ErrorKind, Result};
 use threads_db::query::Query;
 use threads_db::{Collection, Db, Node, RestoreOptions, WriteTransaction};
+
+use super::common::{
+    SharedClock, Store, all, assert_clean, builder, export, passphrase, people, spec,
+};
 
 /// More operations of the store than any step here takes.
 const OPERATIONS_MAX: u64 = 5_000;
@@ -38,7 +37,7 @@ enum Fails {
 /// Fails one operation, and works before and after it.
 #[derive(Debug)]
 struct Faulty {
-    inner: Memory,
+    inner: Arc<Store>,
     fails: Fails,
     /// How many operations until the one that fails; 0 when none does.
     left: AtomicU64,
@@ -47,7 +46,7 @@ struct Faulty {
 impl Faulty {
     fn new(fails: Fails) -> Arc<Self> {
         Arc::new(Self {
-            inner: Memory::new(),
+            inner: Store::fresh(),
             fails,
             left: AtomicU64::new(0),
         })
@@ -79,7 +78,7 @@ impl Faulty {
 }
 
 /// Every row, so that what a fault left behind is seen wherever it is.
-fn rows(store: &Memory, keep: fn(Keyspace) -> bool) -> Vec<(Keyspace, Vec<u8>, Vec<u8>)> {
+fn rows(store: &Store, keep: fn(Keyspace) -> bool) -> Vec<(Keyspace, Vec<u8>, Vec<u8>)> {
     let txn = store.read().unwrap();
     let mut rows = Vec::new();
     for space in Keyspace::ALL.iter().copied().filter(|space| keep(*space)) {
@@ -240,7 +239,7 @@ fn seen(db: &Db) -> Vec<Value> {
     let mut seen = Vec::new();
     for collection in db.collections().unwrap() {
         if collection.name.as_str() != "Tick" {
-            seen.extend(common::all(db, collection.name.as_str()));
+            seen.extend(all(db, collection.name.as_str()));
             seen.push(serde_json::to_value(collection).unwrap());
         }
     }
@@ -483,7 +482,7 @@ fn fail_to_catch_up(fails: Fails) {
     let step = || restore(&node, &second).map(drop);
     fail_everywhere(&store, "catch up", everything, &step, &|| go_on(&copy));
     let merged = json!([{"_id": "a", "mail": "a", "n": 3}]);
-    assert_eq!(json!(common::all(&copy, "Person")), merged);
+    assert_eq!(json!(all(&copy, "Person")), merged);
     std::fs::remove_file(first).unwrap();
     std::fs::remove_file(second).unwrap();
 }
@@ -492,186 +491,4 @@ fn fail_to_catch_up(fails: Fails) {
 fn a_thread_that_fails_to_catch_up_stays_as_it_was() {
     fail_to_catch_up(Fails::Writing);
     fail_to_catch_up(Fails::Reading);
-}
-
-/// A disk that is full, under the store that applications use.
-#[cfg(target_os = "linux")]
-mod full_disk {
-    use std::fs;
-    use std::io::Write;
-    use std::process::Command;
-
-    use threads_store_lmdb::LmdbOptions;
-
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-    /// In a child: where the store is.
-    const DIR: &str = "THREADS_FAULTS_DIR";
-    /// More transactions than fit on any disk here.
-    const TRANSACTIONS_MAX: u64 = 20_000;
-
-    fn open(dir: &Path) -> Result<Node> {
-        let mut options = LmdbOptions::default();
-        options.reserve_bytes = MIB;
-        Node::builder(options.open(dir)?)
-            .codec(JsonPatch::new())
-            .open()
-    }
-
-    fn make(dir: &Path) -> Db {
-        let db = open(dir).unwrap().create("friends").unwrap();
-        db.define(&spec("Person").with_index(path("n"))).unwrap();
-        db
-    }
-
-    fn row(n: u64) -> Value {
-        json!({"_id": format!("{n:06}"), "n": n, "text": "x".repeat(1_000)})
-    }
-
-    /// Commits until the disk is full; gives how many entities there are then.
-    fn fill(db: &Db) -> u64 {
-        let people = db.collection("Person").unwrap();
-        let full = |n: &u64| match people.create(&row(*n)) {
-            Ok(_) => false,
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
-                true
-            }
-        };
-        (0..TRANSACTIONS_MAX)
-            .find(full)
-            .expect("the disk is never full")
-    }
-
-    #[track_caller]
-    fn assert_holds(db: &Db, entities: u64) {
-        let expected: Vec<_> = (0..entities).map(row).collect();
-        assert!(
-            common::all(db, "Person") == expected,
-            "not what was committed"
-        );
-        assert_clean(db);
-    }
-
-    #[test]
-    fn child() {
-        let Some(dir) = std::env::var_os(DIR) else {
-            return; // This is the parent's own run of its tests.
-        };
-        let db = open(dir.as_ref()).unwrap().open("friends").unwrap();
-        let entities = fill(&db);
-        assert_holds(&db, entities);
-        let again = db
-            .collection("Person")
-            .unwrap()
-            .create(&row(entities))
-            .unwrap_err();
-        assert_eq!(again.kind(), ErrorKind::Full, "{again:?}");
-        fs::write(Path::new(&dir).join("entities"), entities.to_string()).unwrap();
-    }
-
-    /// A bound on the length of files needs no rights.
-    #[test]
-    fn a_limit_on_files_is_a_full_disk() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(make(dir.path()));
-        let run = Command::new("sh")
-            .args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "full_disk::child"])
-            .env(DIR, dir.path())
-            .output()
-            .unwrap();
-        assert!(
-            run.status.success(),
-            "{}",
-            String::from_utf8_lossy(&run.stdout)
-        );
-        let entities = fs::read_to_string(dir.path().join("entities"))
-            .unwrap()
-            .parse()
-            .unwrap();
-        let db = open(dir.path()).unwrap().open("friends").unwrap();
-        assert_holds(&db, entities);
-        db.collection("Person")
-            .unwrap()
-            .create(&row(entities))
-            .unwrap();
-        assert_holds(&db, entities + 1);
-    }
-
-    /// A small file system of its own, taken away again at the end.
-    struct SmallDisk(tempfile::TempDir);
-
-    impl SmallDisk {
-        /// `None`, with a printed reason, where this process may not mount one.
-        fn new(bytes: u64) -> Option<Self> {
-            let dir = tempfile::tempdir().unwrap();
-            let options = format!("size={bytes},mode=700");
-            let mut mount = Command::new("mount");
-            mount
-                .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-                .arg(dir.path());
-            match mount.output() {
-                Ok(run) if run.status.success() => Some(Self(dir)),
-                other => {
-                    println!("skipped: cannot mount a small file system: {other:?}");
-                    None
-                }
-            }
-        }
-
-        /// Takes all the space that is left.
-        fn fill(&self) {
-            let mut filler = fs::File::create(self.0.path().join("filler")).unwrap();
-            while filler.write(&[0; 4_096]).is_ok_and(|bytes| bytes > 0) {}
-        }
-
-        /// Empties the file before it goes: a process that another test is starting may hold it.
-        fn free(&self) {
-            let filler = self.0.path().join("filler");
-            fs::write(&filler, "").unwrap();
-            fs::remove_file(filler).unwrap();
-        }
-    }
-
-    impl Drop for SmallDisk {
-        fn drop(&mut self) {
-            // Left mounted, it is lost with the temporary directory's name at worst.
-            let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-        }
-    }
-
-    #[test]
-    fn a_full_disk_keeps_what_was_committed_and_works_again_when_it_is_not() {
-        let Some(disk) = SmallDisk::new(12 * MIB) else {
-            return;
-        };
-        let store = disk.0.path().join("store");
-        let db = make(&store);
-        let people = db.collection("Person").unwrap();
-        (0..100)
-            .try_for_each(|n| people.create(&row(n)).map(drop))
-            .unwrap();
-        disk.fill();
-        let entities = 100
-            + (100..TRANSACTIONS_MAX)
-                .take_while(|n| people.create(&row(*n)).is_ok())
-                .count() as u64;
-        assert_holds(&db, entities);
-        let more = db
-            .write(|txn| txn.define(&spec("Pet").with_index(path("name"))))
-            .unwrap_err();
-        assert_eq!(more.kind(), ErrorKind::Full, "{more:?}");
-        people.delete("000000").unwrap();
-        assert_clean(&db);
-        disk.free();
-        people.create(&row(entities)).unwrap();
-        drop((db, people));
-        let db = open(&store).unwrap().open("friends").unwrap();
-        let expected: Vec<_> = (1..=entities).map(row).collect();
-        assert!(common::all(&db, "Person") == expected);
-        assert_clean(&db);
-    }
 }

@@ -1,19 +1,17 @@
 //! Threads carried as files: restored whole, merged, and convergent.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::fs;
 
-use common::{
-    SharedClock, all, assert_clean, builder, carry, export, node, passphrase, people, spec,
-};
 use proptest::prelude::*;
 use serde_json::json;
 use threads_core::ErrorKind;
 use threads_core::module::IndexSpec;
 use threads_db::query::Query;
 use threads_db::{Db, Node, RestoreOptions};
+
+use super::common::{
+    SharedClock, all, assert_clean, builder, carry, export, node, passphrase, people, spec,
+};
 
 #[test]
 fn a_restored_thread_is_the_same_and_clean() {
@@ -237,7 +235,7 @@ fn exchange(one: &Db, two: &Db) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn any_history_of_two_writers_converges_to_the_byte(steps in prop::collection::vec(step(), 1..24)) {

@@ -1,31 +1,15 @@
 //! The engine as an application uses it: transactions, reads, definitions.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use serde_json::json;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::ErrorKind;
-use threads_core::datastore::Memory;
 use threads_core::module::{CollectionSpec, IndexSpec};
+use threads_db::Node;
 use threads_db::query::Query;
-use threads_db::{Collection, Db, Node};
 
-fn node() -> Node {
-    Node::builder(Memory::new())
-        .codec(JsonPatch::new())
-        .open()
-        .unwrap()
-}
-
-fn spec(name: &str) -> CollectionSpec {
-    CollectionSpec::new(name.parse().unwrap(), "jsonpatch/1".parse().unwrap())
-}
-
-fn people() -> (Db, Collection<Value>) {
-    let db = node().create("friends").unwrap();
-    db.define(&spec("Person")).unwrap();
-    let people = db.collection("Person").unwrap();
-    (db, people)
-}
+use super::common::{Store, all, assert_clean, node, people, spec};
 
 fn kind<T>(result: threads_core::Result<T>) -> ErrorKind {
     result.err().expect("must fail").kind()
@@ -299,19 +283,16 @@ fn queries_page_sort_project_and_count() {
 
 #[test]
 fn a_node_that_is_dropped_lets_go_of_its_datastore() {
-    let store = std::sync::Arc::new(Memory::new());
-    let node = Node::builder(std::sync::Arc::clone(&store))
+    let store = Store::fresh();
+    let node = Node::builder(Arc::clone(&store))
         .codec(JsonPatch::new())
         .open()
         .unwrap();
     let db = node.create("friends").unwrap();
     drop(node);
-    assert!(
-        std::sync::Arc::strong_count(&store) > 1,
-        "the open thread holds it"
-    );
+    assert!(Arc::strong_count(&store) > 1, "the open thread holds it");
     drop(db);
-    assert_eq!(std::sync::Arc::strong_count(&store), 1);
+    assert_eq!(Arc::strong_count(&store), 1);
 }
 
 #[test]
@@ -343,4 +324,40 @@ fn a_field_that_the_schema_cannot_have_is_an_error_and_not_an_empty_answer() {
             .unwrap(),
         1
     );
+}
+
+#[test]
+fn a_store_that_is_closed_and_opened_again_shows_the_same() {
+    let mut store = Store::fresh();
+    let open = |store: &Arc<Store>| {
+        let builder = Node::builder(Arc::clone(store)).codec(JsonPatch::new());
+        builder.open().unwrap()
+    };
+    let db = open(&store).create("friends").unwrap();
+    db.define(&spec("Person").with_index(IndexSpec::on("n".parse().unwrap())))
+        .unwrap();
+    let people = db.collection("Person").unwrap();
+    for n in 0..20 {
+        people
+            .create(&json!({"_id": format!("p{n}"), "n": n}))
+            .unwrap();
+    }
+    people.delete("p7").unwrap();
+    let before = all(&db, "Person");
+    drop((people, db));
+    for writes in 1..4 {
+        store = store.reopen();
+        let db = open(&store).open("friends").unwrap();
+        let people = db.collection("Person").unwrap();
+        assert_eq!(all(&db, "Person"), before);
+        assert_eq!(people.count(&Query::parse("n < 10").unwrap()).unwrap(), 9);
+        assert_eq!(
+            kind(people.create(&json!({"_id": "p7"}))),
+            ErrorKind::Conflict
+        );
+        // What was opened again takes writes, too.
+        people.patch("p1", &json!({"writes": writes})).unwrap();
+        people.patch("p1", &json!({"writes": null})).unwrap();
+        assert_clean(&db);
+    }
 }

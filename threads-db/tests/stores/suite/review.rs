@@ -1,24 +1,23 @@
 //! What a hostile reading found once, and must not be found again.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use common::{SharedClock, all, assert_clean, builder, carry, export, node, people, spec};
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
-use threads_core::datastore::Memory;
 use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_core::{CodecId, ErrorKind, Result};
 use threads_db::query::Query;
 use threads_db::{ChangeFilter, Db, FeedCursor, Node, Notice, RestoreOptions};
 
+use super::common::{
+    SharedClock, Store, all, assert_clean, builder, carry, export, node, passphrase, people, spec,
+};
+
 /// A codec that replaces whole documents.
 #[derive(Debug)]
-struct Replace;
+pub(crate) struct Replace;
 
 impl EventCodec for Replace {
     fn id(&self) -> CodecId {
@@ -105,7 +104,7 @@ fn a_codec_that_is_installed_later_applies_what_waited_for_it() {
         .unwrap()
         .create(&json!({"_id": "a", "n": 1}))
         .unwrap();
-    let store = Arc::new(Memory::new());
+    let store = Store::fresh();
     let open = |with: bool| {
         let builder = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
         if with {
@@ -298,7 +297,7 @@ fn a_restore_within_a_restore_is_refused() {
     }
     let (path, other) = (export(&db), node());
     let options = || RestoreOptions {
-        passphrase: common::passphrase(),
+        passphrase: passphrase(),
         name: None,
     };
     let mut inner = Vec::new();
@@ -365,37 +364,4 @@ fn pages_go_on_after_the_longest_values() {
         .find_page(&query.after(cursor.parse().unwrap()))
         .unwrap();
     assert_eq!(rest.rows[0]["_id"], "b");
-}
-
-#[test]
-fn a_store_that_is_only_read_opens_with_other_codecs_and_reducers() {
-    let dir = tempfile::tempdir().unwrap();
-    let writer = threads_store_lmdb::Lmdb::open(dir.path()).unwrap();
-    let node = Node::builder(writer)
-        .codec(JsonPatch::new())
-        .codec(Replace)
-        .open()
-        .unwrap();
-    let db = node.create("t").unwrap();
-    db.define(&spec("N")).unwrap();
-    db.collection("N")
-        .unwrap()
-        .create(&json!({"_id": "a"}))
-        .unwrap();
-    drop((db, node));
-    let reader = threads_store_lmdb::Lmdb::open_read_only(dir.path()).unwrap();
-    let reader = Node::builder(reader)
-        .codec(JsonPatch::new())
-        .open()
-        .unwrap();
-    let seen = reader.open("t").unwrap();
-    assert_eq!(all(&seen, "N").len(), 1);
-    assert_eq!(
-        seen.collection("N")
-            .unwrap()
-            .create(&json!({}))
-            .unwrap_err()
-            .kind(),
-        ErrorKind::Unsupported
-    );
 }

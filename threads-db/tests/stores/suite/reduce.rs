@@ -1,17 +1,15 @@
 //! Reducers: run with every commit, replayed when new, blind to where events come from.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::{builder, carry, spec};
 use serde_json::json;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::{DatastoreExt, Direction, Durability, Memory};
+use threads_core::datastore::{DatastoreExt, Direction, Durability};
 use threads_core::reducer::{DispatchedEvent, Reducer, View, view_prefix};
 use threads_core::{Error, Result};
 use threads_db::{Db, Node};
+
+use super::common::{Store, assert_clean, builder, carry, spec};
 
 /// Adds up the field `n` of every entity.
 #[derive(Debug)]
@@ -93,7 +91,7 @@ fn a_reducer_that_fails_fails_the_commit() {
 
 #[test]
 fn a_new_reducer_or_version_replays() {
-    let store = Arc::new(Memory::new());
+    let store = Store::fresh();
     let open = |reducer: Option<Sum>| {
         let builder = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
         match reducer {
@@ -133,7 +131,7 @@ fn records_from_elsewhere_are_reduced_like_our_own() {
 fn a_reducer_that_fails_on_a_record_from_elsewhere_stops_its_view_and_not_the_log() {
     let db = builder().open().unwrap().create("t").unwrap();
     db.define(&spec("N")).unwrap();
-    let store = Arc::new(Memory::new());
+    let store = Store::fresh();
     let open = || {
         let builder = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
         builder.reducer(Sum(1)).open().unwrap()
@@ -216,7 +214,7 @@ fn tape(db: &Db) -> Vec<String> {
 
 #[test]
 fn a_replay_tells_what_was_told_at_the_time() {
-    let store = Arc::new(Memory::new());
+    let store = Store::fresh();
     let open = |reducer: Option<u32>| {
         let builder = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
         match reducer {
@@ -253,7 +251,7 @@ fn a_replay_tells_what_was_told_at_the_time() {
 
 #[test]
 fn verification_makes_views_again_and_finds_one_that_was_changed() {
-    let store = Arc::new(Memory::new());
+    let store = Store::fresh();
     let builder = Node::builder(Arc::clone(&store))
         .codec(JsonPatch::new())
         .reducer(Sum(1));
@@ -263,7 +261,7 @@ fn verification_makes_views_again_and_finds_one_that_was_changed() {
         .unwrap()
         .create(&json!({"_id": "a", "n": 5}))
         .unwrap();
-    common::assert_clean(&db);
+    assert_clean(&db);
     assert_eq!(sum(&db), 5, "verifying changes nothing");
     let prefix = view_prefix(db.id(), "sum").unwrap();
     let changed = store.transact(Durability::Group, |txn| {

@@ -1,8 +1,5 @@
 //! `kill -9` while many threads commit: what was acknowledged is there, whole and verified.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 #![allow(clippy::print_stdout, reason = "a test says what it found")]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -10,13 +7,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use common::{all, assert_clean, spec};
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::Durability;
 use threads_core::module::IndexSpec;
 use threads_db::{Db, Node};
-use threads_store_lmdb::LmdbOptions;
+
+use super::Durable;
+use super::suite::common::{all, assert_clean, spec};
+use crate::place::Kind;
 
 /// How many times the child is killed when `THREADS_KILLS` does not say.
 const KILLS: u64 = 30;
@@ -45,17 +44,14 @@ fn child() {
 }
 
 fn open(dir: &Path) -> Db {
-    let mut options = LmdbOptions::default();
-    options.reserve_bytes = 0;
-    let store = options.open(dir).unwrap();
-    let node = Node::builder(store)
+    let node = Node::builder(Durable::open(dir).unwrap())
         .codec(JsonPatch::new())
         .durability(Durability::Group);
     node.open().unwrap().open("friends").unwrap()
 }
 
 fn set_up(dir: &Path) {
-    let store = LmdbOptions::default().open(dir).unwrap();
+    let store = Durable::open(dir).unwrap();
     let node = Node::builder(store).codec(JsonPatch::new()).open().unwrap();
     let number = IndexSpec::on("number".parse().unwrap());
     node.create("friends")
@@ -103,10 +99,16 @@ fn acknowledge((round, thread, number): Name) {
     out.flush().unwrap();
 }
 
+/// What the test harness calls [`child`]: its path without the program's name.
+fn child_name() -> String {
+    let (_, module) = module_path!().split_once("::").unwrap();
+    format!("{module}::child")
+}
+
 /// Runs a child until it has acknowledged `enough`, kills it, and gives all it acknowledged.
 fn run_and_kill(role: &str, dir: &Path, round: u64, enough: u64) -> BTreeSet<Name> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", &child_name(), "--nocapture"])
         .env(ROLE, role)
         .env(DIR, dir)
         .env(ROUND, round.to_string())

@@ -1,0 +1,187 @@
+//! A disk that is full, under the store that applications use.
+#![allow(clippy::print_stdout, reason = "a skipped test says why")]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::module::IndexSpec;
+use threads_core::{ErrorKind, Result};
+use threads_db::{Db, Node};
+use threads_store_lmdb::LmdbOptions;
+
+use crate::lmdb::suite::common::{all, assert_clean, spec};
+
+const MIB: u64 = 1 << 20;
+/// In a child: where the store is.
+const DIR: &str = "THREADS_FAULTS_DIR";
+/// More transactions than fit on any disk here.
+const TRANSACTIONS_MAX: u64 = 20_000;
+
+fn open(dir: &Path) -> Result<Node> {
+    let mut options = LmdbOptions::default();
+    options.reserve_bytes = MIB;
+    Node::builder(options.open(dir)?)
+        .codec(JsonPatch::new())
+        .open()
+}
+
+fn make(dir: &Path) -> Db {
+    let db = open(dir).unwrap().create("friends").unwrap();
+    db.define(&spec("Person").with_index(index("n"))).unwrap();
+    db
+}
+
+fn index(path: &str) -> IndexSpec {
+    IndexSpec::on(path.parse().unwrap())
+}
+
+fn row(n: u64) -> Value {
+    json!({"_id": format!("{n:06}"), "n": n, "text": "x".repeat(1_000)})
+}
+
+/// Commits until the disk is full; gives how many entities there are then.
+fn fill(db: &Db) -> u64 {
+    let people = db.collection("Person").unwrap();
+    let full = |n: &u64| match people.create(&row(*n)) {
+        Ok(_) => false,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
+            true
+        }
+    };
+    (0..TRANSACTIONS_MAX)
+        .find(full)
+        .expect("the disk is never full")
+}
+
+#[track_caller]
+fn assert_holds(db: &Db, entities: u64) {
+    let expected: Vec<_> = (0..entities).map(row).collect();
+    assert!(all(db, "Person") == expected, "not what was committed");
+    assert_clean(db);
+}
+
+#[test]
+fn child() {
+    let Some(dir) = std::env::var_os(DIR) else {
+        return; // This is the parent's own run of its tests.
+    };
+    let db = open(dir.as_ref()).unwrap().open("friends").unwrap();
+    let entities = fill(&db);
+    assert_holds(&db, entities);
+    let again = db
+        .collection("Person")
+        .unwrap()
+        .create(&row(entities))
+        .unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Full, "{again:?}");
+    fs::write(Path::new(&dir).join("entities"), entities.to_string()).unwrap();
+}
+
+/// A bound on the length of files needs no rights.
+#[test]
+fn a_limit_on_files_is_a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(make(dir.path()));
+    let run = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "full_disk::child"])
+        .env(DIR, dir.path())
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stdout)
+    );
+    let entities = fs::read_to_string(dir.path().join("entities"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let db = open(dir.path()).unwrap().open("friends").unwrap();
+    assert_holds(&db, entities);
+    db.collection("Person")
+        .unwrap()
+        .create(&row(entities))
+        .unwrap();
+    assert_holds(&db, entities + 1);
+}
+
+/// A small file system of its own, taken away again at the end.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None`, with a printed reason, where this process may not mount one.
+    fn new(bytes: u64) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = format!("size={bytes},mode=700");
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(dir.path());
+        match mount.output() {
+            Ok(run) if run.status.success() => Some(Self(dir)),
+            other => {
+                println!("skipped: cannot mount a small file system: {other:?}");
+                None
+            }
+        }
+    }
+
+    /// Takes all the space that is left.
+    fn fill(&self) {
+        let mut filler = fs::File::create(self.0.path().join("filler")).unwrap();
+        while filler.write(&[0; 4_096]).is_ok_and(|bytes| bytes > 0) {}
+    }
+
+    /// Empties the file before it goes: a process that another test is starting may hold it.
+    fn free(&self) {
+        let filler = self.0.path().join("filler");
+        fs::write(&filler, "").unwrap();
+        fs::remove_file(filler).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Left mounted, it is lost with the temporary directory's name at worst.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_what_was_committed_and_works_again_when_it_is_not() {
+    let Some(disk) = SmallDisk::new(12 * MIB) else {
+        return;
+    };
+    let store = disk.0.path().join("store");
+    let db = make(&store);
+    let people = db.collection("Person").unwrap();
+    (0..100)
+        .try_for_each(|n| people.create(&row(n)).map(drop))
+        .unwrap();
+    disk.fill();
+    let entities = 100
+        + (100..TRANSACTIONS_MAX)
+            .take_while(|n| people.create(&row(*n)).is_ok())
+            .count() as u64;
+    assert_holds(&db, entities);
+    let more = db
+        .write(|txn| txn.define(&spec("Pet").with_index(index("name"))))
+        .unwrap_err();
+    assert_eq!(more.kind(), ErrorKind::Full, "{more:?}");
+    people.delete("000000").unwrap();
+    assert_clean(&db);
+    disk.free();
+    people.create(&row(entities)).unwrap();
+    drop((db, people));
+    let db = open(&store).unwrap().open("friends").unwrap();
+    let expected: Vec<_> = (1..=entities).map(row).collect();
+    assert!(all(&db, "Person") == expected);
+    assert_clean(&db);
+}

@@ -1,0 +1,34 @@
+//! The suite on LMDB.
+
+use std::path::Path;
+
+use threads_core::Result;
+use threads_store_lmdb::{Lmdb, LmdbOptions};
+
+use super::place::{Kind, Place};
+
+#[path = "suite/crash.rs"]
+mod crash;
+#[path = "suite/read_only.rs"]
+mod read_only;
+#[path = "suite/mod.rs"]
+pub(crate) mod suite;
+
+pub(crate) struct Durable;
+
+impl Kind for Durable {
+    type Store = Lmdb;
+
+    /// Without the reserve, which nothing here needs and which takes time to make.
+    fn open(dir: &Path) -> Result<Lmdb> {
+        let mut options = LmdbOptions::default();
+        options.reserve_bytes = 0;
+        options.open(dir)
+    }
+}
+
+pub(crate) type Store = Place<Durable>;
+
+fn open_read_only(dir: &Path) -> Result<Lmdb> {
+    Lmdb::open_read_only(dir)
+}

@@ -1,0 +1,11 @@
+//! The tests. What they say holds on every store; `super::Store` is the one they run on.
+
+pub(crate) mod common;
+
+mod carry;
+mod engine;
+mod faults;
+mod listen;
+mod reduce;
+pub(crate) mod review;
+mod verify;
