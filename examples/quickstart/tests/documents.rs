@@ -165,6 +165,7 @@ fn every_file_of_the_library_is_in_the_code_map() {
         "threads-db",
         "threads-store-lmdb",
         "threads-codec-jsonpatch",
+        "threads-conformance",
     ] {
         let section = text.split(&format!("### {package}\n")).nth(1).unwrap();
         let section = section.split("\n##").next().unwrap();
