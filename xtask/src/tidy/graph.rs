@@ -6,6 +6,8 @@ use super::Finding;
 
 /// What only implementations may name.
 const RUNTIMES: [&str; 3] = ["tokio", "libp2p", "heed"];
+/// The store on it, and what measures that store against it.
+const USERS_OF_HEED: [&str; 2] = ["threads-store-lmdb", "threads-benches"];
 /// Implementations of the traits begin so.
 const IMPLEMENTATIONS: [&str; 4] = [
     "threads-store-",
@@ -74,9 +76,9 @@ pub(crate) fn layers(packages: &[Package]) -> Vec<Finding> {
             findings.push(Finding::new(&manifest, 0, what));
         };
         let all = package.dependencies.iter().chain(&package.dev_dependencies);
-        if package.name != "threads-store-lmdb" {
+        if !USERS_OF_HEED.contains(&&*package.name) {
             all.filter(|name| *name == "heed")
-                .for_each(|name| wrong(name, "only threads-store-lmdb may"));
+                .for_each(|name| wrong(name, "only the store on it and the benchmarks may"));
         }
         for name in &package.dependencies {
             if package.name == "threads-core" && RUNTIMES.iter().any(|word| name.starts_with(word))
@@ -164,6 +166,7 @@ mod tests {
             package("threads-core", &["serde"], &["tokio"]),
             package("threads-store-lmdb", &["heed"], &["threads-db"]),
             package("threads-cli", &["threads-db", "tokio"], &[]),
+            package("threads-benches", &["threads-db", "heed"], &[]),
         ];
         assert!(layers(&right).is_empty());
     }

@@ -1,0 +1,99 @@
+//! The rows of the table, and what their own processes do.
+
+use std::path::Path;
+
+use crate::Result;
+use crate::bench::Bench;
+use crate::report::Row;
+
+mod disk;
+mod durable;
+mod filter;
+mod find;
+mod heap;
+mod import;
+mod open;
+mod relaxed;
+
+/// How one row is measured.
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Bench) -> Result<Row>,
+}
+
+const ALL: [Measure; 11] = [
+    measure("durable-many", durable::many),
+    measure("durable-one", durable::one),
+    measure("durable-floor", durable::floor),
+    measure("import", import::run),
+    measure("relaxed", relaxed::run),
+    measure("find-equal", find::equal),
+    measure("find-range", find::range),
+    measure("filter", filter::run),
+    measure("open", open::run),
+    measure("disk", disk::run),
+    measure("heap", heap::run),
+];
+
+const fn measure(name: &'static str, run: fn(&Bench) -> Result<Row>) -> Measure {
+    Measure { name, run }
+}
+
+/// The rows whose names begin with one of `names`; all of them when there is none.
+pub(crate) fn picked(names: &[String]) -> Result<Vec<&'static Measure>> {
+    let begins = |name: &String| ALL.iter().any(|one| one.name.starts_with(name.as_str()));
+    if let Some(unknown) = names.iter().find(|name| !begins(name)) {
+        let known = ALL.map(|one| one.name).join(", ");
+        return Err(format!("there is no row {unknown}; there are {known}").into());
+    }
+    let picked = |one: &&Measure| names.is_empty() || names.iter().any(|n| one.name.starts_with(n));
+    Ok(ALL.iter().filter(picked).collect())
+}
+
+/// What a process of its own measures: `open DIR DOCUMENTS` or `heap DIR ENTITIES`. It prints one
+/// number.
+pub(crate) fn child(words: &[String]) -> Result<()> {
+    let [what, dir, count] = words else {
+        return Err("a child is given what to measure, a directory and a number".into());
+    };
+    let (dir, count) = (Path::new(dir), count.parse()?);
+    let figure = match what.as_str() {
+        "open" => open::child(dir, count)?,
+        "heap" => heap::child(dir, count)?,
+        _ => return Err("there is no such child".into()),
+    };
+    Ok(std::io::Write::write_all(
+        &mut std::io::stdout(),
+        figure.to_string().as_bytes(),
+    )?)
+}
+
+/// Runs this program again for [`child`] and gives its number.
+fn in_child(what: &str, dir: &Path, count: usize) -> Result<f64> {
+    let output = std::process::Command::new(std::env::current_exe()?)
+        .args(["--child", what])
+        .arg(dir)
+        .arg(count.to_string())
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    Ok(String::from_utf8(output.stdout)?.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_picked_by_how_their_names_begin() {
+        let names = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+            let picked = picked(&words).unwrap();
+            picked.iter().map(|one| one.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]).len(), ALL.len());
+        assert_eq!(names(&["find"]), ["find-equal", "find-range"]);
+        assert!(picked(&["nothing".into()]).is_err());
+    }
+}

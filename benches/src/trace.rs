@@ -1,0 +1,209 @@
+//! What the engine writes: a datastore that notes the net changes of each transaction, so that a
+//! floor program can put the same rows with the same bytes.
+//!
+//! A trace is taken in a run of its own. No run that is timed has one.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use threads_core::datastore::{
+    Capability, Datastore, Direction, Durability, KeyRange, Keyspace, ReadTxn, Scan, WriteTxn,
+};
+use threads_core::{Error, Result};
+
+type Changes = BTreeMap<(Keyspace, Vec<u8>), Option<Vec<u8>>>;
+
+/// One change of a transaction: a put, or a removal when there is no value.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) space: Keyspace,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+/// The lengths of a record's three blocks, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lengths {
+    pub(crate) record: usize,
+    pub(crate) event: usize,
+    pub(crate) body: usize,
+}
+
+/// The net changes of each transaction, in the order of their keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trace(pub(crate) Vec<Vec<Change>>);
+
+impl Trace {
+    /// The lengths of the blocks that each transaction filed.
+    pub(crate) fn lengths(&self) -> Result<Vec<Lengths>> {
+        let of = |changes: &Vec<Change>| {
+            let blocks = changes.iter().find(|one| one.space == Keyspace::Blocks);
+            let value = blocks.and_then(|one| one.value.as_deref());
+            value
+                .and_then(lengths)
+                .ok_or_else(|| Error::corrupt("a transaction filed no blocks"))
+        };
+        self.0.iter().map(of).collect()
+    }
+
+    /// The same changes in `groups` transactions: what is left to put when commits are gathered.
+    pub(crate) fn gathered(&self, groups: usize) -> Self {
+        let all = self.0.len();
+        let groups = groups.clamp(1, all.max(1));
+        let gather = |group: usize| {
+            let mut net = Changes::new();
+            let members = &self.0[all * group / groups..all * (group + 1) / groups];
+            for change in members.iter().flatten() {
+                net.insert((change.space, change.key.clone()), change.value.clone());
+            }
+            flat(net)
+        };
+        Self((0..groups).map(gather).collect())
+    }
+
+    /// Rows and bytes put, for a remark.
+    pub(crate) fn describe(&self) -> String {
+        let puts = || self.0.iter().flatten().filter(|one| one.value.is_some());
+        let value = |one: &Change| one.value.as_ref().map_or(0, Vec::len);
+        let bytes: usize = puts().map(|one| one.key.len() + value(one)).sum();
+        let all = self.0.len().max(1) as f64;
+        let (rows, bytes) = (puts().count() as f64 / all, bytes as f64 / all);
+        format!("each transaction puts {rows:.1} rows of {bytes:.0} bytes in all")
+    }
+}
+
+/// The lengths are in front of the blocks: four bytes for the record, four for the event.
+fn lengths(value: &[u8]) -> Option<Lengths> {
+    let (record, rest) = value.split_first_chunk::<4>()?;
+    let (event, rest) = rest.split_first_chunk::<4>()?;
+    let (record, event) = (u32::from_be_bytes(*record), u32::from_be_bytes(*event));
+    let (record, event) = (record as usize, event as usize);
+    let body = rest.len().checked_sub(record + event)?;
+    Some(Lengths {
+        record,
+        event,
+        body,
+    })
+}
+
+fn flat(changes: Changes) -> Vec<Change> {
+    let change = |((space, key), value)| Change { space, key, value };
+    changes.into_iter().map(change).collect()
+}
+
+/// A datastore that notes what is committed to another one.
+pub(crate) struct Traced<D> {
+    store: D,
+    trace: Arc<Mutex<Trace>>,
+}
+
+impl<D: Datastore> Traced<D> {
+    /// The datastore, and where its trace appears.
+    pub(crate) fn new(store: D) -> (Self, Arc<Mutex<Trace>>) {
+        let trace = Arc::<Mutex<Trace>>::default();
+        let shared = Arc::clone(&trace);
+        (Self { store, trace }, shared)
+    }
+}
+
+/// Takes what was noted so far.
+pub(crate) fn take(trace: &Mutex<Trace>) -> Trace {
+    let mut held = trace.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut *held)
+}
+
+impl<D: Datastore> fmt::Debug for Traced<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Traced").field(&self.store).finish()
+    }
+}
+
+impl<D: Datastore> Datastore for Traced<D> {
+    fn capability(&self) -> Capability {
+        self.store.capability()
+    }
+
+    fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {
+        self.store.read()
+    }
+
+    fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
+        Ok(Box::new(Writer {
+            txn: self.store.write()?,
+            changes: Changes::new(),
+            trace: &self.trace,
+        }))
+    }
+}
+
+struct Writer<'a> {
+    txn: Box<dyn WriteTxn + 'a>,
+    changes: Changes,
+    trace: &'a Mutex<Trace>,
+}
+
+impl ReadTxn for Writer<'_> {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.txn.get(space, key)
+    }
+
+    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
+        self.txn.scan(space, range, direction)
+    }
+}
+
+impl WriteTxn for Writer<'_> {
+    fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
+        self.txn.put(space, key, value)?;
+        let change = ((space, key.to_vec()), Some(value.to_vec()));
+        self.changes.extend([change]);
+        Ok(())
+    }
+
+    fn delete(&mut self, space: Keyspace, key: &[u8]) -> Result<()> {
+        self.txn.delete(space, key)?;
+        self.changes.insert((space, key.to_vec()), None);
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, durability: Durability) -> Result<()> {
+        self.txn.commit(durability)?;
+        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        trace.0.push(flat(self.changes));
+        Ok(())
+    }
+
+    fn as_read(&self) -> &dyn ReadTxn {
+        self.txn.as_read()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use threads_core::datastore::{DatastoreExt as _, Memory};
+
+    use super::*;
+
+    #[test]
+    fn a_trace_is_what_was_committed_and_gathers_to_the_net_changes() {
+        let (store, noted) = Traced::new(Memory::new());
+        for value in [b"1", b"2", b"3"] {
+            let put = |txn: &mut dyn WriteTxn| {
+                txn.put(Keyspace::Meta, b"k", b"first")?;
+                txn.put(Keyspace::Meta, b"k", value)?;
+                txn.delete(Keyspace::Views, value)
+            };
+            store.transact(Durability::Group, put).unwrap();
+        }
+        drop(store.write().unwrap());
+        let trace = take(&noted);
+        let shape = |trace: &Trace| trace.0.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(shape(&trace), [2, 2, 2]);
+        assert_eq!(trace.0[1][0].value.as_deref(), Some(&b"2"[..]));
+        assert_eq!(shape(&trace.gathered(2)), [2, 3]);
+        assert_eq!(trace.gathered(1).0[0][0].value.as_deref(), Some(&b"3"[..]));
+        assert_eq!(shape(&trace.gathered(9)), shape(&trace));
+    }
+}
