@@ -63,14 +63,31 @@ impl Trace {
         Self((0..groups).map(gather).collect())
     }
 
-    /// Rows and bytes put, for a remark.
+    /// Rows and bytes put for each transaction, by keyspace, for a remark.
     pub(crate) fn describe(&self) -> String {
-        let puts = || self.0.iter().flatten().filter(|one| one.value.is_some());
-        let value = |one: &Change| one.value.as_ref().map_or(0, Vec::len);
-        let bytes: usize = puts().map(|one| one.key.len() + value(one)).sum();
+        let mut spaces = BTreeMap::<Keyspace, (usize, usize)>::new();
+        for change in self.0.iter().flatten() {
+            if let Some(value) = &change.value {
+                let (rows, bytes) = spaces.entry(change.space).or_default();
+                *rows += 1;
+                *bytes += change.key.len() + value.len();
+            }
+        }
         let all = self.0.len().max(1) as f64;
-        let (rows, bytes) = (puts().count() as f64 / all, bytes as f64 / all);
-        format!("each transaction puts {rows:.1} rows of {bytes:.0} bytes in all")
+        let told = |name: &str, rows: usize, bytes: usize| {
+            let (rows, bytes) = (rows as f64 / all, bytes as f64 / all);
+            format!("{name} {rows:.1} rows, {bytes:.0} B")
+        };
+        let (rows, bytes) = spaces
+            .values()
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let spaces = spaces
+            .iter()
+            .map(|(space, (rows, bytes))| told(space.name(), *rows, *bytes));
+        let parts: Vec<_> = std::iter::once(told("all", rows, bytes))
+            .chain(spaces)
+            .collect();
+        format!("puts of each transaction: {}", parts.join("; "))
     }
 }
 
@@ -203,6 +220,8 @@ mod tests {
         assert_eq!(shape(&trace), [2, 2, 2]);
         assert_eq!(trace.0[1][0].value.as_deref(), Some(&b"2"[..]));
         assert_eq!(shape(&trace.gathered(2)), [2, 3]);
+        let told = "puts of each transaction: all 1.0 rows, 2 B; meta 1.0 rows, 2 B";
+        assert_eq!(trace.describe(), told);
         assert_eq!(trace.gathered(1).0[0][0].value.as_deref(), Some(&b"3"[..]));
         assert_eq!(shape(&trace.gathered(9)), shape(&trace));
     }

@@ -23,6 +23,8 @@ const WRITERS: usize = 64;
 const SLOW_SYNC_US: u64 = 1_100;
 const MANY: usize = 20_000;
 const FEW: usize = 2_000;
+/// Less than the 64 MB that a container has in memory.
+const IN_MEMORY: usize = 10_000;
 /// What the raw loop commits: it goes on for long where a sync is slow.
 const RAW: usize = 1_000;
 /// Where files are in memory on Linux.
@@ -79,7 +81,7 @@ pub(crate) fn one(bench: &Bench) -> Result<Row> {
 
 /// Where a sync costs nothing, against the cryptography and the puts of as many unsynced commits.
 pub(crate) fn floor(bench: &Bench) -> Result<Row> {
-    let count = bench.size(MANY);
+    let count = bench.size(IN_MEMORY);
     let trace = trace(bench.fresh()?.path(), count)?;
     let lengths = trace.lengths()?;
     let (_, syncs) = ours(&quick_dir(bench)?, WRITERS, count)?;

@@ -6,17 +6,24 @@ use threads_store_lmdb::Lmdb;
 
 use crate::bench::Bench;
 use crate::clock::timed;
-use crate::documents::{self, Document, FOUND, scattered};
+use crate::documents::{Document, FOUND, group, groups, scattered};
 use crate::report::{Reach, Row};
 use crate::{Result, engine, sqlite};
 
 const DOCUMENTS: usize = 1_000_000;
 /// Finds of one round.
 const FINDS: usize = 2_000;
+/// Finds whose documents are compared, one by one, before the first round.
+const COMPARED: usize = 20;
+
+/// More than one find gives, however much sizes are divided.
+fn documents(bench: &Bench) -> usize {
+    bench.size(DOCUMENTS).max(5 * FOUND)
+}
 
 pub(crate) fn equal(bench: &Bench) -> Result<Row> {
-    let all = bench.size(DOCUMENTS);
-    let wanted = |turn| documents::group(scattered(turn, documents::groups(all)));
+    let all = documents(bench);
+    let wanted = |turn| group(scattered(turn, groups(all)));
     compare(
         bench,
         ("find-equal", "finds by an indexed text"),
@@ -27,7 +34,7 @@ pub(crate) fn equal(bench: &Bench) -> Result<Row> {
 }
 
 pub(crate) fn range(bench: &Bench) -> Result<Row> {
-    let all = bench.size(DOCUMENTS);
+    let all = documents(bench);
     let first = |turn| scattered(turn, all - FOUND + 1);
     compare(
         bench,
@@ -50,12 +57,14 @@ fn compare<P: Params>(
     sql: &str,
     parameters: impl Fn(usize) -> P,
 ) -> Result<Row> {
-    let (all, finds) = (bench.size(DOCUMENTS), bench.size(FINDS));
+    let (all, finds) = (documents(bench), bench.size(FINDS));
     let ours = engine::open::<Document>(Lmdb::open(bench.store(all)?)?)?;
     let theirs = sqlite::open(&bench.sqlite(all)?)?;
     let mut one = |turn| Ok(ours.find(&Query::new().filter(filter(turn)))?);
     let mut other = |turn| sqlite::find(&theirs, sql, parameters(turn));
-    check(one(0)?, other(0)?)?;
+    for turn in 0..COMPARED {
+        check(one(turn)?, other(turn)?)?;
+    }
     let figures = bench.in_turns(|| rate(finds, &mut one), || rate(finds, &mut other))?;
     let what = format!("{what}, {FOUND} rows of {all}");
     let against = "SQLite, prepared, expression index on the same JSON";
