@@ -18,14 +18,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use threads_core::datastore::Datastore;
+use threads_core::datastore::{Capability, Datastore};
 use threads_core::{Error, Result};
 
 use crate::law::laws;
 
 mod damage;
 mod durable;
+mod failing;
 mod keys;
+pub mod model;
 mod rows;
 mod scans;
 mod snapshots;
@@ -51,6 +53,8 @@ type Open = dyn Fn(&Path) -> Result<Arc<dyn Datastore>> + Send + Sync;
 /// ```
 pub struct Subject {
     open: Arc<Open>,
+    /// The same, with commits that fail.
+    open_failing: Option<Arc<Open>>,
     dir: TempDir,
 }
 
@@ -69,14 +73,37 @@ impl Subject {
     ///
     /// When the system gives no temporary directory.
     pub fn new<D: Datastore>(open: impl Fn(&Path) -> Result<D> + Send + Sync + 'static) -> Self {
-        let open = move |dir: &Path| -> Result<Arc<dyn Datastore>> { Ok(Arc::new(open(dir)?)) };
         match tempfile::tempdir() {
             Ok(dir) => Self {
-                open: Arc::new(open),
+                open: erase(open),
+                open_failing: None,
                 dir,
             },
             Err(error) => panic!("no temporary directory to check a store in: {error}"),
         }
+    }
+
+    /// Adds a way to open the store so that a commit fails before 16 MiB are in it: with little
+    /// room, say, or on something that fails.
+    ///
+    /// ```
+    /// use threads_conformance::datastore::Subject;
+    /// use threads_conformance::faulty::{Fails, Faulty};
+    /// use threads_core::datastore::Memory;
+    ///
+    /// Subject::new(|_dir| Ok(Memory::new())).with_failing(|_dir| {
+    ///     let store = Faulty::new(Memory::new(), Fails::Writing);
+    ///     store.arm(9);
+    ///     Ok(store)
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_failing<D: Datastore>(
+        mut self,
+        open: impl Fn(&Path) -> Result<D> + Send + Sync + 'static,
+    ) -> Self {
+        self.open_failing = Some(erase(open));
+        self
     }
 
     /// Opens the store.
@@ -94,6 +121,13 @@ impl Subject {
         (self.open)(self.dir.path())
     }
 
+    fn open_failing(&self) -> Result<Arc<dyn Datastore>> {
+        match &self.open_failing {
+            Some(open) => open(self.dir.path()),
+            None => Err(Error::unsupported("the subject opens no failing store")),
+        }
+    }
+
     /// The same store with an empty directory.
     ///
     /// ```
@@ -109,6 +143,7 @@ impl Subject {
     pub fn fresh(&self) -> Result<Self> {
         Ok(Self {
             open: Arc::clone(&self.open),
+            open_failing: self.open_failing.clone(),
             dir: tempfile::tempdir().map_err(unavailable)?,
         })
     }
@@ -149,6 +184,10 @@ impl Subject {
     }
 }
 
+fn erase<D: Datastore>(open: impl Fn(&Path) -> Result<D> + Send + Sync + 'static) -> Arc<Open> {
+    Arc::new(move |dir| Ok(Arc::new(open(dir)?)))
+}
+
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subject")
@@ -180,10 +219,28 @@ fn copy_dir(from: &Path, to: &Path, depth: usize) -> io::Result<()> {
 }
 
 fn durable(subject: &Subject) -> Result<(), String> {
+    promises(subject, "durable", |capability| capability.durable)
+}
+
+fn findable(subject: &Subject) -> Result<(), String> {
+    promises(subject, "checksums", |capability| capability.checksums)?;
+    match damage::is_findable(subject) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("values are not in the files as they are".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn failing(subject: &Subject) -> Result<(), String> {
+    let failing = subject.open_failing.as_ref().map(drop);
+    failing.ok_or_else(|| "no failing store given".to_owned())
+}
+
+fn promises(subject: &Subject, name: &str, of: fn(Capability) -> bool) -> Result<(), String> {
     let store = subject.open().map_err(|error| error.to_string())?;
-    match store.capability().durable {
+    match of(store.capability()) {
         true => Ok(()),
-        false => Err("durable = false".to_owned()),
+        false => Err(format!("{name} = false")),
     }
 }
 
@@ -267,14 +324,10 @@ laws! { $
         "a program that ends as it should loses nothing";
     "DS-34" durable::what_was_open_in_a_crash_is_gone if durable: "A write transaction that was open in a crash leaves no trace.",
         "nobody knows any more what it would have become";
-    "DS-35" damage::a_flipped_bit_is_found if checksums: "A bit that was flipped in a stored value is an error of kind Corrupt, never a wrong value.",
+    "DS-35" damage::a_flipped_bit_is_found if findable: "A bit that was flipped in a stored value is an error of kind Corrupt, never a wrong value.",
         "disks fail silently, and what they give back is taken for what somebody signed";
-}
-
-fn checksums(subject: &Subject) -> Result<(), String> {
-    let store = subject.open().map_err(|error| error.to_string())?;
-    match store.capability().checksums {
-        true => Ok(()),
-        false => Err("checksums = false".to_owned()),
-    }
+    "DS-36" failing::a_commit_that_fails_leaves_nothing if failing: "A commit that gives an error leaves nothing, now or after a crash.",
+        "the application tells its user that it failed, and tries again";
+    "DS-37" model::does_what_the_reference_store_does: "Whatever is done to it in whatever order, a store shows what the reference store shows.",
+        "contracts are broken where two of their sentences meet";
 }

@@ -2,19 +2,16 @@
 //! and the next operation works.
 #![allow(clippy::print_stdout, reason = "a test says what it found")]
 
-use std::borrow::Cow;
 use std::ops::Bound::Unbounded;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::{
-    Capability, Datastore, Direction, Durability, KeyRange, Keyspace, ReadTxn, Scan, WriteTxn,
-};
+use threads_conformance::faulty::{Fails, Faulty};
+use threads_core::datastore::{Datastore, Direction, Keyspace};
 use threads_core::module::IndexSpec;
-use threads_core::{Error, ErrorKind, Result};
+use threads_core::{ErrorKind, Result};
 use threads_db::query::Query;
 use threads_db::{Collection, Db, Node, RestoreOptions, WriteTransaction};
 
@@ -25,56 +22,10 @@ use super::common::{
 /// More operations of the store than any step here takes.
 const OPERATIONS_MAX: u64 = 5_000;
 
-/// Which operations of the store count, and fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fails {
-    /// Puts, deletes and commits.
-    Writing,
-    /// Gets, scans and their rows.
-    Reading,
-}
+type Broken = Faulty<Arc<Store>>;
 
-/// Fails one operation, and works before and after it.
-#[derive(Debug)]
-struct Faulty {
-    inner: Arc<Store>,
-    fails: Fails,
-    /// How many operations until the one that fails; 0 when none does.
-    left: AtomicU64,
-}
-
-impl Faulty {
-    fn new(fails: Fails) -> Arc<Self> {
-        Arc::new(Self {
-            inner: Store::fresh(),
-            fails,
-            left: AtomicU64::new(0),
-        })
-    }
-
-    /// Makes the `nth` operation from now fail.
-    fn arm(&self, nth: u64) {
-        self.left.store(nth, Ordering::SeqCst);
-    }
-
-    /// Makes no operation fail; says whether one did since [`Faulty::arm`].
-    fn disarm(&self) -> bool {
-        self.left.swap(0, Ordering::SeqCst) == 0
-    }
-
-    fn pass(&self, operation: Fails) -> Result<()> {
-        if operation != self.fails {
-            return Ok(());
-        }
-        let count_down = |left: u64| left.checked_sub(1);
-        match self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down)
-        {
-            Ok(1) => Err(Error::unavailable("the store was made to fail: try again")),
-            _ => Ok(()),
-        }
-    }
+fn faulty(fails: Fails) -> Arc<Broken> {
+    Arc::new(Faulty::new(Store::fresh(), fails))
 }
 
 /// Every row, so that what a fault left behind is seen wherever it is.
@@ -93,91 +44,30 @@ fn rows(store: &Store, keep: fn(Keyspace) -> bool) -> Vec<(Keyspace, Vec<u8>, Ve
     rows
 }
 
-impl Datastore for Faulty {
-    fn capability(&self) -> Capability {
-        self.inner.capability()
-    }
-
-    fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {
-        Ok(Box::new(FaultyTxn {
-            inner: self.inner.read()?,
-            store: self,
-        }))
-    }
-
-    fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
-        Ok(Box::new(FaultyTxn {
-            inner: self.inner.write()?,
-            store: self,
-        }))
-    }
-}
-
-struct FaultyTxn<'a, T: ?Sized> {
-    inner: Box<T>,
-    store: &'a Faulty,
-}
-
-impl<T: ReadTxn + ?Sized> ReadTxn for FaultyTxn<'_, T> {
-    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        self.store.pass(Fails::Reading)?;
-        self.inner.get(space, key)
-    }
-
-    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
-        self.store.pass(Fails::Reading)?;
-        let rows = self.inner.scan(space, range, direction)?;
-        Ok(Box::new(
-            rows.map(|row| self.store.pass(Fails::Reading).and(row)),
-        ))
-    }
-}
-
-impl<T: WriteTxn + ?Sized> WriteTxn for FaultyTxn<'_, T> {
-    fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
-        self.store.pass(Fails::Writing)?;
-        self.inner.put(space, key, value)
-    }
-
-    fn delete(&mut self, space: Keyspace, key: &[u8]) -> Result<()> {
-        self.store.pass(Fails::Writing)?;
-        self.inner.delete(space, key)
-    }
-
-    fn commit(self: Box<Self>, durability: Durability) -> Result<()> {
-        self.store.pass(Fails::Writing)?;
-        self.inner.commit(durability)
-    }
-
-    fn as_read(&self) -> &dyn ReadTxn {
-        self
-    }
-}
-
 /// Runs `step` with its first operation failing, then its second, and so on until it passes.
 /// A step that failed must have said so, and left what `kept` says as it was.
 fn fail_everywhere(
-    store: &Faulty,
+    store: &Broken,
     name: &str,
     kept: fn(Keyspace) -> bool,
     step: &dyn Fn() -> Result<()>,
     then: &dyn Fn(),
 ) {
     for nth in 1..OPERATIONS_MAX {
-        let at = format!("{name}, operation {nth} of {:?}", store.fails);
-        let before = rows(&store.inner, kept);
+        let at = format!("{name}, operation {nth} of {:?}", store.fails());
+        let before = rows(store.inner(), kept);
         store.arm(nth);
         let result = step();
         if !store.disarm() {
             result.unwrap_or_else(|error| panic!("{at}: {error:?}"));
             then();
-            println!("{name}: {} places of {:?}", nth - 1, store.fails);
+            println!("{name}: {} places of {:?}", nth - 1, store.fails());
             return;
         }
         let error = result.expect_err(&at);
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{at}: {error:?}");
         assert!(
-            rows(&store.inner, kept) == before,
+            rows(store.inner(), kept) == before,
             "{at}: left something behind"
         );
         then();
@@ -199,8 +89,8 @@ fn path(path: &str) -> IndexSpec {
 }
 
 /// A thread with something in it on a store that fails on demand.
-fn world(fails: Fails) -> (Arc<Faulty>, Db) {
-    let store = Faulty::new(fails);
+fn world(fails: Fails) -> (Arc<Broken>, Db) {
+    let store = faulty(fails);
     let node = Node::builder(Arc::clone(&store))
         .codec(JsonPatch::new())
         .open()
@@ -324,7 +214,7 @@ fn every_failing_read_leaves_all_as_it_was() {
 
 #[test]
 fn a_node_and_a_thread_are_made_whole_or_not_at_all() {
-    let store = Faulty::new(Fails::Writing);
+    let store = faulty(Fails::Writing);
     let open = || {
         Node::builder(Arc::clone(&store))
             .codec(JsonPatch::new())
@@ -431,7 +321,7 @@ fn a_failing_restore_shows_nothing_and_can_be_tried_again() {
     theirs.create(&person("a")).unwrap();
     theirs.patch("a", &json!({"n": 7})).unwrap();
     let file = export(&source);
-    let store = Faulty::new(Fails::Writing);
+    let store = faulty(Fails::Writing);
     let node = Node::builder(Arc::clone(&store))
         .codec(JsonPatch::new())
         .open()
@@ -460,7 +350,7 @@ fn fail_to_catch_up(fails: Fails) {
     source.define(&spec("Tick")).unwrap();
     let theirs = source.collection("Person").unwrap();
     theirs.create(&person("a")).unwrap();
-    let store = Faulty::new(fails);
+    let store = faulty(fails);
     let node = Node::builder(Arc::clone(&store))
         .codec(JsonPatch::new())
         .open()

@@ -1,0 +1,315 @@
+//! A store beside the reference store: whatever is done to both, they show the same.
+//!
+//! A [`Plan`] is what is done. The law takes plans from [`plans`]; a fuzzer makes them of its
+//! bytes:
+//!
+//! ```
+//! use threads_conformance::datastore::Subject;
+//! use threads_conformance::datastore::model::{Plan, run};
+//! use threads_core::datastore::Memory;
+//!
+//! let plan = Plan::from_bytes(&[42; 256]).unwrap();
+//! run(&Subject::new(|_dir| Ok(Memory::new())), &plan).unwrap();
+//! ```
+
+use std::fmt;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
+
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::{collection, sample};
+use threads_core::Result;
+use threads_core::datastore::{
+    Datastore, Direction, Durability, KeyRange, Keyspace, Memory, ReadTxn, WriteTxn,
+};
+
+use super::Subject;
+use super::rows::{ALL, get_in, scan};
+use crate::cases::for_all;
+use crate::law::{Checked, Violation, ensure};
+
+/// Where plans put their rows: at both ends of the list of keyspaces, and in the middle.
+const SPACES: [Keyspace; 3] = [Keyspace::Meta, Keyspace::Feed, Keyspace::Views];
+/// The most steps of a plan.
+const STEPS_MAX: usize = 16;
+/// The most changes in one transaction.
+const CHANGES_MAX: usize = 6;
+/// How many ranges are scanned after every step.
+const RANGES: usize = 3;
+
+/// One change in a transaction.
+///
+/// ```
+/// use threads_conformance::datastore::model::Change;
+/// use threads_core::datastore::Keyspace;
+/// assert_ne!(Change::Put(Keyspace::Meta, vec![1], vec![]), Change::Delete(Keyspace::Meta, vec![1]));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A key gets a value.
+    Put(Keyspace, Vec<u8>, Vec<u8>),
+    /// A key goes.
+    Delete(Keyspace, Vec<u8>),
+}
+
+/// One step of a plan.
+///
+/// ```
+/// use threads_conformance::datastore::model::Step;
+/// assert_eq!(format!("{:?}", Step::Abandon(vec![])), "Abandon([])");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A transaction with these changes is committed.
+    Commit(Vec<Change>, Durability),
+    /// A transaction with these changes is dropped.
+    Abandon(Vec<Change>),
+    /// A read transaction begins, and stays.
+    Snapshot,
+    /// The read transaction that began last ends.
+    Forget,
+    /// All read transactions end, and a durable store is closed and opened again.
+    Reopen,
+}
+
+/// Start and end of a scan.
+///
+/// ```
+/// use std::ops::Bound;
+/// let all: threads_conformance::datastore::model::Range = (Bound::Unbounded, Bound::Unbounded);
+/// # let _ = all;
+/// ```
+pub type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// What is done to a store, and which ranges are scanned after every step.
+///
+/// ```
+/// use threads_conformance::datastore::model::Plan;
+/// assert!(!Plan::from_bytes(&[7; 256]).unwrap().steps.is_empty());
+/// ```
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps, in their order.
+    pub steps: Vec<Step>,
+    /// Start and end of each range.
+    pub ranges: Vec<Range>,
+}
+
+impl Plan {
+    /// The plan that these bytes stand for, if they are enough for one: for fuzzers.
+    ///
+    /// ```
+    /// use threads_conformance::datastore::model::Plan;
+    /// assert_eq!(Plan::from_bytes(&[1; 256]), Plan::from_bytes(&[1; 256]));
+    /// ```
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let rng = TestRng::from_seed(RngAlgorithm::PassThrough, bytes);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        Some(plans().new_tree(&mut runner).ok()?.current())
+    }
+}
+
+/// One line for each step.
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "a plan that scans {:?}", self.ranges)?;
+        self.steps
+            .iter()
+            .try_for_each(|step| writeln!(f, "    {step:?}"))
+    }
+}
+
+/// Every kind of plan, also with bounds that no key can equal.
+///
+/// ```
+/// use proptest::strategy::Strategy;
+/// let lengths = threads_conformance::datastore::model::plans().prop_map(|plan| plan.steps.len());
+/// # let _ = lengths;
+/// ```
+pub fn plans() -> impl Strategy<Value = Plan> {
+    let steps = collection::vec(step(), 1..STEPS_MAX);
+    let ranges = collection::vec((bound(0), bound(1)), RANGES);
+    (steps, ranges).prop_map(|(steps, ranges)| Plan { steps, ranges })
+}
+
+/// Few keys, so that they meet; of bytes that are easily ordered wrongly.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    collection::vec(sample::select(vec![0x00, b'a', b'b', 0xff]), 1..4)
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let value = prop_oneof![
+        3 => collection::vec(any::<u8>(), 0..8),
+        1 => (any::<u8>(), 3_000..9_000usize).prop_map(|(byte, bytes)| vec![byte; bytes]),
+    ];
+    let space = || sample::select(SPACES.to_vec());
+    prop_oneof![
+        2 => (space(), key(), value).prop_map(|(space, key, value)| Change::Put(space, key, value)),
+        1 => (space(), key()).prop_map(|(space, key)| Change::Delete(space, key)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let changes = || collection::vec(change(), 0..CHANGES_MAX);
+    let durability = sample::select(vec![
+        Durability::Relaxed,
+        Durability::Relaxed,
+        Durability::Group,
+        Durability::Immediate,
+    ]);
+    prop_oneof![
+        6 => (changes(), durability).prop_map(|(changes, kind)| Step::Commit(changes, kind)),
+        1 => changes().prop_map(Step::Abandon),
+        1 => Just(Step::Snapshot),
+        1 => Just(Step::Forget),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn bound(bytes_min: usize) -> impl Strategy<Value = Bound<Vec<u8>>> {
+    let odd = sample::select(vec![bytes_min, 600]).prop_map(|bytes| vec![b'a'; bytes]);
+    let key = prop_oneof![8 => key(), 1 => odd];
+    prop_oneof![
+        1 => Just(Unbounded),
+        2 => key.clone().prop_map(Included),
+        2 => key.prop_map(Excluded),
+    ]
+}
+
+/// Carries out a plan on a store and on [`Memory`], and compares them after every change.
+///
+/// # Errors
+///
+/// What was done last and what was seen, when the two show different things.
+///
+/// ```
+/// use threads_conformance::datastore::Subject;
+/// use threads_conformance::datastore::model::{Plan, run};
+/// use threads_core::datastore::Memory;
+/// let subject = Subject::new(|_dir| Ok(Memory::new()));
+/// assert_eq!(run(&subject, &Plan::from_bytes(&[3; 256]).unwrap()), Ok(()));
+/// ```
+pub fn run(subject: &Subject, plan: &Plan) -> Result<(), String> {
+    carry_out(subject, plan).map_err(|violation| violation.to_string())
+}
+
+pub(super) fn does_what_the_reference_store_does(subject: &Subject) -> Checked {
+    for_all(plans(), |plan| carry_out(subject, plan))
+}
+
+fn carry_out(subject: &Subject, plan: &Plan) -> Checked {
+    let subject = subject.fresh()?;
+    let memory = Memory::new();
+    let mut store = subject.open()?;
+    let durable = store.capability().durable;
+    let mut left = &plan.steps[..];
+    // Ends: every turn takes at least one step off what is left.
+    while !left.is_empty() {
+        left = &left[until_reopen(&*store, &memory, left, &plan.ranges)?..];
+        if durable {
+            drop(store);
+            store = subject.open()?;
+        }
+        compare(
+            &*store.read()?,
+            &*memory.read()?,
+            &plan.ranges,
+            &"opened the store again",
+        )?;
+    }
+    Ok(())
+}
+
+/// Runs steps until a reopen, which ends all snapshots; gives how many steps were done.
+fn until_reopen(
+    store: &dyn Datastore,
+    memory: &Memory,
+    steps: &[Step],
+    ranges: &[Range],
+) -> Result<usize, Violation> {
+    let mut snapshots = Vec::new();
+    for (before, step) in steps.iter().enumerate() {
+        match step {
+            Step::Commit(changes, durability) => {
+                let (mut ours, mut theirs) = (store.write()?, memory.write()?);
+                change_both(&mut *ours, &mut *theirs, changes, ranges)?;
+                ours.commit(*durability)?;
+                theirs.commit(*durability)?;
+            }
+            Step::Abandon(changes) => {
+                let (mut ours, mut theirs) = (store.write()?, memory.write()?);
+                change_both(&mut *ours, &mut *theirs, changes, ranges)?;
+            }
+            Step::Snapshot => snapshots.push((store.read()?, memory.read()?)),
+            Step::Forget => drop(snapshots.pop()),
+            Step::Reopen => return Ok(before + 1),
+        }
+        compare(&*store.read()?, &*memory.read()?, ranges, step)?;
+        for (ours, theirs) in &snapshots {
+            compare(
+                &**ours,
+                &**theirs,
+                ranges,
+                &(step, "with an earlier snapshot"),
+            )?;
+        }
+    }
+    Ok(steps.len())
+}
+
+fn change_both(
+    ours: &mut dyn WriteTxn,
+    theirs: &mut dyn WriteTxn,
+    changes: &[Change],
+    ranges: &[Range],
+) -> Checked {
+    for change in changes {
+        apply(ours, change)?;
+        apply(theirs, change)?;
+        compare(ours.as_read(), theirs.as_read(), ranges, change)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn apply(txn: &mut dyn WriteTxn, change: &Change) -> Result<()> {
+    match change {
+        Change::Put(space, key, value) => txn.put(*space, key, value),
+        Change::Delete(space, key) => txn.delete(*space, key),
+    }
+}
+
+fn compare(
+    ours: &dyn ReadTxn,
+    theirs: &dyn ReadTxn,
+    ranges: &[Range],
+    done: &dyn fmt::Debug,
+) -> Checked {
+    let borrowed = ranges.iter().map(|(start, end)| -> KeyRange<'_> {
+        (
+            start.as_ref().map(Vec::as_slice),
+            end.as_ref().map(Vec::as_slice),
+        )
+    });
+    let ranges: Vec<_> = borrowed.chain([ALL]).collect();
+    for space in SPACES {
+        for range in ranges.iter().copied() {
+            for direction in [Direction::Forward, Direction::Reverse] {
+                let wanted = scan(theirs, space, range, direction)?;
+                let seen = scan(ours, space, range, direction)?;
+                let where_ = format_args!("{direction:?} scan of {space:?} in {range:?}");
+                let text = format_args!("a {where_} gives {seen:?}, not {wanted:?}");
+                ensure(seen == wanted, format_args!("{done:?}"), text)?;
+            }
+        }
+        for key in [&b""[..], b"a", b"ab", &[0], &[0xff], &[b'a'; 600]] {
+            let (seen, wanted) = (get_in(ours, space, key)?, get_in(theirs, space, key)?);
+            let text = format_args!("get of {key:?} in {space:?} gives {seen:?}, not {wanted:?}");
+            ensure(seen == wanted, format_args!("{done:?}"), text)?;
+        }
+    }
+    Ok(())
+}
