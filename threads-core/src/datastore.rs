@@ -81,13 +81,15 @@ pub enum Keyspace {
     Feed,
     /// The keyspaces of reducers.
     Views,
+    /// Records that verified and cannot be applied now.
+    Held,
 }
 
 impl Keyspace {
     /// Every keyspace, in a fixed order.
     ///
     /// ```
-    /// assert_eq!(threads_core::datastore::Keyspace::ALL.len(), 11);
+    /// assert_eq!(threads_core::datastore::Keyspace::ALL.len(), 12);
     /// ```
     pub const ALL: &'static [Self] = &[
         Self::Meta,
@@ -101,6 +103,7 @@ impl Keyspace {
         Self::Indexes,
         Self::Feed,
         Self::Views,
+        Self::Held,
     ];
 
     /// The name a store files it under. Names are part of the on-disk format.
@@ -121,6 +124,7 @@ impl Keyspace {
             Self::Indexes => "indexes",
             Self::Feed => "feed",
             Self::Views => "views",
+            Self::Held => "held",
         }
     }
 }

@@ -8,7 +8,7 @@
 //! * `Accept` and `Reject` are final for what the candidate itself cites. What becomes known
 //!   later, such as a revocation, is judged by replaying what it touches.
 //! * `Defer` names records that are not here yet; the candidate is judged again when they are.
-//! * A verdict never blocks the log: later records of the same log are judged on their own.
+//! * `Defer` and `Quarantine` never block the log: later records of it are judged on their own.
 //!
 //! # For implementers
 //!
@@ -132,9 +132,9 @@ pub enum Verdict {
     Accept,
     /// It is kept and relayed, and never applied, for this reason.
     Reject(Cow<'static, str>),
-    /// It is kept apart until a person decides, for this reason.
+    /// It stands in its log, is kept apart and not applied until it is accepted, for this reason.
     Quarantine(Cow<'static, str>),
-    /// It is judged again when these records are here.
+    /// It stands in its log, and is judged again when these records are here.
     Defer(Vec<Cid>),
 }
 

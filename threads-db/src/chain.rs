@@ -55,6 +55,12 @@ impl Blocks {
 
 /// Files a record's blocks and the way to them.
 pub(crate) fn put(txn: &mut dyn WriteTxn, place: Place, cid: &Cid, blocks: &Blocks) -> Result<()> {
+    txn.put(Keyspace::Blocks, &place.key(), &join(blocks))?;
+    txn.put(Keyspace::Links, &link(place.thread, cid), &place.key()[4..])
+}
+
+/// A record's blocks as one value.
+pub(crate) fn join(blocks: &Blocks) -> Vec<u8> {
     let (record, event) = (&blocks.record, &blocks.event);
     let mut value = Vec::with_capacity(8 + blocks.bytes() as usize);
     // Both are bounded far below four gigabytes by the formats.
@@ -63,14 +69,13 @@ pub(crate) fn put(txn: &mut dyn WriteTxn, place: Place, cid: &Cid, blocks: &Bloc
     for part in [record, event, &blocks.body] {
         value.extend_from_slice(part);
     }
-    txn.put(Keyspace::Blocks, &place.key(), &value)?;
-    txn.put(Keyspace::Links, &link(place.thread, cid), &place.key()[4..])
+    value
 }
 
 /// The blocks of the record at `place`, if there is one.
 pub(crate) fn get(txn: &dyn ReadTxn, place: Place) -> Result<Option<Blocks>> {
     txn.get(Keyspace::Blocks, &place.key())?
-        .map(|value| split(&value, place))
+        .map(|value| split(&value, place.seq))
         .transpose()
 }
 
@@ -82,7 +87,8 @@ pub(crate) fn expect(txn: &dyn ReadTxn, place: Place) -> Result<Blocks> {
     })
 }
 
-fn split(value: &[u8], place: Place) -> Result<Blocks> {
+/// The inverse of [`join`]; `seq` is for the error.
+pub(crate) fn split(value: &[u8], seq: u64) -> Result<Blocks> {
     let parts = || {
         let (record, rest) = value.split_first_chunk::<4>()?;
         let (event, rest) = rest.split_first_chunk::<4>()?;
@@ -96,7 +102,7 @@ fn split(value: &[u8], place: Place) -> Result<Blocks> {
     };
     parts().ok_or_else(|| {
         Error::corrupt("a record's blocks are damaged: restore the thread from an export or a peer")
-            .with("seq", place.seq)
+            .with("seq", seq)
     })
 }
 

@@ -1,7 +1,7 @@
 //! The dispatcher: the only way into a thread's log, feed and projections.
 //!
-//! Every event, made here or by a peer, passes through: its record and blocks are filed, the head
-//! and the feed move ([`file`]), and every reducer runs ([`broadcast`]), all in the datastore
+//! Every event, made here or by a peer, passes through: its record and blocks are filed ([`link`]),
+//! the feed moves ([`publish`]), and every reducer runs ([`broadcast`]), all in the datastore
 //! transaction that changes the entities (paper, "Dispatcher").
 
 use std::collections::HashMap;
@@ -29,45 +29,50 @@ use crate::txn::{Commit, WriteTransaction};
 pub(crate) struct Incoming<'a> {
     pub(crate) record: &'a Authorised<SignedRecord>,
     pub(crate) place: Place,
-    pub(crate) blocks: &'a Blocks,
     pub(crate) time: Hlc,
     pub(crate) position: u64,
 }
 
-/// Files a record: its blocks, its log's head and author, the thread's tip and feed.
-pub(crate) fn file(
+/// Puts a record at the end of its log: its blocks, the log's head and author. Nothing of what it
+/// says is applied by that.
+pub(crate) fn link(
     txn: &mut dyn WriteTxn,
     thread: &Thread,
-    incoming: &Incoming<'_>,
-    tip: &Tip,
-) -> Result<Tip> {
-    let Incoming {
-        record,
-        place,
-        blocks,
-        time,
-        position,
-    } = incoming;
+    record: &Verified<SignedRecord>,
+    (place, time): (Place, Hlc),
+    blocks: &Blocks,
+) -> Result<()> {
     let (cid, log) = (record.id(), record.fields().log);
-    chain::put(txn, *place, &cid, blocks)?;
+    chain::put(txn, place, &cid, blocks)?;
     let head = Head {
         seq: place.seq,
         record: cid,
-        time: *time,
+        time,
     };
     HeadBookMut::new(txn).set(&thread.id, &log, &head)?;
     if let Some(author) = record.author() {
         let key = meta::author(thread.number, place.log);
         txn.put(Keyspace::Meta, &key, author.key_bytes())?;
     }
+    Ok(())
+}
+
+/// Makes a record that is in its log known: the thread's tip moves, and the feed has it.
+pub(crate) fn publish(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    incoming: &Incoming<'_>,
+    tip: &Tip,
+) -> Result<Tip> {
+    let (place, position) = (incoming.place, incoming.position);
     let tip = Tip {
-        time: tip.time.max(*time),
-        position: *position,
+        time: tip.time.max(incoming.time),
+        position,
     };
     tip.put(txn, thread.number)?;
     txn.put(
         Keyspace::Feed,
-        &layout::feed(thread.number, *position),
+        &layout::feed(thread.number, position),
         &place.key()[4..],
     )?;
     Ok(tip)
@@ -210,13 +215,7 @@ impl WriteTransaction<'_> {
         let sealed = self.seal_event(&batch, log, seq)?;
         let record = self.seal_record(log, place, *sealed.event.cid())?;
         let changes = changes(&batch);
-        let record = authorise(
-            self.txn.as_read(),
-            thread,
-            record,
-            thread.own_author(),
-            &changes,
-        )?;
+        let record = authorise(self.txn.as_read(), thread, record, &changes)?;
         let blocks = Blocks {
             record: record.block().to_vec(),
             event: sealed.event.into_bytes(),
@@ -226,12 +225,12 @@ impl WriteTransaction<'_> {
         let incoming = Incoming {
             record: &record,
             place,
-            blocks: &blocks,
             time: self.time,
             position,
         };
         let effects = std::mem::take(&mut self.staged.effects);
-        file(&mut *self.txn, thread, &incoming, &self.tip)?;
+        link(&mut *self.txn, thread, &record, (place, self.time), &blocks)?;
+        publish(&mut *self.txn, thread, &incoming, &self.tip)?;
         broadcast(&mut *self.txn, thread, &incoming, effects, Origin::Here)?;
         Ok(Commit {
             record: record.id(),
@@ -318,33 +317,47 @@ pub(crate) fn changes(batch: &Batch) -> Vec<Change> {
     batch.events.iter().map(change).collect()
 }
 
-/// Asks the thread's policy about a verified record.
-pub(crate) fn authorise(
+/// Asks the thread's policy about a record.
+pub(crate) fn judge(
+    txn: &dyn threads_core::datastore::ReadTxn,
+    thread: &Thread,
+    record: &SignedRecord,
+    author: threads_core::PeerId,
+    changes: &[Change],
+) -> Result<Verdict> {
+    let fields = record.fields();
+    let candidate = Candidate {
+        thread: &thread.id,
+        author,
+        log: fields.log,
+        seq: fields.seq,
+        deps: &fields.deps,
+        acl: &fields.acl,
+        changes,
+    };
+    thread.node.policy.judge(&candidate, txn)
+}
+
+/// The error for a record that the policy refuses.
+pub(crate) fn refused(why: impl std::fmt::Display) -> Error {
+    Error::rejected("the thread's access policy refuses this").with("why", why)
+}
+
+/// A record of this node's own, when the policy accepts it at once. What others would keep apart is
+/// not written at all.
+fn authorise(
     txn: &dyn threads_core::datastore::ReadTxn,
     thread: &Thread,
     record: Verified<SignedRecord>,
-    author: threads_core::PeerId,
     changes: &[Change],
 ) -> Result<Authorised<SignedRecord>> {
-    record.authorise(|record| {
-        let fields = record.fields();
-        let candidate = Candidate {
-            thread: &thread.id,
-            author,
-            log: fields.log,
-            seq: fields.seq,
-            deps: &fields.deps,
-            acl: &fields.acl,
-            changes,
-        };
-        match thread.node.policy.judge(&candidate, txn)? {
+    record.authorise(
+        |record| match judge(txn, thread, record, thread.own_author(), changes)? {
             Verdict::Accept => Ok(()),
-            Verdict::Reject(why) | Verdict::Quarantine(why) => {
-                Err(Error::rejected("the thread's access policy refuses this").with("why", why))
-            }
+            Verdict::Reject(why) | Verdict::Quarantine(why) => Err(refused(why)),
             _ => Err(Error::rejected(
                 "the thread's access policy cannot decide this yet",
             )),
-        }
-    })
+        },
+    )
 }

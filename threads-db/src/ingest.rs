@@ -1,29 +1,34 @@
 //! Taking in records that were made elsewhere: checked link by link, then dispatched like our own.
+//!
+//! A record that cannot be applied now is held (see [`held`]). One that the policy does not accept
+//! stands in its log all the same, so that the records after it are judged on their own.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use threads_core::batch::{Batch, EntityEvent};
 use threads_core::books::HeadBook;
-use threads_core::datastore::{Keyspace, WriteTxn};
+use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
+use threads_core::policy::Verdict;
 use threads_core::record::{Record, Rejection, SignedRecord, Verified, skip_target};
-use threads_core::{Error, Hlc, PeerId, Result};
+use threads_core::{Error, ErrorKind, Hlc, PeerId, Result};
 
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
-use crate::definitions;
-use crate::dispatcher::{self, Incoming, authorise};
-use crate::entity::{EntityRow, Life};
-use crate::feed;
-use crate::history::{self, Events};
-use crate::index;
-use crate::layout::{self, EventPlace, Number, Place, meta};
-use crate::stage::Effect;
+use crate::dispatcher::{self, Incoming};
+use crate::held::{self, Entry, Why};
+use crate::layout::{self, Place, meta};
+use crate::opened::Opened;
 use crate::thread::{Thread, Tip};
+
+mod entities;
 
 /// How far ahead of this machine's clock a record may be dated. Every later event of the thread wears
 /// a later time, so one record from the far future would make all of them lie.
-const FUTURE_MS_MAX: u64 = 10 * 60 * 1_000;
+const AHEAD_MS_MAX: u64 = 60 * 1_000;
+/// How far ahead clocks of honest machines are. What is further ahead is not waited for.
+const DRIFT_MS_MAX: u64 = 10 * 60 * 1_000;
+/// How many held records one commit tries again.
+const SETTLE_PER_COMMIT: usize = 256;
 
 /// One transaction that takes in records.
 pub(crate) struct Ingest<'a> {
@@ -31,80 +36,332 @@ pub(crate) struct Ingest<'a> {
     thread: &'a Thread,
     catalogue: Arc<Catalogue>,
     tip: Tip,
+    now_ms: u64,
+    /// Whether the thread holds anything.
+    holding: bool,
+    /// The arrivals of held records that may be applied now.
+    ready: VecDeque<u64>,
+    intake: Intake,
 }
 
-/// What became of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// It is new here.
-    New,
-    /// It was here already.
-    Present,
+/// What became of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Intake {
+    /// How many were applied.
+    pub(crate) new: u64,
+    /// How many were here already.
+    pub(crate) present: u64,
+    /// How many there was no room to hold, or no more.
+    pub(crate) dropped: u64,
+    /// How many the thread holds now.
+    pub(crate) held: u64,
+}
+
+impl Intake {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.new += more.new;
+        self.present += more.present;
+        self.dropped += more.dropped;
+        self.held = more.held;
+    }
+}
+
+/// Verifies records, their links to their blocks, and takes them in, in one commit; then what
+/// waited for them, in further ones.
+pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
+    let records = blocks
+        .iter()
+        .map(|blocks| SignedRecord::open(&blocks.record, &thread.id, &thread.replica))
+        .collect::<Result<Vec<_>>>()?;
+    for (record, blocks) in records.iter().zip(blocks) {
+        blocks.check_links(record)?;
+    }
+    let records = Verified::check_all(records, &mut **thread.node.rng())?;
+    let (mut intake, ready) = thread.node.store.transact(Durability::Group, |txn| {
+        let mut ingest = Ingest::new(txn, thread)?;
+        for (record, blocks) in records.into_iter().zip(blocks) {
+            ingest.take(record, blocks)?;
+        }
+        ingest.finish()
+    })?;
+    thread.node.notifier.notify();
+    if !ready.is_empty() {
+        intake.add(settle(thread, ready)?);
+    }
+    Ok(intake)
+}
+
+/// Tries held records again, and what waits for them, a bounded number in each commit.
+pub(crate) fn settle(thread: &Thread, mut ready: VecDeque<u64>) -> Result<Intake> {
+    let mut intake = Intake::default();
+    // Ends: each record that is ready is taken off, and only one that is applied makes others ready.
+    while !ready.is_empty() {
+        let settled = thread.node.store.transact(Durability::Group, |txn| {
+            let mut ingest = Ingest::new(txn, thread)?;
+            ingest.ready = std::mem::take(&mut ready);
+            ingest.settle()?;
+            ingest.finish()
+        })?;
+        thread.node.notifier.notify();
+        intake.add(settled.0);
+        ready = settled.1;
+    }
+    Ok(intake)
 }
 
 impl<'a> Ingest<'a> {
-    pub(crate) fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Result<Self> {
+    fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Result<Self> {
         let catalogue = Catalogue::load(txn.as_read(), thread.number, &thread.node.codecs)?;
         let tip = Tip::get(txn.as_read(), thread.number)?;
+        let holding = held::any(txn.as_read(), thread.number)?;
         Ok(Self {
             txn,
             thread,
             catalogue: Arc::new(catalogue),
             tip,
+            now_ms: thread.node.clock.now_ms(),
+            holding,
+            ready: VecDeque::new(),
+            intake: Intake::default(),
         })
     }
 
-    /// Takes in the next record of its log. `(log, seq)` of a record that is here already is
-    /// recognised; another record of the same place is a fork.
-    pub(crate) fn take(
+    /// Takes in a record. `(log, seq)` of a record that is here already is recognised; another
+    /// record of the same place is a fork.
+    fn take(&mut self, record: Verified<SignedRecord>, blocks: &Blocks) -> Result<()> {
+        let (fields, cid) = (record.fields(), record.id());
+        let arrival = match self.holding {
+            true => {
+                let held = (&fields.log, fields.seq, &cid);
+                held::find(self.txn.as_read(), self.thread.number, held)?
+            }
+            false => None,
+        };
+        if arrival.is_none() && self.stands(&record)? {
+            self.intake.present += 1;
+            return Ok(());
+        }
+        self.admit(record, blocks, arrival)
+    }
+
+    /// What became of the records, and what is ready to be tried again.
+    fn finish(mut self) -> Result<(Intake, VecDeque<u64>)> {
+        if self.holding {
+            let counts = held::counts(self.txn.as_read(), self.thread.number)?;
+            self.intake.held = counts.pending + counts.quarantined;
+        }
+        Ok((self.intake, self.ready))
+    }
+
+    /// Tries again what is ready.
+    fn settle(&mut self) -> Result<()> {
+        for _ in 0..SETTLE_PER_COMMIT {
+            let Some(arrival) = self.ready.pop_front() else {
+                break;
+            };
+            let entry = held::get(self.txn.as_read(), self.thread.number, arrival)?;
+            // It may have been tried on another's behalf.
+            let Some(entry) = entry else { continue };
+            let Entry { row, blocks } = &entry;
+            let blocks = match blocks {
+                Some(blocks) => blocks.clone(),
+                None => {
+                    let log = self.thread.log_number(&mut *self.txn, &row.log)?;
+                    let (thread, seq) = (self.thread.number, row.seq);
+                    chain::expect(self.txn.as_read(), Place { thread, log, seq })?
+                }
+            };
+            let opened = SignedRecord::open(&blocks.record, &self.thread.id, &self.thread.replica);
+            let record = Verified::assume_stored(opened?);
+            match self.admit(record, &blocks, Some(arrival)) {
+                // What breaks a rule stays as evidence, and is in nobody's way.
+                Err(error) if error.kind() == ErrorKind::Rejected => {
+                    self.hold(entry, Why::quarantine(error), Some(arrival))?;
+                }
+                admitted => admitted?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the record stands in its log.
+    fn stands(&self, record: &SignedRecord) -> Result<bool> {
+        let fields = record.fields();
+        let key = meta::log_by_id(self.thread.number, &fields.log);
+        let Some(log) = layout::number(self.txn.as_read(), &key)? else {
+            return Ok(false);
+        };
+        let (thread, seq) = (self.thread.number, fields.seq);
+        match chain::get(self.txn.as_read(), Place { thread, log, seq })? {
+            None => Ok(false),
+            Some(present) if present.record_id() == record.id() => Ok(true),
+            Some(_) => Err(
+                Error::rejected("the log was forked: two records have one place")
+                    .with("log", fields.log)
+                    .with("seq", fields.seq),
+            ),
+        }
+    }
+
+    /// Decides about a record that is not applied, and carries it out: it is applied, or held.
+    /// `arrival` is its number when it is held so far.
+    fn admit(
         &mut self,
         record: Verified<SignedRecord>,
         blocks: &Blocks,
-    ) -> Result<Taken> {
+        arrival: Option<u64>,
+    ) -> Result<()> {
+        let stands = arrival.is_some() && self.stands(&record)?;
+        let opened = self.thread.open_event((*record).clone(), blocks)?;
+        if !stands && let Some(why) = self.must_wait(&record, opened.time)? {
+            let entry = self.entry(&record, Some(blocks.clone()));
+            self.hold(entry, why, arrival)?;
+            return Ok(());
+        }
         let fields = record.fields();
-        let log = self.thread.log_number(&mut *self.txn, &fields.log)?;
         let place = Place {
             thread: self.thread.number,
-            log,
+            log: self.thread.log_number(&mut *self.txn, &fields.log)?,
             seq: fields.seq,
         };
-        if let Some(present) = chain::get(self.txn.as_read(), place)? {
-            return match present.record_id() == record.id() {
-                true => Ok(Taken::Present),
-                false => Err(
-                    Error::rejected("the log was forked: two records have one place")
-                        .with("log", fields.log)
-                        .with("seq", fields.seq),
-                ),
-            };
+        if !stands {
+            self.check_links(&record, place, opened.time)?;
         }
-        let opened = self.thread.open_event((*record).clone(), blocks)?;
-        self.check_links(&record, place, opened.time)?;
-        let now = self.thread.node.clock.now_ms();
-        self.tip
-            .time
-            .observe(opened.time, now, FUTURE_MS_MAX)
-            .map_err(|error| {
-                error
-                    .with("advice", "set the clock of this machine, or wait")
-                    .with("seq", fields.seq)
-            })?;
-        let author = self.author(&record, place)?;
-        let changes = opened.batch().map(dispatcher::changes).unwrap_or_default();
-        let record = authorise(self.txn.as_read(), self.thread, record, author, &changes)?;
+        let kept_apart = self.may_apply(&record, &opened, place)?;
+        let applies = kept_apart.is_none();
+        if let Some(why) = kept_apart {
+            let entry = self.entry(&record, None);
+            if !self.hold(entry, why, arrival)? {
+                return Ok(());
+            }
+        } else if let Some(arrival) = arrival {
+            held::remove(&mut *self.txn, self.thread.number, arrival)?;
+        }
+        if !stands {
+            let (at, txn) = ((place, opened.time), &mut *self.txn);
+            dispatcher::link(txn, self.thread, &record, at, blocks)?;
+            self.came(&record)?;
+        }
+        match applies {
+            true => self.apply_record(record, &opened, place),
+            false => Ok(()),
+        }
+    }
+
+    /// Files a record that may be applied, with all that it changes.
+    fn apply_record(
+        &mut self,
+        record: Verified<SignedRecord>,
+        opened: &Opened,
+        place: Place,
+    ) -> Result<()> {
+        // `may_apply` has judged it.
+        let record = record.authorise(|_| Ok(()))?;
         let (time, position) = (opened.time, self.tip.position + 1);
         let incoming = Incoming {
             record: &record,
             place,
-            blocks,
             time,
             position,
         };
-        self.tip = dispatcher::file(&mut *self.txn, self.thread, &incoming, &self.tip)?;
+        self.tip = dispatcher::publish(&mut *self.txn, self.thread, &incoming, &self.tip)?;
         let effects = self.apply_all(opened.batch(), place, time, position)?;
         let origin = dispatcher::Origin::Elsewhere;
         dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects, origin)?;
-        Ok(Taken::New)
+        self.intake.new += 1;
+        Ok(())
+    }
+
+    /// Why a record cannot take its place in its log now, if it cannot.
+    fn must_wait(&self, record: &SignedRecord, time: Hlc) -> Result<Option<Why>> {
+        let ahead_ms = time.wall_ms.saturating_sub(self.now_ms);
+        if ahead_ms > DRIFT_MS_MAX {
+            let why = "dated too far ahead of this machine's clock: set the clock, or wait";
+            let error = Error::rejected(why).with("ahead_ms", ahead_ms);
+            return Ok(Some(Why::quarantine(error)));
+        }
+        if ahead_ms > AHEAD_MS_MAX {
+            return Ok(Some(Why::Early(time.wall_ms - AHEAD_MS_MAX)));
+        }
+        let fields = record.fields();
+        let head = HeadBook::new(self.txn.as_read()).get(&self.thread.id, &fields.log)?;
+        let mut missing = Vec::new();
+        if let Some(prev) = fields.prev
+            && head.is_none_or(|head| head.seq + 1 < fields.seq)
+        {
+            missing.push(prev);
+        }
+        for dep in &fields.deps {
+            let known = chain::locate(self.txn.as_read(), self.thread.number, &dep.cid)?;
+            if known.is_none() {
+                missing.push(dep.cid);
+            }
+        }
+        Ok((!missing.is_empty()).then_some(Why::Missing(missing)))
+    }
+
+    /// Why the policy keeps a record from being applied, if it does.
+    fn may_apply(
+        &self,
+        record: &SignedRecord,
+        opened: &Opened,
+        place: Place,
+    ) -> Result<Option<Why>> {
+        let author = self.author(record, place)?;
+        let changes = opened.batch().map(dispatcher::changes).unwrap_or_default();
+        let verdict = dispatcher::judge(self.txn.as_read(), self.thread, record, author, &changes)?;
+        match verdict {
+            Verdict::Accept => Ok(None),
+            Verdict::Reject(why) => Err(dispatcher::refused(why)),
+            Verdict::Quarantine(why) => Ok(Some(Why::quarantine(why))),
+            Verdict::Defer(awaiting) => Ok(Some(Why::Missing(awaiting))),
+            _ => Ok(Some(Why::quarantine(
+                "the access policy gave a verdict that this version does not know",
+            ))),
+        }
+    }
+
+    fn entry(&self, record: &SignedRecord, blocks: Option<Blocks>) -> Entry {
+        let fields = record.fields();
+        let row = held::Row {
+            log: fields.log,
+            seq: fields.seq,
+            record: record.id(),
+            author: record.author(),
+            since_ms: self.now_ms,
+            why: Why::Missing(Vec::new()),
+        };
+        Entry { row, blocks }
+    }
+
+    /// Holds a record for a reason; says whether there was room.
+    fn hold(&mut self, mut entry: Entry, why: Why, arrival: Option<u64>) -> Result<bool> {
+        if let Some(arrival) = arrival
+            && let Some(before) = held::get(self.txn.as_read(), self.thread.number, arrival)?
+        {
+            entry.row.since_ms = before.row.since_ms;
+        }
+        let log = meta::log_by_id(self.thread.number, &entry.row.log);
+        if entry.row.author.is_none()
+            && let Some(log) = layout::number(self.txn.as_read(), &log)?
+        {
+            entry.row.author = self.thread.author(self.txn.as_read(), log)?;
+        }
+        entry.row.why = why;
+        let room = held::keep(&mut *self.txn, self.thread.number, arrival, &entry)?;
+        self.holding = true;
+        self.intake.dropped += room.given_up + u64::from(!room.kept);
+        Ok(room.kept)
+    }
+
+    /// A record stands in its log now: what waited for it is ready.
+    fn came(&mut self, record: &SignedRecord) -> Result<()> {
+        if self.holding {
+            let (txn, thread) = (self.txn.as_read(), self.thread.number);
+            self.ready
+                .extend(held::waiting_for(txn, thread, &record.id())?);
+        }
+        Ok(())
     }
 
     fn check_links(&self, record: &SignedRecord, place: Place, time: Hlc) -> Result<()> {
@@ -132,132 +389,5 @@ impl<'a> Ingest<'a> {
         }
         let author = self.thread.author(self.txn.as_read(), place.log)?;
         author.ok_or_else(|| Error::corrupt("a log's author is missing"))
-    }
-
-    /// Applies the events of a batch, one entity after the other, the framework's own first: what
-    /// they define is known to the rest of the batch.
-    fn apply_all(
-        &mut self,
-        batch: Option<&Batch>,
-        place: Place,
-        time: Hlc,
-        position: u64,
-    ) -> Result<Vec<Effect>> {
-        let mut entities: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (event, index) in batch.map_or(&[][..], |batch| &batch.events).iter().zip(0..) {
-            let at = EventPlace {
-                time,
-                log: place.log,
-                seq: place.seq,
-                index,
-            };
-            // Reserved names begin with `$`, which sorts before letters and digits.
-            entities
-                .entry((&event.collection, &event.entity))
-                .or_default()
-                .push((event, at));
-        }
-        let mut effects = Vec::new();
-        let mut defined = false;
-        for ((collection, _), events) in entities {
-            if defined && !collection.is_reserved() {
-                self.definitions_changed()?;
-                defined = false;
-            }
-            defined |= collection.is_reserved();
-            effects.extend(self.apply(&events, position)?);
-        }
-        if defined {
-            self.definitions_changed()?;
-        }
-        Ok(effects)
-    }
-
-    fn definitions_changed(&mut self) -> Result<()> {
-        definitions::changed(self.txn, self.thread)?;
-        self.reload()
-    }
-
-    fn reload(&mut self) -> Result<()> {
-        let (number, codecs) = (self.thread.number, &self.thread.node.codecs);
-        self.catalogue = Arc::new(Catalogue::load(self.txn.as_read(), number, codecs)?);
-        Ok(())
-    }
-
-    /// Applies the events that a batch has for one entity. Events that come late make the entity's
-    /// history be replayed, so that all peers with the same events show the same state.
-    fn apply(
-        &mut self,
-        events: &[(&EntityEvent, EventPlace)],
-        position: u64,
-    ) -> Result<Option<Effect>> {
-        let (txn, thread) = (&mut *self.txn, self.thread);
-        let Some((event, first)) = events.first().copied() else {
-            return Ok(None);
-        };
-        let number =
-            layout::number_or_assign(txn, &meta::collection(thread.number, &event.collection))?;
-        let (key, prefix) = history::keys(thread.number, number, event.entity.as_str());
-        let row = EntityRow::get(txn.as_read(), &key)?;
-        for (_, place) in events {
-            history::put(txn, &prefix, *place, position)?;
-        }
-        let late = row.as_ref().is_some_and(|row| row.last.time >= first.time);
-        let before = row.map_or(Life::Unknown, |row| row.life);
-        let (last, life) = if late {
-            let rows = history::rows(txn.as_read(), thread, &prefix)?;
-            let last = rows.last().map_or(first, |row| row.place);
-            let places = rows.into_iter().map(|row| row.place);
-            (
-                last,
-                Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?,
-            )
-        } else {
-            let mut life = before.clone();
-            for (event, _) in events {
-                life = history::apply(thread, life, event)?;
-            }
-            (events.last().map_or(first, |(_, place)| *place), life)
-        };
-        EntityRow {
-            last,
-            life: life.clone(),
-        }
-        .put(txn, &key)?;
-        let change = (before, life);
-        self.index(event, number, &change)?;
-        if self.thread.node.reducers.is_empty() {
-            return Ok(None);
-        }
-        let net = feed::net(self.thread, &event.entity, &change)?;
-        Ok(net.map(|(action, before, after)| Effect {
-            event: EntityEvent {
-                action,
-                ..event.clone()
-            },
-            before: before.map(Arc::new),
-            after: after.map(Arc::new),
-        }))
-    }
-
-    /// Keeps the indexes of an entity's collection, or notes that they cannot be kept now.
-    fn index(&mut self, event: &EntityEvent, number: Number, change: &(Life, Life)) -> Result<()> {
-        let (thread, id) = (self.thread, event.entity.as_str());
-        let Some(definition) = self.catalogue.find(&event.collection) else {
-            if event.collection.is_reserved() {
-                return Ok(());
-            }
-            return self.txn.put(Keyspace::Meta, &meta::stale(number), &[]);
-        };
-        if definition.indexes.is_empty() {
-            return Ok(());
-        }
-        let before = history::view(thread, &change.0, id)?;
-        let after = history::view(thread, &change.1, id)?;
-        let values = (before.as_ref(), after.as_ref());
-        if index::update(self.txn, thread, definition, id, values.0, values.1)? {
-            self.reload()?;
-        }
-        Ok(())
     }
 }

@@ -106,6 +106,9 @@ pub(crate) mod meta {
         [b"partial/", &index.to_be_bytes()[..]].concat()
     }
 
+    /// How much is held on the node, over all its threads.
+    pub(crate) const HELD: &[u8] = b"held";
+
     pub(crate) fn reducer(thread: Number, name: &str) -> Vec<u8> {
         [b"red/", &thread.to_be_bytes()[..], name.as_bytes()].concat()
     }
@@ -209,6 +212,53 @@ pub(crate) fn feed(thread: Number, position: u64) -> [u8; 12] {
     key[..4].copy_from_slice(&thread.to_be_bytes());
     key[4..].copy_from_slice(&position.to_be_bytes());
     key
+}
+
+/// Keys of [`Keyspace::Held`].
+pub(crate) mod held {
+    use super::{LogId, Number};
+    use threads_core::Cid;
+
+    fn tagged(thread: Number, tag: u8) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], &[tag]].concat()
+    }
+
+    fn digest(cid: &Cid) -> &[u8] {
+        &cid.hash().digest()[..16]
+    }
+
+    pub(crate) fn rows(thread: Number) -> Vec<u8> {
+        tagged(thread, b'r')
+    }
+
+    /// A held record, by the order of arrival.
+    pub(crate) fn row(thread: Number, arrival: u64) -> Vec<u8> {
+        [rows(thread), arrival.to_be_bytes().to_vec()].concat()
+    }
+
+    /// From a record to its arrival.
+    pub(crate) fn place(thread: Number, log: &LogId, seq: u64, cid: &Cid) -> Vec<u8> {
+        let (tag, seq) = (tagged(thread, b'p'), seq.to_be_bytes());
+        [&tag[..], log.key_bytes(), &seq, digest(cid)].concat()
+    }
+
+    pub(crate) fn waiting_for(thread: Number, cid: &Cid) -> Vec<u8> {
+        [&tagged(thread, b'm')[..], digest(cid)].concat()
+    }
+
+    /// From a record that is not here to the arrival of one that waits for it.
+    pub(crate) fn waiting(thread: Number, cid: &Cid, arrival: u64) -> Vec<u8> {
+        [waiting_for(thread, cid), arrival.to_be_bytes().to_vec()].concat()
+    }
+
+    pub(crate) fn tallies(thread: Number) -> Vec<u8> {
+        tagged(thread, b't')
+    }
+
+    /// How much is in quarantine for an author; how much waits, for none.
+    pub(crate) fn tally(thread: Number, author: &[u8]) -> Vec<u8> {
+        [&tallies(thread)[..], author].concat()
+    }
 }
 
 /// The prefix of an index's rows in [`Keyspace::Indexes`].

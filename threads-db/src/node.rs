@@ -9,6 +9,7 @@ use threads_core::datastore::{Datastore, DatastoreExt, Direction, Keyspace, Read
 use threads_core::{Error, PeerId, ReadKey, ReplicaKey, Result, ThreadId, Variant, block};
 
 use crate::db::{Db, WeakDb};
+use crate::held;
 use crate::layout::{self, Number, Prefix, meta};
 use crate::thread::{NodeInner, Thread, books};
 
@@ -249,25 +250,30 @@ impl Node {
         if let Some(db) = self.open_threads().get(&number).and_then(WeakDb::upgrade) {
             return Ok(db);
         }
-        let thread = {
+        let (thread, holding) = {
             let txn = self.inner.store.read()?;
+            let holding = held::any(&*txn, number)?;
             let row = txn
                 .get(Keyspace::Meta, &meta::thread(number))?
                 .ok_or_else(|| Error::corrupt("a thread's row is missing"))?;
             let row: ThreadRow = decode_row(&row)?;
             let (replica, read) = books::thread_keys(&*txn, &row.id)?;
-            Thread {
+            let thread = Thread {
                 node: Arc::clone(&self.inner),
                 number,
                 id: row.id,
                 name: row.name,
                 replica,
                 read,
-            }
+            };
+            (thread, holding)
         };
         let db = Db::new(self.clone(), thread);
         db.install_codecs()?;
         db.catch_up_reducers()?;
+        if holding {
+            db.catch_up_held()?;
+        }
         let mut open = self.open_threads();
         if let Some(first) = open.get(&number).and_then(WeakDb::upgrade) {
             return Ok(first);

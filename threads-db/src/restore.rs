@@ -13,7 +13,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use threads_core::block::{Block, decode};
 use threads_core::datastore::{DatastoreExt, Direction, Durability, Keyspace};
-use threads_core::record::{SignedRecord, Verified};
 use threads_core::{Error, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::Zeroizing;
 
@@ -21,7 +20,8 @@ use crate::car::CarReader;
 use crate::chain::Blocks;
 use crate::db::Db;
 use crate::export::{CarriedKeys, MANIFEST_VERSION, Manifest, keys_context};
-use crate::ingest::{Ingest, Taken};
+use crate::held;
+use crate::ingest::{self, Intake};
 use crate::layout::{self, Number, Prefix, meta, thread_prefix};
 use crate::node::Node;
 use crate::passphrase::SealedSecret;
@@ -72,6 +72,11 @@ pub struct RestoreReport {
     pub records: u64,
     /// How many were here already.
     pub present: u64,
+    /// How many records of the thread are held now and not applied: [`Db::held`] says why.
+    pub held: u64,
+    /// How many would have had to wait and found no room. Restore the file again when what they
+    /// wait for is here.
+    pub dropped: u64,
     /// How many blocks the file holds, the manifest included.
     pub blocks: u64,
     /// How many bytes the file has.
@@ -128,20 +133,21 @@ impl Node {
         let survey = survey(path)?;
         let id = &survey.manifest.thread;
         let known = layout::number(&*self.inner.store.read()?, &meta::thread_by_id(id))?;
-        let (db, present) = match known {
+        let (db, intake) = match known {
             Some(number) => {
                 let db = self.db(number)?;
-                let present = take_all(db.thread(), path, &survey, progress)?;
-                (db, present)
+                let intake = take_all(db.thread(), path, &survey, progress)?;
+                (db, intake)
             }
             None => self.restore_new(path, &survey, options, progress)?,
         };
-        let records = survey.manifest.logs.iter().map(|log| log.seq).sum::<u64>() - present;
         let report = RestoreReport {
             thread: id.clone(),
             name: db.name().to_owned(),
-            records,
-            present,
+            records: intake.new,
+            present: intake.present,
+            held: intake.held,
+            dropped: intake.dropped,
             blocks: survey.blocks,
             bytes: survey.bytes,
         };
@@ -154,7 +160,7 @@ impl Node {
         survey: &Survey,
         options: &RestoreOptions,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<(Db, u64)> {
+    ) -> Result<(Db, Intake)> {
         let id = &survey.manifest.thread;
         let keys = open_keys(&survey.manifest, options)?;
         let name = options.name.clone().unwrap_or_else(|| keys.name.clone());
@@ -165,12 +171,12 @@ impl Node {
             Ok(number)
         })?;
         let thread = self.hidden(number, id, &name, keys.replica(), keys.read());
-        let restored = take_all(&thread, path, survey, progress).and_then(|present| {
+        let restored = take_all(&thread, path, survey, progress).and_then(|intake| {
             self.inner.store.transact(Durability::Immediate, |txn| {
                 self.add_thread_at(txn, number, id, &name, &keys.replica(), &keys.read())?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
-            Ok((self.db(number)?, present))
+            Ok((self.db(number)?, intake))
         });
         if restored.is_err() {
             // The error to report is the first one; what is left is cleared by the next restore.
@@ -214,6 +220,8 @@ impl Node {
         }
         for (number, id) in abandoned {
             let prefix = thread_prefix(number);
+            let store = &self.inner.store;
+            store.transact(Durability::Group, |txn| held::forget(txn, number))?;
             for space in [
                 Keyspace::Blocks,
                 Keyspace::Links,
@@ -221,6 +229,7 @@ impl Node {
                 Keyspace::Entities,
                 Keyspace::Indexes,
                 Keyspace::Feed,
+                Keyspace::Held,
             ] {
                 self.clear_rows(space, &prefix)?;
             }
@@ -336,17 +345,17 @@ fn open_keys(manifest: &Manifest, options: &RestoreOptions) -> Result<CarriedKey
         .map_err(|cause| Error::corrupt("the keys in the file are damaged").caused_by(cause))
 }
 
-/// Takes in every record of a file that was surveyed; gives how many were here already.
+/// Takes in every record of a file that was surveyed.
 fn take_all(
     thread: &Thread,
     path: &Path,
     survey: &Survey,
     progress: &mut dyn FnMut(Progress),
-) -> Result<u64> {
+) -> Result<Intake> {
     let mut car = open_file(path)?;
     read_manifest(&mut car)?;
     let total = Some((survey.blocks - 1) / 3);
-    let (mut done, mut present) = (0, 0);
+    let (mut done, mut intake) = (0, Intake::default());
     let mut chunk = Vec::new();
     let mut bytes = 0;
     while let Some(record) = car.next() {
@@ -357,15 +366,15 @@ fn take_all(
         chunk.push(blocks);
         if chunk.len() == RECORDS_PER_COMMIT || bytes >= BYTES_PER_COMMIT {
             done += chunk.len() as u64;
-            present += take_chunk(thread, std::mem::take(&mut chunk))?;
+            intake.add(ingest::take_in(thread, &std::mem::take(&mut chunk))?);
             bytes = 0;
             progress(Progress { done, total });
         }
     }
     done += chunk.len() as u64;
-    present += take_chunk(thread, chunk)?;
+    intake.add(ingest::take_in(thread, &chunk)?);
     progress(Progress { done, total });
-    Ok(present)
+    Ok(intake)
 }
 
 fn incomplete() -> Error {
@@ -378,26 +387,4 @@ fn triple(record: Block, event: Block, body: Block) -> Blocks {
         event: event.into_bytes(),
         body: body.into_bytes(),
     }
-}
-
-/// Verifies a chunk of records, their links to their blocks, and takes them in, in one commit.
-fn take_chunk(thread: &Thread, chunk: Vec<Blocks>) -> Result<u64> {
-    let records = chunk
-        .iter()
-        .map(|blocks| SignedRecord::open(&blocks.record, &thread.id, &thread.replica))
-        .collect::<Result<Vec<_>>>()?;
-    for (record, blocks) in records.iter().zip(&chunk) {
-        blocks.check_links(record)?;
-    }
-    let records = Verified::check_all(records, &mut **thread.node.rng())?;
-    let mut present = 0;
-    thread.node.store.transact(Durability::Group, |txn| {
-        let mut ingest = Ingest::new(txn, thread)?;
-        for (record, blocks) in records.into_iter().zip(&chunk) {
-            present += u64::from(ingest.take(record, blocks)? == Taken::Present);
-        }
-        Ok(())
-    })?;
-    thread.node.notifier.notify();
-    Ok(present)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use threads_core::{Error, ErrorKind};
-use threads_db::{Db, ExportOptions, ExportReport, RestoreOptions};
+use threads_db::{Db, ExportOptions, ExportReport, RestoreOptions, RestoreReport};
 
 use crate::args::{Export, Restore};
 use crate::exit::{Advise, Failure, Result};
@@ -188,6 +188,24 @@ pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
         report.present,
         size(report.bytes)
     ));
+    tell_held(&db, &report, out)
+}
+
+/// Says which records are not applied yet, and why the first of them is not.
+fn tell_held(db: &Db, report: &RestoreReport, out: &mut Output) -> Result {
+    if let Some(first) = db.held()?.first() {
+        out.remark(format_args!(
+            "{} not applied yet; the first one: {}",
+            counted(report.held, "record"),
+            first.reason
+        ));
+    }
+    if report.dropped > 0 {
+        out.remark(format_args!(
+            "{} found no room to wait: restore the file again when the others are applied",
+            counted(report.dropped, "record")
+        ));
+    }
     Ok(())
 }
 

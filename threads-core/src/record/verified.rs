@@ -111,7 +111,7 @@ impl<R> Verified<R> {
     /// ```
     pub fn authorise(self, judge: impl FnOnce(&R) -> Result<(), Error>) -> Result<Authorised<R>> {
         judge(&self.0)?;
-        Ok(Authorised(self.0))
+        Ok(Authorised(self))
     }
 }
 
@@ -129,12 +129,12 @@ impl<R> Deref for Verified<R> {
 /// fn apply(record: &threads_core::record::Authorised<threads_core::record::SignedRecord>) {}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorised<R>(R);
+pub struct Authorised<R>(Verified<R>);
 
 impl<R> Deref for Authorised<R> {
-    type Target = R;
+    type Target = Verified<R>;
 
-    fn deref(&self) -> &R {
+    fn deref(&self) -> &Verified<R> {
         &self.0
     }
 }

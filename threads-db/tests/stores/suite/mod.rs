@@ -2,6 +2,7 @@
 
 pub(crate) mod common;
 
+mod attacks;
 mod carry;
 mod engine;
 mod faults;

@@ -265,20 +265,6 @@ fn an_entity_has_its_own_id_whatever_its_events_say() {
 }
 
 #[test]
-fn a_record_from_the_far_future_is_refused() {
-    let clock = SharedClock::at(4_000_000_000_000);
-    let one = builder().clock(clock).open().unwrap().create("t").unwrap();
-    one.define(&spec("N")).unwrap();
-    let refused = carry(
-        &one,
-        &builder().clock(SharedClock::at(1_000)).open().unwrap(),
-    );
-    let error = refused.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected);
-    assert!(error.to_string().contains("clock"), "{error}");
-}
-
-#[test]
 fn many_events_of_one_entity_in_a_record_are_taken_in_one_after_the_other() {
     let (db, people) = people();
     people.create(&json!({"_id": "a", "n": 0})).unwrap();

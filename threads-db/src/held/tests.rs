@@ -1,0 +1,327 @@
+//! What is held, what is given up for it, and when it is applied.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::datastore::{Datastore, DatastoreExt, Durability, Memory};
+use threads_core::event::{Encryption, Position, SealedEvent};
+use threads_core::module::CollectionSpec;
+use threads_core::record::{Fields, Record, SignedRecord};
+use threads_core::{Hlc, IdentityKey, LogKey, system_rng};
+
+use super::*;
+use crate::db::Db;
+use crate::export::ByTime;
+use crate::ingest::{self, Intake};
+use crate::node::Node;
+use crate::query::Query;
+use crate::thread::books;
+
+fn open(store: &Arc<Memory>) -> Node {
+    let builder = Node::builder(Arc::clone(store)).codec(JsonPatch::new());
+    builder.open().unwrap()
+}
+
+/// A thread whose log has a definition and then `creates` records.
+fn source(creates: usize) -> Db {
+    let db = open(&Arc::default()).create("source").unwrap();
+    let name = "Person".parse().unwrap();
+    let spec = CollectionSpec::new(name, "jsonpatch/1".parse().unwrap());
+    db.define(&spec).unwrap();
+    let people = db.collection("Person").unwrap();
+    for n in 0..creates {
+        people.create(&json!({"_id": format!("p{n}")})).unwrap();
+    }
+    db
+}
+
+/// The same thread, with nothing in it, on another node.
+fn empty_copy(of: &Db, store: &Arc<Memory>) -> Db {
+    let (node, thread) = (open(store), of.thread());
+    let keys = (&thread.replica, &thread.read);
+    let number = node.inner.store.transact(Durability::Group, |txn| {
+        let number = layout::reserve(txn)?;
+        node.add_thread_at(txn, number, &thread.id, "copy", keys.0, keys.1)?;
+        Ok(number)
+    });
+    node.db(number.unwrap()).unwrap()
+}
+
+/// The records of a thread, in the order of their times.
+fn records(db: &Db) -> Vec<Blocks> {
+    let (thread, txn) = (db.thread(), db.thread().node.store.read().unwrap());
+    let logs = books::head_links(&*txn, &thread.id).unwrap();
+    let mut order = ByTime::new(&*txn, thread, &logs).unwrap();
+    std::iter::from_fn(|| order.next(&*txn, thread).unwrap())
+        .map(|place| chain::expect(&*txn, place).unwrap())
+        .collect()
+}
+
+fn take(db: &Db, records: &[Blocks]) -> Intake {
+    ingest::take_in(db.thread(), records).unwrap()
+}
+
+fn all(db: &Db) -> Vec<Value> {
+    let people = db.collection("Person").unwrap();
+    people.find(&Query::new()).unwrap()
+}
+
+fn assert_clean(db: &Db) {
+    let report = db.verify(&mut |_| ()).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.problems);
+    assert_eq!(report.held, db.held().unwrap().len() as u64);
+}
+
+#[test]
+fn row_35_a_record_without_those_before_it_waits_and_is_applied_when_they_come() {
+    let (source, store) = (source(40), Arc::default());
+    let (copy, records) = (empty_copy(&source, &store), records(&source));
+    for record in records[1..].iter().rev() {
+        let taken = take(&copy, std::slice::from_ref(record));
+        assert_eq!((taken.new, taken.present, taken.dropped), (0, 0, 0));
+        assert_eq!(taken.held, copy.held().unwrap().len() as u64);
+        assert_eq!(take(&copy, std::slice::from_ref(record)), taken, "twice");
+    }
+    assert_eq!(copy.held_counts().unwrap().pending, 40);
+    assert_eq!(copy.retry_held().unwrap(), 0, "nothing came");
+    assert_clean(&copy);
+    let last = &copy.held().unwrap()[0];
+    let before = records[39].record_id();
+    assert_eq!(
+        (last.seq, &last.reason),
+        (41, &HeldReason::Missing(vec![before]))
+    );
+
+    // All of it is still there after a restart, and follows the first record in.
+    let (id, name) = (copy.id().to_string(), copy.name().to_owned());
+    drop(copy);
+    let copy = open(&store).open(&id).unwrap();
+    assert_eq!((copy.name(), copy.held().unwrap().len()), (&*name, 40));
+    assert_eq!(take(&copy, &records[..1]).new, 41);
+    assert_eq!(copy.held_counts().unwrap(), HeldCounts::default());
+    assert_eq!(all(&copy), all(&source));
+    assert_clean(&copy);
+    let txn = copy.thread().node.store.read().unwrap();
+    let left = Prefix::new(&copy.thread().number.to_be_bytes());
+    let left = txn.scan(Keyspace::Held, left.range(), Direction::Forward);
+    assert_eq!(left.unwrap().count(), 0);
+    assert!(txn.get(Keyspace::Meta, meta::HELD).unwrap().is_none());
+}
+
+#[test]
+fn row_35_a_record_waits_for_the_records_of_other_logs_that_it_names() {
+    let (one, store) = (source(1), Arc::default());
+    let two = empty_copy(&one, &store);
+    take(&two, &records(&one));
+    let people = two.collection("Person").unwrap();
+    people.patch("p0", &json!({"seen": true})).unwrap();
+    let (three, all_records) = (empty_copy(&one, &Arc::default()), records(&two));
+    let (answer, rest) = all_records.split_last().unwrap();
+    take(&three, std::slice::from_ref(answer));
+    assert_eq!(three.held().unwrap()[0].author, Some(two.node().peer_id()));
+    take(&three, &rest[..1]);
+    assert_eq!(three.held_counts().unwrap().pending, 1);
+    assert_eq!(take(&three, &rest[1..]).new, 2);
+    assert_eq!(all(&three), all(&two));
+    assert_clean(&three);
+}
+
+/// An entry that stands for a record of `bytes`, with nothing in it.
+fn entry(n: u64, bytes: usize, why: Why) -> Entry {
+    let record = block::cid_of(block::DAG_CBOR, &n.to_be_bytes());
+    let row = Row {
+        log: LogId::from_key_bytes([1; 32]),
+        seq: n,
+        record,
+        author: None,
+        since_ms: 0,
+        why,
+    };
+    let (event, body) = (Vec::new(), vec![0; bytes]);
+    let blocks = Blocks {
+        record: vec![1],
+        event,
+        body,
+    };
+    Entry {
+        row,
+        blocks: Some(blocks),
+    }
+}
+
+fn waits(n: u64, bytes: usize) -> Entry {
+    let missing = block::cid_of(block::RAW, &(!n).to_be_bytes());
+    entry(n, bytes, Why::Missing(vec![missing]))
+}
+
+fn kept_seqs(txn: &dyn ReadTxn, thread: Number) -> Vec<u64> {
+    let arrivals = arrivals(txn, thread).unwrap().into_iter();
+    let entries = arrivals.map(|arrival| get(txn, thread, arrival).unwrap().unwrap());
+    entries.map(|entry| entry.row.seq).collect()
+}
+
+#[test]
+fn row_35_a_flood_that_waits_is_bounded_and_the_oldest_unneeded_is_given_up() {
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    let first = waits(0, 1);
+    assert!(keep(&mut *txn, 7, None, &first).unwrap().kept);
+    // One that waits for the first keeps it from being given up.
+    let needs = entry(1, 1, Why::Missing(vec![first.row.record]));
+    assert!(keep(&mut *txn, 7, None, &needs).unwrap().kept);
+    for n in 2..RECORDS_MAX {
+        assert_eq!(keep(&mut *txn, 7, None, &waits(n, 1)).unwrap().given_up, 0);
+    }
+    let room = keep(&mut *txn, 7, None, &waits(RECORDS_MAX, 1)).unwrap();
+    assert_eq!((room.kept, room.given_up), (true, 1));
+    assert_eq!(
+        kept_seqs(&*txn, 7)[..2],
+        [0, 2],
+        "1 was the oldest unneeded"
+    );
+    let tally = Tally::get(&*txn, Keyspace::Held, &layout::held::tally(7, &[])).unwrap();
+    assert_eq!(tally.records, RECORDS_MAX);
+    // Another thread has its own bound.
+    assert_eq!(keep(&mut *txn, 8, None, &waits(0, 1)).unwrap().given_up, 0);
+}
+
+#[test]
+fn row_35_bytes_are_bounded_by_thread_and_by_node() {
+    const MIB: usize = 1024 * 1024;
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    for thread in 0..6 {
+        for n in 0..80 {
+            keep(&mut *txn, thread, None, &waits(n, MIB)).unwrap();
+        }
+    }
+    let node = Tally::get(&*txn, Keyspace::Meta, meta::HELD).unwrap();
+    assert!(
+        node.bytes <= NODE_BYTES_MAX && node.records == 255,
+        "{node:?}"
+    );
+    let seqs = kept_seqs(&*txn, 0);
+    assert_eq!((seqs.len(), seqs[0]), (63, 17), "the oldest made room");
+    assert!(
+        kept_seqs(&*txn, 5).is_empty(),
+        "the node had no room for it"
+    );
+    forget(&mut *txn, 0).unwrap();
+    let node = Tally::get(&*txn, Keyspace::Meta, meta::HELD).unwrap();
+    assert_eq!(node.records, 192);
+}
+
+#[test]
+fn row_35_quarantine_is_bounded_by_author_and_gives_nothing_up() {
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    let by = |n, author| {
+        let mut entry = entry(n, 1, Why::quarantine("x".repeat(10_000)));
+        entry.row.author = Some(PeerId::from_key_bytes([author; 32]));
+        entry
+    };
+    for n in 0..RECORDS_MAX {
+        assert!(keep(&mut *txn, 7, None, &by(n, 1)).unwrap().kept);
+    }
+    let refused = keep(&mut *txn, 7, None, &by(RECORDS_MAX, 1)).unwrap();
+    assert_eq!((refused.kept, refused.given_up), (false, 0));
+    assert!(keep(&mut *txn, 7, None, &by(RECORDS_MAX, 2)).unwrap().kept);
+    assert!(keep(&mut *txn, 7, None, &waits(0, 1)).unwrap().kept);
+    let why = get(&*txn, 7, 0).unwrap().unwrap().row.why;
+    assert_eq!(why, Why::Quarantine("x".repeat(WHY_CHARS_MAX)));
+}
+
+#[test]
+fn a_held_record_that_breaks_a_rule_is_kept_as_evidence_and_is_in_nobodys_way() {
+    let source = source(1);
+    let copy = empty_copy(&source, &Arc::default());
+    take(&copy, &records(&source));
+    let (author, key) = (
+        IdentityKey::generate(&mut system_rng()),
+        LogKey::generate(&mut system_rng()),
+    );
+    let first = sealed(&copy, &author, &key, None);
+    let second = sealed(&copy, &author, &key, Some(first.record_id()));
+    take(&copy, std::slice::from_ref(&second));
+    assert_eq!(copy.held_counts().unwrap().pending, 1);
+    assert_eq!(take(&copy, &[first]).new, 1);
+    let held = copy.held().unwrap();
+    let reason = "in quarantine: a record that does not follow the one before it";
+    assert_eq!((held.len(), held[0].reason.to_string()), (1, reason.into()));
+    assert_eq!(held[0].author, Some(author.peer_id()));
+    assert_clean(&copy);
+}
+
+/// A record that is always dated alike: a second one cannot follow a first.
+fn sealed(db: &Db, author: &IdentityKey, key: &LogKey, prev: Option<Cid>) -> Blocks {
+    let (thread, rng) = (db.thread(), &mut system_rng());
+    let seq = 1 + u64::from(prev.is_some());
+    let position = Position {
+        thread: &thread.id,
+        log: key.log_id(),
+        seq,
+        epoch: 0,
+    };
+    let time = Hlc {
+        wall_ms: 5,
+        counter: 0,
+    };
+    let (format, kind) = ("other/1".parse().unwrap(), Encryption::SingleUse);
+    let event = SealedEvent::seal(&position, &thread.read, time, format, b"x", kind, rng).unwrap();
+    let fields = Fields {
+        thread: thread.id.clone(),
+        log: key.log_id(),
+        seq,
+        prev,
+        skip: None,
+        deps: Vec::new(),
+        acl: Vec::new(),
+        epoch: 0,
+        tags: Vec::new(),
+        event: *event.event.cid(),
+    };
+    let author = (seq == 1).then_some(author);
+    let record = SignedRecord::seal(fields, key, author, &thread.replica).unwrap();
+    Blocks {
+        record: record.block().to_vec(),
+        event: event.event.into_bytes(),
+        body: event.body.into_bytes(),
+    }
+}
+
+#[test]
+fn verification_finds_what_is_held_wrongly() {
+    let (source, store) = (source(3), Arc::<Memory>::default());
+    let copy = empty_copy(&source, &store);
+    take(&copy, &records(&source)[1..]);
+    assert_clean(&copy);
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = {
+        let txn = store.read().unwrap();
+        let everything = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+        txn.scan(Keyspace::Held, everything, Direction::Forward)
+            .unwrap()
+            .map(|row| row.map(|(key, value)| (key.into_owned(), value.into_owned())))
+            .collect::<Result<_>>()
+            .unwrap()
+    };
+    // What waits for what is found by trying again; everything else is checked.
+    for (key, value) in rows.iter().filter(|(key, _)| key[4] != b'm') {
+        let damaged: Vec<u8> = value.iter().map(|byte| byte ^ 1).collect();
+        for change in [Some(&damaged), None] {
+            store
+                .transact(Durability::Group, |txn| match change {
+                    Some(value) => txn.put(Keyspace::Held, key, value),
+                    None => txn.delete(Keyspace::Held, key),
+                })
+                .unwrap();
+            let report = copy.verify(&mut |_| ()).unwrap();
+            assert!(!report.is_clean(), "{} {change:?}", key[4] as char);
+            store
+                .transact(Durability::Group, |txn| txn.put(Keyspace::Held, key, value))
+                .unwrap();
+        }
+    }
+    assert_clean(&copy);
+}

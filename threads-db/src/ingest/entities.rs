@@ -1,0 +1,147 @@
+//! What a record from elsewhere makes of entities, indexes and definitions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use threads_core::batch::{Batch, EntityEvent};
+use threads_core::datastore::Keyspace;
+use threads_core::{Hlc, Result};
+
+use super::Ingest;
+use crate::catalogue::Catalogue;
+use crate::definitions;
+use crate::entity::{EntityRow, Life};
+use crate::feed;
+use crate::history::{self, Events};
+use crate::index;
+use crate::layout::{self, EventPlace, Number, Place, meta};
+use crate::stage::Effect;
+
+impl Ingest<'_> {
+    /// Applies the events of a batch, one entity after the other, the framework's own first: what
+    /// they define is known to the rest of the batch.
+    pub(super) fn apply_all(
+        &mut self,
+        batch: Option<&Batch>,
+        place: Place,
+        time: Hlc,
+        position: u64,
+    ) -> Result<Vec<Effect>> {
+        let mut entities: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (event, index) in batch.map_or(&[][..], |batch| &batch.events).iter().zip(0..) {
+            let at = EventPlace {
+                time,
+                log: place.log,
+                seq: place.seq,
+                index,
+            };
+            // Reserved names begin with `$`, which sorts before letters and digits.
+            entities
+                .entry((&event.collection, &event.entity))
+                .or_default()
+                .push((event, at));
+        }
+        let mut effects = Vec::new();
+        let mut defined = false;
+        for ((collection, _), events) in entities {
+            if defined && !collection.is_reserved() {
+                self.definitions_changed()?;
+                defined = false;
+            }
+            defined |= collection.is_reserved();
+            effects.extend(self.apply(&events, position)?);
+        }
+        if defined {
+            self.definitions_changed()?;
+        }
+        Ok(effects)
+    }
+
+    fn definitions_changed(&mut self) -> Result<()> {
+        definitions::changed(self.txn, self.thread)?;
+        self.reload()
+    }
+
+    fn reload(&mut self) -> Result<()> {
+        let (number, codecs) = (self.thread.number, &self.thread.node.codecs);
+        self.catalogue = Arc::new(Catalogue::load(self.txn.as_read(), number, codecs)?);
+        Ok(())
+    }
+
+    /// Applies the events that a batch has for one entity. Events that come late make the entity's
+    /// history be replayed, so that all peers with the same events show the same state.
+    fn apply(
+        &mut self,
+        events: &[(&EntityEvent, EventPlace)],
+        position: u64,
+    ) -> Result<Option<Effect>> {
+        let (txn, thread) = (&mut *self.txn, self.thread);
+        let Some((event, first)) = events.first().copied() else {
+            return Ok(None);
+        };
+        let number =
+            layout::number_or_assign(txn, &meta::collection(thread.number, &event.collection))?;
+        let (key, prefix) = history::keys(thread.number, number, event.entity.as_str());
+        let row = EntityRow::get(txn.as_read(), &key)?;
+        for (_, place) in events {
+            history::put(txn, &prefix, *place, position)?;
+        }
+        let late = row.as_ref().is_some_and(|row| row.last.time >= first.time);
+        let before = row.map_or(Life::Unknown, |row| row.life);
+        let (last, life) = if late {
+            let rows = history::rows(txn.as_read(), thread, &prefix)?;
+            let last = rows.last().map_or(first, |row| row.place);
+            let places = rows.into_iter().map(|row| row.place);
+            (
+                last,
+                Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?,
+            )
+        } else {
+            let mut life = before.clone();
+            for (event, _) in events {
+                life = history::apply(thread, life, event)?;
+            }
+            (events.last().map_or(first, |(_, place)| *place), life)
+        };
+        EntityRow {
+            last,
+            life: life.clone(),
+        }
+        .put(txn, &key)?;
+        let change = (before, life);
+        self.index(event, number, &change)?;
+        if self.thread.node.reducers.is_empty() {
+            return Ok(None);
+        }
+        let net = feed::net(self.thread, &event.entity, &change)?;
+        Ok(net.map(|(action, before, after)| Effect {
+            event: EntityEvent {
+                action,
+                ..event.clone()
+            },
+            before: before.map(Arc::new),
+            after: after.map(Arc::new),
+        }))
+    }
+
+    /// Keeps the indexes of an entity's collection, or notes that they cannot be kept now.
+    fn index(&mut self, event: &EntityEvent, number: Number, change: &(Life, Life)) -> Result<()> {
+        let (thread, id) = (self.thread, event.entity.as_str());
+        let Some(definition) = self.catalogue.find(&event.collection) else {
+            if event.collection.is_reserved() {
+                return Ok(());
+            }
+            return self.txn.put(Keyspace::Meta, &meta::stale(number), &[]);
+        };
+        if definition.indexes.is_empty() {
+            return Ok(());
+        }
+        let before = history::view(thread, &change.0, id)?;
+        let after = history::view(thread, &change.1, id)?;
+        let values = (before.as_ref(), after.as_ref());
+        if index::update(self.txn, thread, definition, id, values.0, values.1)? {
+            self.reload()?;
+        }
+        Ok(())
+    }
+}
