@@ -189,6 +189,15 @@ impl EntityState {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The bytes, taken out.
+    ///
+    /// ```
+    /// assert_eq!(threads_core::codec::EntityState::new(*b"x").into_bytes(), b"x");
+    /// ```
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 /// Says how long it is; the contents are the application's.

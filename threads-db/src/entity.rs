@@ -85,12 +85,27 @@ impl EntityRow {
             let (codec, state) = rest.split_at_checked(usize::from(*length))?;
             Some((last, Life::from_parts(*tag, codec, state)?))
         };
-        let (last, life) = parts()
-            .ok_or_else(|| Error::corrupt("an entity's state is damaged: verify the thread"))?;
+        let (last, life) = parts().ok_or_else(damaged)?;
         Ok(Self {
             last: EventPlace::from_bytes(last)?,
             life,
         })
+    }
+
+    /// The codec and the state in the bytes of a row, if its entity lives: for readers that look at
+    /// many rows and keep few.
+    pub(crate) fn living(bytes: &[u8]) -> Result<Option<(&str, &[u8])>> {
+        let parts = || {
+            let ([tag, length], rest) = bytes.split_first_chunk::<2>()?;
+            let (_, rest) = rest.split_at_checked(EventPlace::BYTES)?;
+            let (codec, state) = rest.split_at_checked(usize::from(*length))?;
+            Some((*tag, std::str::from_utf8(codec).ok()?, state))
+        };
+        match parts().ok_or_else(damaged)? {
+            (LIVE, codec, state) => Ok(Some((codec, state))),
+            (DELETED | WAITING | UNKNOWN, ..) => Ok(None),
+            _ => Err(damaged()),
+        }
     }
 
     pub(crate) fn get(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<Self>> {
@@ -102,4 +117,8 @@ impl EntityRow {
     pub(crate) fn put(&self, txn: &mut dyn WriteTxn, key: &[u8]) -> Result<()> {
         txn.put(Keyspace::Entities, key, &self.encode())
     }
+}
+
+fn damaged() -> Error {
+    Error::corrupt("an entity's state is damaged: verify the thread")
 }

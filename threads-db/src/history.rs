@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use threads_core::batch::EntityEvent;
-use threads_core::codec::{ActionKind, EventCodecExt};
+use threads_core::codec::{ActionKind, EntityState};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, ErrorKind, LogId, Result};
 
 use crate::catalogue;
 use crate::chain;
+use crate::document::Document;
 use crate::entity::Life;
 use crate::layout::{self, EventPlace, Number, Place, Prefix};
 use crate::opened::Opened;
@@ -169,17 +170,21 @@ pub(crate) fn view(thread: &Thread, life: &Life, id: &str) -> Result<Option<Valu
     let Life::Live(codec, state) = life else {
         return Ok(None);
     };
-    let Ok(codec) = thread.node.codecs.get(codec) else {
-        return Ok(None);
-    };
-    let mut value = codec.value(state)?;
-    let Some(members) = value.as_object_mut() else {
-        return Ok(None);
-    };
-    if members.get("_id").and_then(Value::as_str) != Some(id) {
-        members.insert("_id".to_owned(), id.into());
+    let document = document(thread, codec.as_str(), state.clone(), id)?;
+    document.map(|document| document.value()).transpose()
+}
+
+/// What applications see of a state, unless its codec is missing or shows no object.
+pub(crate) fn document(
+    thread: &Thread,
+    codec: &str,
+    state: EntityState,
+    id: &str,
+) -> Result<Option<Document>> {
+    match thread.node.codecs.find(codec) {
+        Some(codec) => Document::new(codec, state, id),
+        None => Ok(None),
     }
-    Ok(Some(value))
 }
 
 /// The keys of an entity: its state's and its history's prefix.

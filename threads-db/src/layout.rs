@@ -319,9 +319,16 @@ impl Prefix {
 
 /// The entity id at the end of a key that began with `prefix` bytes.
 pub(crate) fn entity_id(key: &[u8], prefix: usize) -> Result<EntityId> {
-    let id = key
-        .get(prefix..)
-        .and_then(|id| std::str::from_utf8(id).ok());
-    id.and_then(|id| id.parse().ok())
-        .ok_or_else(|| Error::corrupt("an entity's key is damaged: verify the thread"))
+    let id = entity_id_text(key, prefix)?;
+    id.parse().map_err(|_| damaged_key())
+}
+
+/// As [`entity_id`], of a key that was written here, without a copy of its own.
+pub(crate) fn entity_id_text(key: &[u8], prefix: usize) -> Result<&str> {
+    let id = key.get(prefix..).unwrap_or_default();
+    std::str::from_utf8(id).map_err(|_| damaged_key())
+}
+
+fn damaged_key() -> Error {
+    Error::corrupt("an entity's key is damaged: verify the thread")
 }

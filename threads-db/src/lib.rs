@@ -7,6 +7,7 @@ mod collection;
 mod db;
 mod definitions;
 mod dispatcher;
+mod document;
 mod entity;
 mod export;
 mod feed;

@@ -1,16 +1,20 @@
 //! Reading a collection within a transaction: by id, by plan, row by row.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use threads_core::codec::EntityState;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
-use threads_core::{EntityId, Result};
+use threads_core::{EntityId, Error, Result};
 
 use crate::catalogue::Definition;
+use crate::document::{Document, Members};
 use crate::entity::EntityRow;
 use crate::history;
 use crate::index::{self, key::KeyRange};
 use crate::layout::{self, Prefix};
-use crate::query::{self, Explain, Filter, Matcher, Page, Plan, Query};
+use crate::query::{self, Explain, Filter, Matcher, Plan, Projection, Query};
 use crate::thread::Thread;
+use crate::txn::Rows;
 
 /// One collection as one transaction sees it.
 #[derive(Clone, Copy)]
@@ -23,18 +27,22 @@ pub(crate) struct Reader<'a> {
 /// The bytes before the id in an entity's key.
 const PREFIX_BYTES: usize = 8;
 
-type Rows<'a> = Box<dyn Iterator<Item = Result<Value>> + 'a>;
+type Documents<'a> = Box<dyn Iterator<Item = Result<Document>> + 'a>;
 
 impl<'a> Reader<'a> {
     /// The living entity of an id.
-    pub(crate) fn get(&self, id: &str) -> Result<Option<Value>> {
-        let key = layout::entity(self.thread.number, self.definition.number, id);
+    pub(crate) fn get(&self, id: &str) -> Result<Option<Document>> {
         // An id that no entity can have has no entity; the store would refuse the key.
-        if id.parse::<EntityId>().is_err() {
-            return Ok(None);
+        match id.parse::<EntityId>() {
+            Ok(id) => self.entity(&id),
+            Err(_) => Ok(None),
         }
-        match EntityRow::get(self.txn, &key)? {
-            Some(row) => history::view(self.thread, &row.life, id),
+    }
+
+    fn entity(&self, id: &EntityId) -> Result<Option<Document>> {
+        let key = layout::entity(self.thread.number, self.definition.number, id.as_str());
+        match self.txn.get(Keyspace::Entities, &key)? {
+            Some(row) => document(self.thread, &row, id.as_str()),
             None => Ok(None),
         }
     }
@@ -51,11 +59,21 @@ impl<'a> Reader<'a> {
             .map_err(|error| error.with("collection", &self.definition.name))
     }
 
-    pub(crate) fn page(&self, query: &Query) -> Result<Page> {
+    /// The entities that a query finds, in its order.
+    pub(crate) fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Rows<T>> {
         self.check(query)?;
-        let plan = self.plan(query);
-        let rows = self.rows(&plan)?;
-        query::page_by_id(rows, query)
+        let looked_at = Members::of(query.looked_at());
+        let rows = self.documents(&self.plan(query))?.map(|row| {
+            let document = row?;
+            Ok((looked_at.read(document.text())?, document))
+        });
+        let found = query::run(rows, query, true)?;
+        let shown = Shown::new(query);
+        let rows = found.rows.iter().map(|(_, document)| shown.read(document));
+        Ok(Rows {
+            rows: rows.collect::<Result<_>>()?,
+            next: found.next,
+        })
     }
 
     pub(crate) fn count(&self, query: &Query) -> Result<u64> {
@@ -63,7 +81,9 @@ impl<'a> Reader<'a> {
         if query.filter.is_none() {
             return self.count_all();
         }
-        query::count(self.rows(&self.plan(query))?, query)
+        let looked_at = Members::of(query.looked_at());
+        let rows = self.documents(&self.plan(query))?;
+        query::count(rows.map(|row| looked_at.read(row?.text())), query)
     }
 
     /// Counts the living without looking into them.
@@ -74,7 +94,7 @@ impl<'a> Reader<'a> {
             .txn
             .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?
         {
-            count += u64::from(EntityRow::decode(&row?.1)?.life.is_live());
+            count += u64::from(EntityRow::living(&row?.1)?.is_some());
         }
         Ok(count)
     }
@@ -85,7 +105,7 @@ impl<'a> Reader<'a> {
         row: &mut dyn FnMut(Value) -> Result<bool>,
     ) -> Result<()> {
         if !query.sort.is_empty() || query.after.is_some() {
-            for value in self.page(query)?.rows {
+            for value in self.page::<Value>(query)?.rows {
                 if !row(value)? {
                     break;
                 }
@@ -95,13 +115,14 @@ impl<'a> Reader<'a> {
         self.check(query)?;
         let everything = Filter::And(Vec::new());
         let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
+        let (looked_at, shown) = (Members::of(query.looked_at()), Shown::new(query));
         let (mut skip, mut left) = (query.skip, query.limit.unwrap_or(u64::MAX));
-        for value in self.rows(&self.plan(query))? {
-            let value = value?;
+        for document in self.documents(&self.plan(query))? {
+            let document = document?;
             if left == 0 {
                 break;
             }
-            if !matcher.matches(&value) {
+            if !matcher.matches(&looked_at.read(document.text())?) {
                 continue;
             }
             if skip > 0 {
@@ -109,12 +130,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             left -= 1;
-            let value = if query.fields.is_empty() {
-                value
-            } else {
-                query::project(&value, &query.fields)
-            };
-            if !row(value)? {
+            if !row(shown.read(&document)?)? {
                 break;
             }
         }
@@ -138,7 +154,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The rows where a plan looks: all that can meet the filter, and perhaps more.
-    fn rows(&self, plan: &Plan) -> Result<Rows<'a>> {
+    fn documents(&self, plan: &Plan) -> Result<Documents<'a>> {
         let reader = *self;
         match plan {
             Plan::ById(ids) => {
@@ -154,7 +170,7 @@ impl<'a> Reader<'a> {
                 // In the order of a scan, each once, whatever the plan.
                 ids.sort_unstable();
                 ids.dedup();
-                let get = move |id: EntityId| reader.get(id.as_str()).transpose();
+                let get = move |id: EntityId| reader.entity(&id).transpose();
                 Ok(Box::new(ids.into_iter().filter_map(get)))
             }
             Plan::Scan => self.scan(),
@@ -199,17 +215,49 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn scan(&self) -> Result<Rows<'a>> {
+    fn scan(&self) -> Result<Documents<'a>> {
         let (prefix, thread) = (self.prefix(), self.thread);
         let rows = self
             .txn
             .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?;
         Ok(Box::new(rows.filter_map(move |row| {
-            let value = row.and_then(|(key, value)| {
-                let id = layout::entity_id(&key, PREFIX_BYTES)?;
-                history::view(thread, &EntityRow::decode(&value)?.life, id.as_str())
+            let document = row.and_then(|(key, value)| {
+                let id = layout::entity_id_text(&key, PREFIX_BYTES)?;
+                document(thread, &value, id)
             });
-            value.transpose()
+            document.transpose()
         })))
+    }
+}
+
+/// What applications see of an entity's row.
+fn document(thread: &Thread, row: &[u8], id: &str) -> Result<Option<Document>> {
+    match EntityRow::living(row)? {
+        Some((codec, state)) => history::document(thread, codec, EntityState::new(state), id),
+        None => Ok(None),
+    }
+}
+
+/// What a query shows of the entities that it finds: all of each, or some fields.
+struct Shown<'q>(Option<(Members, Projection<'q>)>);
+
+impl<'q> Shown<'q> {
+    fn new(query: &'q Query) -> Self {
+        let fields = &query.fields;
+        let some = || (Members::of(fields), Projection::new(fields));
+        Self((!fields.is_empty()).then(some))
+    }
+
+    fn read<T: DeserializeOwned>(&self, document: &Document) -> Result<T> {
+        match &self.0 {
+            None => document.read(),
+            Some((members, projection)) => {
+                let value = projection.apply(&members.read(document.text())?);
+                serde_json::from_value(value).map_err(|cause| {
+                    Error::invalid("the fields of an entity are not of the collection's type")
+                        .caused_by(cause)
+                })
+            }
+        }
     }
 }

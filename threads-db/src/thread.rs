@@ -146,6 +146,13 @@ impl Codecs {
         names.join(" ")
     }
 
+    /// The codec of this name, if it is installed.
+    pub(crate) fn find(&self, name: &str) -> Option<&dyn EventCodec> {
+        let mut codecs = self.0.iter();
+        let (_, codec) = codecs.find(|(id, _)| id.as_str() == name)?;
+        Some(&**codec)
+    }
+
     pub(crate) fn get(&self, id: &CodecId) -> Result<Arc<dyn EventCodec>> {
         self.0.get(id).cloned().ok_or_else(|| {
             Error::unsupported("codec missing: register it when the node is opened")

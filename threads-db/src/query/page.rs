@@ -45,7 +45,8 @@ pub struct Page {
 /// assert!(page.next.is_some());
 /// ```
 pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
-    run(rows, query, false)
+    let found = run(rows.into_iter().map(alone), query, false)?;
+    Ok(Page::of(found, query))
 }
 
 /// As [`page`], for rows that come in the order of their `_id`: without a sort, it reads no more
@@ -64,7 +65,13 @@ pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Res
 /// assert_eq!(page.rows[1]["n"], 5);
 /// ```
 pub fn page_by_id(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
-    run(rows, query, true)
+    let found = run(rows.into_iter().map(alone), query, true)?;
+    Ok(Page::of(found, query))
+}
+
+/// A row that is all there is of its entity.
+fn alone(row: Result<Value>) -> Result<(Value, ())> {
+    Ok((row?, ()))
 }
 
 /// How many of `rows` meet the filter of `query`; order, skip, limit and cursor do not matter.
@@ -90,10 +97,35 @@ pub fn count(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Re
     Ok(count)
 }
 
-fn run(rows: impl IntoIterator<Item = Result<Value>>, query: &Query, by_id: bool) -> Result<Page> {
+impl Page {
+    fn of(found: Found<()>, query: &Query) -> Self {
+        let projection = Projection::new(&query.fields);
+        let all = query.fields.is_empty();
+        let shown = |row| if all { row } else { projection.apply(&row) };
+        Self {
+            rows: found.rows.into_iter().map(|(row, ())| shown(row)).collect(),
+            next: found.next,
+        }
+    }
+}
+
+/// The rows that a query finds, each with what came along, and where the next ones begin.
+pub(crate) struct Found<P> {
+    pub(crate) rows: Vec<(Value, P)>,
+    pub(crate) next: Option<Cursor>,
+}
+
+/// Runs `query`, but for its fields, over rows that come in the order of their `_id` if `by_id`. A
+/// row needs no more than the members that the query looks at; what comes along with it is kept.
+pub(crate) fn run<P>(
+    rows: impl IntoIterator<Item = Result<(Value, P)>>,
+    query: &Query,
+    by_id: bool,
+) -> Result<Found<P>> {
     query.check()?;
     if query.limit == Some(0) {
-        return Ok(Page::default());
+        let (rows, next) = (Vec::new(), None);
+        return Ok(Found { rows, next });
     }
     let everything = Filter::And(Vec::new());
     let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
@@ -107,13 +139,13 @@ fn run(rows: impl IntoIterator<Item = Result<Value>>, query: &Query, by_id: bool
     // One row more than asked for tells whether there are more.
     let mut first = First::new(&query.sort, end.saturating_add(1));
     for row in rows {
-        let row = row?;
+        let (row, payload) = row?;
         let later = query
             .after
             .as_ref()
             .is_none_or(|cursor| cursor.precedes(query, &row));
         if later && matcher.matches(&row) {
-            first.push(row);
+            first.push(row, payload);
             if by_id && query.sort.is_empty() && first.is_full() {
                 break;
             }
@@ -126,12 +158,8 @@ fn run(rows: impl IntoIterator<Item = Result<Value>>, query: &Query, by_id: bool
     let next = rows
         .last()
         .filter(|_| more)
-        .map(|last| Cursor::at(query, last));
-    if !query.fields.is_empty() {
-        let projection = Projection::new(&query.fields);
-        rows.iter_mut().for_each(|row| *row = projection.apply(row));
-    }
-    Ok(Page { rows, next })
+        .map(|(last, _)| Cursor::at(query, last));
+    Ok(Found { rows, next })
 }
 
 fn rows_of(count: u64) -> usize {
@@ -139,21 +167,22 @@ fn rows_of(count: u64) -> usize {
 }
 
 /// The first rows in the order of `sort`, of all that are pushed.
-struct First<'q> {
+struct First<'q, P> {
     sort: &'q [Sort],
     most: usize,
     /// The last of them on top, to be pushed out first.
-    heap: BinaryHeap<Row<'q>>,
+    heap: BinaryHeap<Row<'q, P>>,
 }
 
 /// A row and what it sorts by, taken from it once: comparing is most of the work.
-struct Row<'q> {
+struct Row<'q, P> {
     sort: &'q [Sort],
     keys: Vec<Option<Value>>,
     value: Value,
+    payload: P,
 }
 
-impl<'q> First<'q> {
+impl<'q, P> First<'q, P> {
     fn new(sort: &'q [Sort], most: usize) -> Self {
         Self {
             sort,
@@ -166,46 +195,49 @@ impl<'q> First<'q> {
         self.heap.len() >= self.most
     }
 
-    fn push(&mut self, value: Value) {
+    fn push(&mut self, value: Value, payload: P) {
         let sort = self.sort;
-        let row = |value| Row {
+        let row = |value, payload| Row {
             sort,
             keys: sort::keys(sort, &value),
             value,
+            payload,
         };
         if !self.is_full() {
-            self.heap.push(row(value));
+            self.heap.push(row(value, payload));
         } else if let Some(mut last) = self.heap.peek_mut()
             && compare_to(sort, &value, &last.keys, id(&last.value)).is_lt()
         {
-            *last = row(value);
+            *last = row(value, payload);
         }
     }
 
-    fn into_sorted(self) -> Vec<Value> {
+    fn into_sorted(self) -> Vec<(Value, P)> {
         let mut rows = self.heap.into_vec();
         rows.sort_unstable();
-        rows.into_iter().map(|row| row.value).collect()
+        rows.into_iter()
+            .map(|row| (row.value, row.payload))
+            .collect()
     }
 }
 
-impl Ord for Row<'_> {
+impl<P> Ord for Row<'_, P> {
     fn cmp(&self, other: &Self) -> Ordering {
         compare_keys(self.sort, &self.keys, &other.keys)
             .then_with(|| id(&self.value).cmp(id(&other.value)))
     }
 }
 
-impl PartialOrd for Row<'_> {
+impl<P> PartialOrd for Row<'_, P> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Row<'_> {
+impl<P> PartialEq for Row<'_, P> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Row<'_> {}
+impl<P> Eq for Row<'_, P> {}

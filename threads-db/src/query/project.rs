@@ -29,13 +29,13 @@ pub fn project(value: &Value, paths: &[FieldPath]) -> Value {
 
 /// Paths made ready to be applied many times: a tree of names.
 #[derive(Debug, Default)]
-pub(super) struct Projection<'p> {
+pub(crate) struct Projection<'p> {
     whole: bool,
     parts: BTreeMap<&'p str, Self>,
 }
 
 impl<'p> Projection<'p> {
-    pub(super) fn new(paths: &'p [FieldPath]) -> Self {
+    pub(crate) fn new(paths: &'p [FieldPath]) -> Self {
         let mut root = Self::default();
         root.parts.insert(
             "_id",
@@ -54,7 +54,7 @@ impl<'p> Projection<'p> {
         root
     }
 
-    pub(super) fn apply(&self, value: &Value) -> Value {
+    pub(crate) fn apply(&self, value: &Value) -> Value {
         let at = At {
             part: self,
             names_only: false,

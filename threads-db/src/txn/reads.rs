@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use threads_core::Result;
 use threads_core::datastore::{ReadTxn, WriteTxn};
-use threads_core::{Error, Result};
 
 use super::WriteTransaction;
 use crate::catalogue::{Catalogue, Definition};
@@ -134,8 +134,8 @@ macro_rules! reads {
                 collection: &Collection<T>,
                 id: &str,
             ) -> Result<Option<T>> {
-                let value = self.reading(collection, |reader| reader.get(id))?;
-                value.map(|value| typed(value)).transpose()
+                let document = self.reading(collection, |reader| reader.get(id))?;
+                document.map(|document| document.read()).transpose()
             }
 
             /// The entities that a query asks for, in its order.
@@ -171,16 +171,7 @@ macro_rules! reads {
                 collection: &Collection<T>,
                 query: &Query,
             ) -> Result<Rows<T>> {
-                let page = self.reading(collection, |reader| reader.page(query))?;
-                let rows = page
-                    .rows
-                    .into_iter()
-                    .map(typed)
-                    .collect::<Result<Vec<T>>>()?;
-                Ok(Rows {
-                    rows,
-                    next: page.next,
-                })
+                self.reading(collection, |reader| reader.page(query))
             }
 
             /// How many entities meet a query's filter; its limit and skip do not count.
@@ -250,10 +241,4 @@ impl AsReader for dyn WriteTxn + '_ {
     fn as_reader(&self) -> &dyn ReadTxn {
         self.as_read()
     }
-}
-
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|cause| {
-        Error::invalid("an entity is not of the collection's type").caused_by(cause)
-    })
 }
