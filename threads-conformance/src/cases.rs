@@ -26,10 +26,10 @@ pub(crate) fn for_all<T: Debug>(
     };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let tried = TestRunner::new_with_rng(config, rng).run(&cases, |case| {
-        check(&case).map_err(|violation| TestCaseError::fail(violation.to_string()))
+        check(&case).map_err(|violation| TestCaseError::fail(violation.brief()))
     });
     tried.map_err(|error| match error {
-        TestError::Fail(reason, case) => Violation::new(format_args!("{case:#?}"), reason),
+        TestError::Fail(reason, case) => Violation::new(format_args!("{case:?}"), reason),
         TestError::Abort(reason) => Violation::new("cases were made", reason),
     })
 }

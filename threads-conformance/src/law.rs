@@ -183,6 +183,11 @@ impl Violation {
         }
     }
 
+    /// In one line, within another one.
+    pub(crate) fn brief(&self) -> String {
+        format!("after {}: {}", self.done, self.seen)
+    }
+
     fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic
             .downcast_ref::<String>()

@@ -2,22 +2,34 @@
 //!
 //! # Contract
 //!
-//! * Keys order bytewise. A key is 1 to [`KEY_BYTES_MAX`] bytes.
-//! * A read transaction is a snapshot: later commits do not change what it sees.
-//! * A write transaction sees its own writes and everything committed before it began. At most
-//!   one exists at a time; a second [`Datastore::write`] waits for it.
-//! * Commit is atomic: all of a transaction's changes are visible afterwards, or none.
-//! * Dropping a write transaction leaves no trace of it.
-//! * When a commit of [`Durability::Immediate`] or [`Durability::Group`] returns, it and every
-//!   commit before it survive `kill -9` and power loss.
+//! What is in brackets is the law in `threads-conformance` that checks the sentence.
+//!
+//! * Keys order bytewise (DS-1). A key is 1 to [`KEY_BYTES_MAX`] bytes (DS-2); readers may name
+//!   any (DS-3). The same key in two keyspaces is two rows (DS-9).
+//! * A value is any bytes, also none (DS-4), and at least 1 MiB of them (DS-5).
+//! * A read transaction is a snapshot of everything committed (DS-16): later commits do not
+//!   change what it sees (DS-14), nor a scan that has begun (DS-15).
+//! * A write transaction sees its own writes (DS-17, DS-18) and everything committed before it
+//!   began (DS-19). At most one exists at a time; a second [`Datastore::write`] waits for it
+//!   (DS-25), and sees what it waited for (DS-26).
+//! * Commit is atomic: all of a transaction's changes are visible afterwards, or none (DS-27).
+//!   Nobody else sees them before (DS-20).
+//! * Dropping a write transaction leaves no trace of it (DS-21).
+//! * When a commit of [`Durability::Immediate`] (DS-28) or [`Durability::Group`] (DS-29) returns,
+//!   it and every commit before it (DS-30) survive `kill -9` and power loss. What was not
+//!   committed by then leaves no trace (DS-34). A store that is dropped loses nothing (DS-33).
 //! * A value that does not read back as it was written is an error of kind
-//!   [`Corrupt`](crate::ErrorKind::Corrupt), never a wrong value.
+//!   [`Corrupt`](crate::ErrorKind::Corrupt), never a wrong value (DS-35).
+//! * Whatever is done in whatever order, a store shows what [`Memory`] shows (DS-37).
 //!
 //! # For implementers
 //!
 //! The traits are synchronous on purpose: embedded stores are, and a transaction that crosses an
 //! `.await` is a deadlock in waiting. If your store's transactions are bound to a thread, buffer
 //! the writes and apply them at commit.
+//!
+//! Run the laws: `threads_conformance::datastore_laws!` makes a test of each, and the guide
+//! `docs/writing-a-store.md` leads there in an hour.
 //!
 //! # For users
 //!
@@ -144,7 +156,7 @@ pub enum Durability {
     #[default]
     Group,
     /// Visible, and on disk with some later commit. A crash of the process or the machine may
-    /// lose the latest such commits, always from the end and never in part.
+    /// lose the latest such commits, always from the end and never in part (DS-31).
     Relaxed,
 }
 
@@ -226,7 +238,7 @@ pub trait Datastore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when this thread has the write
-    /// transaction already: waiting for oneself would be for ever.
+    /// transaction already: waiting for oneself would be for ever (DS-24).
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>>;
 }
 
@@ -235,24 +247,35 @@ pub trait ReadTxn {
     /// The value of `key`, if there is one.
     fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>>;
 
-    /// The rows whose keys are in `range`, in `direction`.
+    /// The rows whose keys are in `range`, in `direction`: all of them (DS-13), and no others
+    /// (DS-10). Reverse is forward, last row first (DS-11). A range whose end is before its start
+    /// holds nothing (DS-12).
     fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>>;
 }
 
 /// The writer. See the [module](self) for its contract.
 pub trait WriteTxn: ReadTxn {
-    /// Sets the value of `key`. An empty value is a value.
+    /// Sets the value of `key`, whatever it was (DS-6). An empty value is a value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a key that is empty or too long. A
+    /// refused change takes nothing with it: the transaction goes on (DS-22).
     fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) -> Result<()>;
 
-    /// Removes `key`, if it is there.
+    /// Removes `key` and no other (DS-7), if it is there (DS-8).
+    ///
+    /// # Errors
+    ///
+    /// As [`WriteTxn::put`].
     fn delete(&mut self, space: Keyspace, key: &[u8]) -> Result<()>;
 
     /// Makes every change visible at once, as durable as `durability` says.
     ///
-    /// On an error nothing of the transaction is visible, now or after a crash.
+    /// On an error nothing of the transaction is visible, now or after a crash (DS-36).
     fn commit(self: Box<Self>, durability: Durability) -> Result<()>;
 
-    /// This transaction as a reader, for code that only reads.
+    /// This transaction as a reader, for code that only reads: it sees the same (DS-23).
     fn as_read(&self) -> &dyn ReadTxn;
 }
 
@@ -289,7 +312,7 @@ pub trait DatastoreExt: Datastore {
         Ok(result)
     }
 
-    /// Makes every earlier [`Durability::Relaxed`] commit durable.
+    /// Makes every earlier [`Durability::Relaxed`] commit durable (DS-32).
     ///
     /// ```
     /// use threads_core::datastore::{DatastoreExt, Memory};

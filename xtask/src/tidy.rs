@@ -10,6 +10,7 @@ use crate::tree;
 
 mod documents;
 mod graph;
+mod laws;
 mod sources;
 
 /// Something to correct.
@@ -70,6 +71,7 @@ pub(crate) fn run() -> io::Result<Vec<Finding>> {
     findings.extend(documents::crate_table(&files, &packages));
     findings.extend(documents::changelog(&files));
     findings.extend(documents::vectors(&files));
+    findings.extend(laws::check(&files));
     findings.extend(graph::layers(&packages));
     findings.extend(graph::features(&features));
     Ok(findings)

@@ -49,15 +49,16 @@ pub(super) fn what_came_before_survives_too(subject: &Subject) -> Checked {
         commit(&*store, 2, Durability::Relaxed)?;
         commit(&*store, 3, Durability::Relaxed)?;
         commit(&*store, 4, last)?;
-        let seen = commits(&*subject.after_crash()?.open()?)?;
+        let mut seen = commits(&*subject.after_crash()?.open()?)?;
+        // Whether it survives itself is another law's.
+        seen.retain(|n| *n < 4);
         let done = format!(
-            "committed 1 Group, 2 Relaxed, 3 Relaxed, 4 {last:?}, two rows each, and \
-                            crashed"
+            "committed 1 Group, 2 Relaxed, 3 Relaxed, 4 {last:?}, two rows each, and crashed"
         );
         ensure(
-            seen == [1, 1, 2, 2, 3, 3, 4, 4],
+            seen == [1, 1, 2, 2, 3, 3],
             done,
-            format_args!("the rows of {seen:?}"),
+            format_args!("the rows of {seen:?} below 4"),
         )?;
     }
     Ok(())
@@ -120,6 +121,7 @@ pub(super) fn what_was_open_in_a_crash_is_gone(subject: &Subject) -> Checked {
         &[(b"a", b"old"), (b"b", b"old")],
         Durability::Group,
     )?;
+    store.sync()?;
     let mut txn = store.write()?;
     txn.put(SPACE, b"a", b"new")?;
     txn.put(SPACE, b"c", &[0; 100_000])?;

@@ -25,7 +25,7 @@ use threads_core::datastore::{
 };
 
 use super::Subject;
-use super::rows::{ALL, get_in, scan};
+use super::rows::{ALL, Bytes, get_in, scan};
 use crate::cases::for_all;
 use crate::law::{Checked, Violation, ensure};
 
@@ -46,12 +46,31 @@ const RANGES: usize = 3;
 /// assert_ne!(Change::Put(Keyspace::Meta, vec![1], vec![]), Change::Delete(Keyspace::Meta, vec![1]));
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Change {
     /// A key gets a value.
     Put(Keyspace, Vec<u8>, Vec<u8>),
     /// A key goes.
     Delete(Keyspace, Vec<u8>),
+}
+
+/// Keys and values as far as a person wants to see them.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |bytes: &Vec<u8>| Bytes(bytes.clone());
+        match self {
+            Self::Put(space, key, value) => {
+                write!(
+                    f,
+                    "put {:?} = {:?} in {}",
+                    shown(key),
+                    shown(value),
+                    space.name()
+                )
+            }
+            Self::Delete(space, key) => write!(f, "delete {:?} in {}", shown(key), space.name()),
+        }
+    }
 }
 
 /// One step of a plan.
@@ -116,10 +135,10 @@ impl Plan {
 /// One line for each step.
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "a plan that scans {:?}", self.ranges)?;
+        f.write_str("a plan:")?;
         self.steps
             .iter()
-            .try_for_each(|step| writeln!(f, "    {step:?}"))
+            .try_for_each(|step| write!(f, "\n    {step:?}"))
     }
 }
 
@@ -300,14 +319,18 @@ fn compare(
             for direction in [Direction::Forward, Direction::Reverse] {
                 let wanted = scan(theirs, space, range, direction)?;
                 let seen = scan(ours, space, range, direction)?;
-                let where_ = format_args!("{direction:?} scan of {space:?} in {range:?}");
-                let text = format_args!("a {where_} gives {seen:?}, not {wanted:?}");
+                let shown = (range.0.map(Bytes::from), range.1.map(Bytes::from));
+                let text = format_args!(
+                    "a {direction:?} scan of {} in {shown:?} gives {seen:?}, not {wanted:?}",
+                    space.name()
+                );
                 ensure(seen == wanted, format_args!("{done:?}"), text)?;
             }
         }
         for key in [&b""[..], b"a", b"ab", &[0], &[0xff], &[b'a'; 600]] {
             let (seen, wanted) = (get_in(ours, space, key)?, get_in(theirs, space, key)?);
-            let text = format_args!("get of {key:?} in {space:?} gives {seen:?}, not {wanted:?}");
+            let key = Bytes::from(key);
+            let text = format_args!("get of {key:?} gives {seen:?}, not {wanted:?}");
             ensure(seen == wanted, format_args!("{done:?}"), text)?;
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use threads_core::datastore::{DatastoreExt, Direction, Durability, KeyRange, Keyspace};
 
 use super::Subject;
-use super::rows::{ALL, Rows, SPACE, put, rows, scan};
+use super::rows::{ALL, Bytes, Rows, SPACE, put, rows, scan};
 use crate::law::{Checked, ensure};
 
 /// More rows than a store keeps in a page or hands out in one piece.
@@ -13,29 +13,22 @@ const MANY: u32 = 5_000;
 /// In how many commits they are put.
 const COMMITS: usize = 5;
 
-/// Keys before and after the bounds, on them, and with them as a prefix.
+/// Keys before and after the bounds, on them, and between them.
 pub(super) fn every_kind_of_bound_is_kept(subject: &Subject) -> Checked {
     let store = subject.open()?;
-    let keys = ["aa", "b", "ba", "c", "ca", "d", "e"].map(str::as_bytes);
+    let keys = ["aa", "ba", "bb", "ca", "da", "db", "ea"].map(str::as_bytes);
     store.transact(Durability::Group, |txn| {
-        keys.iter().try_for_each(|key| txn.put(SPACE, key, b""))
+        keys.iter().try_for_each(|key| txn.put(SPACE, key, b"v"))
     })?;
     let txn = store.read()?;
     let bounds = |key| [Unbounded, Included(key), Excluded(key)];
-    for start in bounds(&b"b"[..]).into_iter().chain(bounds(b"bb")) {
-        for end in bounds(&b"d"[..]).into_iter().chain(bounds(b"cc")) {
+    for start in bounds(&b"ba"[..]).into_iter().chain(bounds(b"b")) {
+        for end in bounds(&b"da"[..]).into_iter().chain(bounds(b"daa")) {
             let within = keys.iter().filter(|key| is_within(key, (start, end)));
-            let wanted: Rows = within.map(|key| ((*key).into(), b""[..].into())).collect();
+            let wanted: Rows = within.map(|key| ((*key).into(), b"v"[..].into())).collect();
             let seen = scan(&*txn, SPACE, (start, end), Direction::Forward)?;
-            let shown = (
-                start.map(<[u8]>::escape_ascii),
-                end.map(<[u8]>::escape_ascii),
-            );
-            let done = format!(
-                "put aa b ba c ca d e, and scanned from {:?} to {:?}",
-                shown.0.map(|key| key.to_string()),
-                shown.1.map(|key| key.to_string())
-            );
+            let shown = (start.map(Bytes::from), end.map(Bytes::from));
+            let done = format!("put aa ba bb ca da db ea, and scanned within {shown:?}");
             ensure(
                 seen == wanted,
                 done,
@@ -95,7 +88,7 @@ pub(super) fn a_range_that_holds_nothing_gives_nothing(subject: &Subject) -> Che
     let store = subject.open()?;
     put(
         &*store,
-        &[(b"a", b""), (b"b", b""), (b"c", b"")],
+        &[(b"a", b"v"), (b"b", b"v"), (b"c", b"v")],
         Durability::Group,
     )?;
     let txn = store.read()?;

@@ -1,6 +1,6 @@
 //! Laws of write transactions.
 
-use std::ops::Bound::{Excluded, Included};
+use std::ops::Bound::Excluded;
 
 use threads_core::datastore::{DatastoreExt, Direction, Durability, KeyRange};
 
@@ -54,7 +54,7 @@ pub(super) fn a_writer_scans_its_own_writes(subject: &Subject) -> Checked {
         (b"i", b"2"),
     ]);
     let mut some_wanted = wanted[2..5].to_vec();
-    let within: KeyRange<'_> = (Excluded(b"b"), Included(b"h"));
+    let within: KeyRange<'_> = (Excluded(b"b"), Excluded(b"i"));
     for direction in [Direction::Forward, Direction::Reverse] {
         let seen = scan(&*txn, SPACE, ALL, direction)?;
         ensure(
@@ -67,7 +67,7 @@ pub(super) fn a_writer_scans_its_own_writes(subject: &Subject) -> Checked {
         ensure(
             right,
             done,
-            format_args!("{direction:?} above b up to h: {seen:?}"),
+            format_args!("{direction:?} above b and below i: {seen:?}"),
         )?;
         wanted.reverse();
         some_wanted.reverse();
@@ -170,13 +170,6 @@ pub(super) fn a_refused_change_takes_nothing_with_it(subject: &Subject) -> Check
     }
     txn.put(SPACE, b"c", b"new")?;
     let done = "in one transaction put b, put and deleted keys that are refused, put c";
-    let wanted = rows(&[(b"a", b"old"), (b"b", b"new"), (b"c", b"new")]);
-    let seen = all(&*txn)?;
-    ensure(
-        seen == wanted,
-        done,
-        format_args!("the transaction sees {seen:?}"),
-    )?;
     let committed = txn.commit(Durability::Group);
     ensure(
         committed.is_ok(),
@@ -184,11 +177,8 @@ pub(super) fn a_refused_change_takes_nothing_with_it(subject: &Subject) -> Check
         format_args!("commit gives {committed:?}"),
     )?;
     let seen = all(&*store.read()?)?;
-    ensure(
-        seen == wanted,
-        done,
-        format_args!("after the commit: {seen:?}"),
-    )
+    let right = seen == rows(&[(b"a", b"old"), (b"b", b"new"), (b"c", b"new")]);
+    ensure(right, done, format_args!("after the commit: {seen:?}"))
 }
 
 pub(super) fn the_reader_of_a_writer_sees_the_same(subject: &Subject) -> Checked {
