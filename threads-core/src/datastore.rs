@@ -53,6 +53,7 @@ use std::sync::Arc;
 
 use crate::{Error, Result};
 
+mod instance;
 mod memory;
 mod range;
 
@@ -173,6 +174,9 @@ pub struct Capability {
     pub durable: bool,
     /// Flipped bits in stored values are found when they are read.
     pub checksums: bool,
+    /// Which copy of the store this is, as far as that can be told: a copy in another place has
+    /// another number, the same store opened again has the same. `None` where it cannot be told.
+    pub instance: Option<u64>,
 }
 
 impl Capability {
@@ -185,6 +189,7 @@ impl Capability {
         Self {
             durable: false,
             checksums: false,
+            instance: None,
         }
     }
 
@@ -197,7 +202,31 @@ impl Capability {
         Self {
             durable: true,
             checksums: true,
+            instance: None,
         }
+    }
+
+    /// The same, of a store that keeps its data in the file that `about` describes: when the file
+    /// was made and its number in its file system tell it from its copies.
+    ///
+    /// A file keeps both when it is renamed and when it is written to; `cp`, `rsync`, `tar` and moving
+    /// to another file system make a new file. A snapshot or an image of a whole disk has the same.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Capability;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (data, copy) = (dir.path().join("data"), dir.path().join("copy"));
+    /// std::fs::write(&data, b"rows").unwrap();
+    /// std::fs::copy(&data, &copy).unwrap();
+    /// let of = |path| Capability::durable().in_file(&std::fs::metadata(path).unwrap());
+    /// assert_eq!(of(&data), of(&data));
+    /// # #[cfg(unix)]
+    /// assert_ne!(of(&data).instance, of(&copy).instance);
+    /// ```
+    #[must_use]
+    pub fn in_file(mut self, about: &std::fs::Metadata) -> Self {
+        self.instance = instance::of_file(about);
+        self
     }
 }
 

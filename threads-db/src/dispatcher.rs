@@ -22,7 +22,7 @@ use crate::feed;
 use crate::layout::{self, Number, Place, meta};
 use crate::reducers;
 use crate::stage::Effect;
-use crate::thread::{Thread, Tip, books};
+use crate::thread::{OwnLog, Thread, Tip, books};
 use crate::txn::{Commit, WriteTransaction};
 
 /// A record on its way into the store.
@@ -166,20 +166,26 @@ fn event(thread: &Thread, incoming: &Incoming<'_>, effect: Effect) -> Dispatched
 
 impl WriteTransaction<'_> {
     /// This node's log in the thread, its local number, and the place of the next record. The log
-    /// is made when the first event is staged: opening or joining a thread makes none.
+    /// is made when the first event is staged: opening or joining a thread makes none. In a copy of
+    /// the datastore another one is made, for the original goes on with the first.
     pub(crate) fn own_log(&mut self) -> Result<(LogId, Number, u64)> {
         if let Some(own) = self.staged.log {
             return Ok(own);
         }
         let thread = self.thread();
-        let own = self
-            .txn
-            .get(Keyspace::Meta, &meta::own_log(thread.number))?;
-        let own: Option<[u8; 32]> = own.and_then(|bytes| (&*bytes).try_into().ok());
-        let log = match own {
-            Some(bytes) => LogId::from_key_bytes(bytes),
-            None => self.make_log()?,
+        let here = thread.node.store.capability().instance;
+        let known = OwnLog::get(self.txn.as_read(), thread.number)?;
+        let log = match known {
+            Some(own) if !own.is_of_another(here) => own.log,
+            _ => self.make_log()?,
         };
+        let now = OwnLog {
+            log,
+            instance: here,
+        };
+        if known != Some(now) {
+            now.put(&mut *self.txn, thread.number)?;
+        }
         let number = thread.log_number(&mut *self.txn, &log)?;
         let head = HeadBook::new(self.txn.as_read()).get(&thread.id, &log)?;
         let own = (log, number, head.map_or(1, |head| head.seq + 1));
@@ -190,14 +196,8 @@ impl WriteTransaction<'_> {
     fn make_log(&mut self) -> Result<LogId> {
         let thread = self.thread();
         let key = LogKey::generate(&mut **thread.node.rng());
-        let log = key.log_id();
         KeyBookMut::new(&mut *self.txn).add_log_key(&thread.id, &key)?;
-        self.txn.put(
-            Keyspace::Meta,
-            &meta::own_log(thread.number),
-            log.key_bytes(),
-        )?;
-        Ok(log)
+        Ok(key.log_id())
     }
 
     /// Makes the record of what is staged and dispatches it.

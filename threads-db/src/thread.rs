@@ -19,8 +19,10 @@ use crate::notify::Notifier;
 use crate::whole::{Whole, whole_id};
 
 pub(crate) mod books;
+mod own;
 
 pub(crate) use books::Tip;
+pub(crate) use own::OwnLog;
 
 /// A thread with its keys: what everything below [`Db`] works with.
 pub(crate) struct Thread {

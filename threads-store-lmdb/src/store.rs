@@ -1,6 +1,7 @@
 //! The store: opening it, beginning transactions, and closing it.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,7 +11,7 @@ use heed::{Env, MdbError, RoTxn, WithoutTls};
 use threads_core::datastore::{Capability, Datastore, Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, Result};
 
-use crate::env::Tables;
+use crate::env::{DATA_FILE, Tables};
 use crate::fault::heed_error;
 use crate::layer::Layer;
 use crate::lock::WriterLock;
@@ -44,6 +45,7 @@ pub struct Lmdb {
     pub(crate) env: Env<WithoutTls>,
     pub(crate) tables: Tables<'static>,
     pub(crate) dir: PathBuf,
+    capability: Capability,
     /// `None` when opened for reading only.
     pub(crate) writing: Option<Writing>,
     pub(crate) readers_wait: Duration,
@@ -187,10 +189,16 @@ impl Lmdb {
         writing: Option<Writing>,
         readers_wait: Duration,
     ) -> Self {
+        let mut capability = Capability::durable();
+        // What cannot be told is left open.
+        if let Ok(about) = fs::metadata(dir.join(DATA_FILE)) {
+            capability = capability.in_file(&about);
+        }
         Self {
             env,
             tables,
             dir: dir.to_owned(),
+            capability,
             writing,
             readers_wait,
             state: Mutex::default(),
@@ -251,7 +259,7 @@ impl Lmdb {
 
 impl Datastore for Lmdb {
     fn capability(&self) -> Capability {
-        Capability::durable()
+        self.capability
     }
 
     fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {

@@ -7,6 +7,8 @@ use threads_store_lmdb::{Lmdb, LmdbOptions};
 
 use super::place::{Kind, Place};
 
+#[path = "suite/copied.rs"]
+mod copied;
 #[path = "suite/crash.rs"]
 mod crash;
 #[path = "suite/read_only.rs"]
