@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Create(Create),
     /// List the threads
     Ls,
+    /// Show what waits or is kept apart, and whether the repository is a copy
+    Status(Status),
     /// Define and list collections
     #[command(subcommand)]
     Collection(CollectionCommand),
@@ -90,6 +92,12 @@ pub(crate) struct Create {
     /// Make a thread whose events can carry an access control list
     #[arg(long)]
     pub(crate) access_controlled: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// A thread's name or id, to see each record that is not applied; all threads without it
+    pub(crate) db: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod find;
 mod import;
 mod prove;
 mod repository;
+mod status;
 mod watch;
 
 use clap::CommandFactory;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Init => repository::init(&repo, out),
         Command::Create(args) => repository::create(&repo, &args, out),
         Command::Ls => repository::list(&repo, out),
+        Command::Status(args) => status::run(&repo, &args, out),
         Command::Collection(CollectionCommand::Add(args)) => collection::add(&repo, args, out),
         Command::Collection(CollectionCommand::Ls(args)) => collection::list(&repo, &args, out),
         Command::Import(args) => import::run(&repo, &args, out),

@@ -23,6 +23,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    no_core_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&error),
@@ -37,6 +38,20 @@ fn main() -> ExitCode {
     // failure says more.
     let _ = out.flush();
     failed(json, &failure.after(out.what_is_done()))
+}
+
+/// Keys and plaintext are in memory: a crash must not write them to a file. Where the system
+/// refuses to promise it, everything else still works.
+fn no_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        let _ = setrlimit(Resource::Core, none);
+    }
 }
 
 /// Ends with a failure. That a reader has gone, who wanted no more, is none.

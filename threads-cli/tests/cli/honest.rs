@@ -287,3 +287,28 @@ fn a_repository_that_lost_its_data_is_not_taken_for_an_empty_one() {
     std::fs::create_dir(&store).unwrap();
     assert!(place.fails(3, ["ls"]).contains("threads init"));
 }
+
+#[test]
+fn a_repository_that_was_copied_says_so_and_begins_logs_of_its_own() {
+    let place = Place::with_collection();
+    place.ok(["put", "t", "c", r#"{"_id": "a"}"#]);
+    let status = place.ok(["status"]);
+    assert!(status.out.contains("WAITING"), "{status:#?}");
+    assert!(!status.err.contains("copied"), "{status:#?}");
+    let copy = place.path("copy");
+    std::fs::create_dir_all(copy.join("store")).unwrap();
+    for file in std::fs::read_dir(place.repo().join("store")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.join("store").join(file.file_name())).unwrap();
+    }
+    let copy = copy.to_str().unwrap();
+    for asked in [&["status"][..], &["status", "t"]] {
+        let said = place.ok(["--repo", copy].iter().chain(asked));
+        assert!(said.err.contains("begins a log of its own"), "{said:#?}");
+    }
+    place.ok(["--repo", copy, "put", "t", "c", r#"{"_id": "b"}"#]);
+    let after = place.ok(["--repo", copy, "--json", "status", "t"]).json();
+    assert_eq!(after["copy"], false);
+    let logs = place.ok(["--repo", copy, "--json", "ls"]).json();
+    assert_eq!(logs[0]["logs"], 2, "{logs}");
+}

@@ -280,6 +280,8 @@ fn every_command_speaks_json() {
     let place = people();
     for words in [
         vec!["ls"],
+        vec!["status"],
+        vec!["status", "friends"],
         vec!["collection", "ls", "friends"],
         vec!["collection", "add", "friends", "Other"],
         vec!["create", "another"],

@@ -149,6 +149,21 @@ fn watching_sees_what_another_process_writes() {
     assert_eq!(first[0]["action"], "create");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn row_55_a_crash_writes_no_memory_to_disk() {
+    let place = Place::with_collection();
+    let mut watch = Running::start(&place, &["watch", "t"]);
+    watch.ready("Ctrl-C ends it");
+    let limits = format!("/proc/{}/limits", watch.child().id());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{limits}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_watching_well() {
