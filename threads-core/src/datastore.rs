@@ -26,7 +26,8 @@
 //!
 //! The traits are synchronous on purpose: embedded stores are, and a transaction that crosses an
 //! `.await` is a deadlock in waiting. If your store's transactions are bound to a thread, buffer
-//! the writes and apply them at commit.
+//! the writes in a [`Layer`], read through it with [`merged`], and apply it at commit. Where your
+//! store does not find flipped bits by itself, keep values as [`seal_row`] makes them.
 //!
 //! Run the laws: `threads_conformance::datastore_laws!` makes a test of each, and the guide
 //! `docs/writing-a-store.md` leads there in an hour.
@@ -54,11 +55,17 @@ use std::sync::Arc;
 use crate::{Error, Result};
 
 mod instance;
+mod layer;
 mod memory;
+mod merge;
 mod range;
+mod row;
 
+pub use layer::{Change, Changes, Layer};
 pub use memory::Memory;
-pub use range::{KeyRange, prefix_range};
+pub use merge::merged;
+pub use range::{KeyRange, prefix_range, range_is_empty};
+pub use row::{seal_row, unseal_row};
 
 /// The longest key, in bytes: the smallest bound among the embedded stores in use.
 pub const KEY_BYTES_MAX: usize = 511;

@@ -5,13 +5,11 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use heed::MdbError;
-use threads_core::datastore::Durability;
+use threads_core::datastore::{Durability, Layer, seal_row};
 use threads_core::{ErrorKind, Result};
 
 use crate::env::{self, DATA_FILE};
 use crate::fault::Fault;
-use crate::layer::Layer;
-use crate::row;
 use crate::state::{Flight, Outcome, State};
 use crate::store::{Lmdb, Turn, Writing};
 
@@ -130,7 +128,7 @@ impl Lmdb {
                 };
                 match change {
                     Some(value) => {
-                        row::seal(space.name(), key, value, &mut sealed);
+                        seal_row(space.name(), key, value, &mut sealed);
                         table.put(&mut txn, key, &sealed)?;
                     }
                     None => {

@@ -10,13 +10,12 @@ use heed::{
     CommitOrAbort, CommitToken, Database, DatabaseOpener, Env, EnvFlags, EnvOpenOptions, OnCommit,
     RoTxn, RwTxn, WithoutTls,
 };
-use threads_core::datastore::Keyspace;
+use threads_core::datastore::{Keyspace, seal_row, unseal_row};
 use threads_core::{Error, Result};
 
 use crate::fault::{heed_error, io_error};
 use crate::options::LmdbOptions;
 use crate::reserve::RESERVE_FILE;
-use crate::row;
 
 /// LMDB's name for its data file.
 pub(crate) const DATA_FILE: &str = "data.mdb";
@@ -79,7 +78,7 @@ fn stamp(format: &Table<'_>, txn: &mut RwTxn<'_>) -> heed::Result<()> {
     entry.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
     entry.extend_from_slice(&(txn.id() as u64).to_le_bytes());
     let mut sealed = Vec::new();
-    row::seal("", FORMAT_KEY, &entry, &mut sealed);
+    seal_row("", FORMAT_KEY, &entry, &mut sealed);
     format.put(txn, FORMAT_KEY, &sealed)
 }
 
@@ -88,7 +87,7 @@ fn check_stamp(format: &Table<'_>, txn: &RoTxn<'_>) -> Result<()> {
     let Some(sealed) = format.get(txn, FORMAT_KEY).map_err(heed_error)? else {
         return Err(foreign());
     };
-    let entry = row::unseal("", FORMAT_KEY, sealed)?;
+    let entry = unseal_row("", FORMAT_KEY, sealed)?;
     let Some((version, written_by)) = entry
         .strip_prefix(FORMAT_MAGIC)
         .and_then(|rest| rest.split_first_chunk::<4>())

@@ -1,17 +1,18 @@
 //! Read transactions.
 
 use std::borrow::Cow;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
 use threads_core::Result;
-use threads_core::datastore::{Direction, KeyRange, Keyspace, ReadTxn, Scan, check_key};
+use threads_core::datastore::{
+    Direction, KeyRange, Keyspace, Layer, ReadTxn, Row, Scan, check_key, merged, range_is_empty,
+    unseal_row,
+};
 
 use crate::env::Tables;
 use crate::fault::heed_error;
-use crate::layer::Layer;
-use crate::merge::{Merge, Rows, normal};
-use crate::row;
 use crate::state::Outcome;
 use crate::store::Guest;
 
@@ -54,7 +55,7 @@ impl Snapshot<'_> {
             .get(&self.txn, key)
             .map_err(heed_error)?
         {
-            Some(sealed) => Ok(Some(Cow::Borrowed(row::unseal(space.name(), key, sealed)?))),
+            Some(sealed) => Ok(Some(Cow::Borrowed(unseal_row(space.name(), key, sealed)?))),
             None => Ok(None),
         }
     }
@@ -77,10 +78,10 @@ impl Snapshot<'_> {
             .filter_map(|layer| layer.range(space, range, direction))
             .collect();
         let rows = self.rows(space, range, direction)?;
-        Ok(Box::new(Merge::new(changes, rows, direction)))
+        Ok(merged(changes, rows, direction))
     }
 
-    fn rows(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Rows<'_>> {
+    fn rows(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
         let table = self.tables.of(space)?;
         let open = move |row| unsealed(space, row);
         Ok(match direction {
@@ -100,12 +101,20 @@ impl Snapshot<'_> {
     }
 }
 
-fn unsealed<'a>(
-    space: Keyspace,
-    row: heed::Result<(&'a [u8], &'a [u8])>,
-) -> Result<(&'a [u8], &'a [u8])> {
+fn unsealed<'a>(space: Keyspace, row: heed::Result<(&'a [u8], &'a [u8])>) -> Result<Row<'a>> {
     let (key, sealed) = row.map_err(heed_error)?;
-    Ok((key, row::unseal(space.name(), key, sealed)?))
+    let value = unseal_row(space.name(), key, sealed)?;
+    Ok((Cow::Borrowed(key), Cow::Borrowed(value)))
+}
+
+/// The range in a form that LMDB takes, which refuses an empty key as a bound: `None` when no
+/// key can be in it.
+fn normal(range: KeyRange<'_>) -> Option<KeyRange<'_>> {
+    let start = match range.0 {
+        Bound::Included([]) | Bound::Excluded([]) => Bound::Unbounded,
+        start => start,
+    };
+    (!range_is_empty(&range)).then_some((start, range.1))
 }
 
 impl ReadTxn for Snapshot<'_> {

@@ -14,8 +14,9 @@ use std::mem;
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
+use threads_core::datastore::Layer;
+
 use crate::fault::Fault;
-use crate::layer::Layer;
 
 /// How many acknowledged bytes may wait for the disk before a relaxed commit flushes them.
 pub(crate) const ACKNOWLEDGED_BYTES_MAX: usize = 1 << 20;

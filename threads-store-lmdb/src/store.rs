@@ -8,12 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use heed::{Env, MdbError, RoTxn, WithoutTls};
-use threads_core::datastore::{Capability, Datastore, Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::datastore::{
+    Capability, Datastore, Direction, Keyspace, Layer, ReadTxn, WriteTxn,
+};
 use threads_core::{Error, Result};
 
 use crate::env::{DATA_FILE, Tables};
 use crate::fault::heed_error;
-use crate::layer::Layer;
 use crate::lock::WriterLock;
 use crate::options::LmdbOptions;
 use crate::reserve::Reserve;

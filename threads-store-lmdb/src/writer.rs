@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::mem;
 
 use threads_core::datastore::{
-    Direction, Durability, KeyRange, Keyspace, ReadTxn, Scan, WriteTxn, check_key,
+    Direction, Durability, KeyRange, Keyspace, Layer, ReadTxn, Scan, WriteTxn, check_key,
 };
 use threads_core::{Error, Result};
 
-use crate::layer::Layer;
 use crate::snapshot::Snapshot;
 use crate::store::{Lmdb, Turn};
 

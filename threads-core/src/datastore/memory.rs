@@ -7,7 +7,7 @@ use std::thread::ThreadId;
 
 use rpds::RedBlackTreeMapSync;
 
-use super::range::is_empty;
+use super::range::range_is_empty;
 use super::{
     Capability, Datastore, Direction, Durability, KeyRange, Keyspace, ReadTxn, Scan, WriteTxn,
     check_key, owned_bound,
@@ -110,7 +110,7 @@ impl ReadTxn for Snapshot {
     }
 
     fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
-        if is_empty(&range) {
+        if range_is_empty(&range) {
             return Ok(Box::new(std::iter::empty()));
         }
         let rows = self

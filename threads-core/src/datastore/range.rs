@@ -35,7 +35,14 @@ pub fn prefix_range(prefix: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
 /// Whether a range can hold no key at all: an end before its start.
 ///
 /// Ordered maps panic on such a range, so stores ask first.
-pub(crate) fn is_empty(range: &KeyRange<'_>) -> bool {
+///
+/// ```
+/// use std::ops::Bound::{Excluded, Included};
+/// use threads_core::datastore::range_is_empty;
+/// assert!(range_is_empty(&(Included(b"b"), Excluded(b"a"))));
+/// assert!(!range_is_empty(&(Included(b"a"), Excluded(b"b"))));
+/// ```
+pub fn range_is_empty(range: &KeyRange<'_>) -> bool {
     match range {
         // No key is empty, so none is before or at the empty one.
         (_, Bound::Included(b) | Bound::Excluded(b)) if b.is_empty() => true,
