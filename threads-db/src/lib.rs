@@ -56,3 +56,6 @@ pub use threads_codec_jsonpatch as codec_jsonpatch;
 #[cfg(feature = "store-lmdb")]
 #[doc(inline)]
 pub use threads_store_lmdb as store_lmdb;
+#[cfg(feature = "store-redb")]
+#[doc(inline)]
+pub use threads_store_redb as store_redb;

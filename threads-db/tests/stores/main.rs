@@ -9,6 +9,7 @@ mod place;
 
 mod lmdb;
 mod memory;
+mod redb;
 
 #[cfg(target_os = "linux")]
 mod full_disk;

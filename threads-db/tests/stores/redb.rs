@@ -1,0 +1,27 @@
+//! The suite on redb.
+
+use std::path::Path;
+
+use threads_core::Result;
+use threads_store_redb::Redb;
+
+use super::place::{Kind, Place};
+
+#[path = "suite/copied.rs"]
+mod copied;
+#[path = "suite/crash.rs"]
+mod crash;
+#[path = "suite/mod.rs"]
+mod suite;
+
+pub(crate) struct Durable;
+
+impl Kind for Durable {
+    type Store = Redb;
+
+    fn open(dir: &Path) -> Result<Redb> {
+        Redb::open(dir)
+    }
+}
+
+pub(crate) type Store = Place<Durable>;

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod commit;
+mod disk;
+mod fault;
+mod lock;
+mod options;
+mod pending;
+mod snapshot;
+mod store;
+mod table;
+mod writer;
+
+pub use options::RedbOptions;
+pub use redb::StorageBackend;
+pub use store::{Redb, Stats};
