@@ -5,4 +5,7 @@ pub mod datastore;
 pub mod faulty;
 mod law;
 
+#[doc = include_str!("../guides/writing-a-store.md")]
+pub mod writing_a_store {}
+
 pub use law::{Law, Outcome, SECONDS_MAX, enforce, summary};

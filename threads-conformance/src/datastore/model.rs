@@ -237,7 +237,7 @@ fn carry_out(subject: &Subject, plan: &Plan) -> Checked {
             &*store.read()?,
             &*memory.read()?,
             &plan.ranges,
-            &"opened the store again",
+            &format_args!("opened the store again"),
         )?;
     }
     Ok(())
@@ -273,7 +273,7 @@ fn until_reopen(
                 &**ours,
                 &**theirs,
                 ranges,
-                &(step, "with an earlier snapshot"),
+                &format_args!("{step:?}, in a snapshot from before"),
             )?;
         }
     }
