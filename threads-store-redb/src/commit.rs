@@ -6,7 +6,7 @@ use redb::Database;
 use threads_core::Result;
 use threads_core::datastore::{Durability, Layer};
 
-use crate::check::{self, Found};
+use crate::check;
 use crate::fault::{Failure, Fault};
 use crate::pending::{Flight, Outcome, Pending, State};
 use crate::store::{Redb, Turn};
@@ -110,8 +110,7 @@ impl Redb {
     fn restart(&self) -> Result<Database, Fault> {
         self.disk.forgive();
         let fault = |failure: Failure| self.disk.fault(&failure);
-        let db =
-            check::start(self.disk.clone(), self.cache_bytes, Found::Unclean).map_err(fault)?;
+        let db = check::start(self.disk.clone(), self.cache_bytes).map_err(fault)?;
         let rows = Tables::read(&db).map_err(fault)?;
         self.lock().rows = Arc::new(rows);
         Ok(db)

@@ -129,9 +129,9 @@ impl RedbOptions {
     }
 
     fn open_disk(&self, disk: Disk) -> Result<Redb> {
-        let found = check::look(&disk, self.cache_bytes, self.check_bytes_max)?;
+        check::look(&disk, self.cache_bytes, self.check_bytes_max)?;
         let failed = |failure: Failure| disk.fault(&failure).to_error();
-        let db = check::start(disk.clone(), self.cache_bytes, found).map_err(failed)?;
+        let db = check::start(disk.clone(), self.cache_bytes).map_err(failed)?;
         if let Err(error) = table::prepare(&db, &disk) {
             // Dropping it may write, and what was refused stays as it is.
             disk.kill();

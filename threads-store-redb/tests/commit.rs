@@ -120,10 +120,10 @@ fn a_full_disk_can_be_read() {
     let storage = Storage::default();
     let store = storage.open().unwrap();
     for i in 0..200u8 {
-        put(&store, &[i], &[i; 2_000], Durability::Relaxed).unwrap();
+        put(&store, &[i], &[i; 20_000], Durability::Relaxed).unwrap();
     }
     store.sync().unwrap();
-    // The storage grows no more, but what it has can be written.
+    // More than the cache holds. The storage grows no more, but what it has can be written.
     let len = storage.bytes().len();
     storage.limit(len as u64);
     assert_kind(
@@ -131,7 +131,7 @@ fn a_full_disk_can_be_read() {
         ErrorKind::Full,
     );
     for i in 0..200u8 {
-        assert_eq!(get(&store, &[i]).unwrap(), [i; 2_000]);
+        assert_eq!(get(&store, &[i]).unwrap(), [i; 20_000]);
     }
     store
         .transact(Durability::Group, |txn| txn.delete(Keyspace::Meta, &[0]))

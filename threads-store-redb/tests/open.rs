@@ -144,6 +144,34 @@ fn a_changed_value_is_corrupt_by_name() {
     assert_kind(read.get(Keyspace::Meta, b"key"), ErrorKind::Corrupt);
 }
 
+/// Its other commit slot may be that of an older commit.
+#[test]
+fn data_that_was_closed_in_order_is_refused_and_not_repaired() {
+    /// Where the checksums of the two slots end.
+    const SLOTS: [usize; 2] = [64 + 127, 64 + 128 + 127];
+    let pristine = filled();
+    for check_bytes_max in [0, u64::MAX] {
+        let refused = SLOTS.map(|byte| {
+            let mut image = pristine.clone();
+            image[byte] ^= 1;
+            let storage = Storage::of(image.clone());
+            let mut options = options();
+            options.check_bytes_max = check_bytes_max;
+            let result = options.open_backend(storage.clone());
+            let refused = result.is_err_and(|error| error.kind() == ErrorKind::Corrupt);
+            assert!(
+                !refused || storage.bytes() == image,
+                "what was refused was changed"
+            );
+            refused
+        });
+        assert!(
+            refused[0] != refused[1],
+            "the slot in use, and no other: {refused:?}"
+        );
+    }
+}
+
 /// A store with everything redb knows: branches, long values, free pages.
 fn filled() -> Vec<u8> {
     const SPACES: [Keyspace; 3] = [Keyspace::Meta, Keyspace::Blocks, Keyspace::Views];
@@ -297,4 +325,35 @@ fn a_panic_inside_redb_is_an_error() {
     let len = StorageBackend::len(&storage).unwrap() as usize;
     storage.image.lock().unwrap()[PAGE as usize..len].fill(0xA5);
     assert_kind(store.verify(), ErrorKind::Corrupt);
+}
+
+/// What a crash left behind and damage hit besides: the last commit, the one before it, or
+/// `Corrupt`; never a mixture, and never less.
+#[test]
+fn damage_after_a_crash_is_never_a_mixture() {
+    let storage = Storage::of(filled());
+    let store = storage.open().unwrap();
+    put(&store, b"last", b"1", Durability::Group).unwrap();
+    let before = all_rows(&store, Direction::Forward).unwrap();
+    put(&store, b"last", b"2", Durability::Group).unwrap();
+    let last = all_rows(&store, Direction::Forward).unwrap();
+    let crashed = storage.bytes();
+    drop(store);
+    let (mut whole, mut corrupt) = (0, 0);
+    for (what, image) in damages(&crashed).into_iter().step_by(3) {
+        let storage = Storage::of(image);
+        let rows = storage
+            .open()
+            .and_then(|store| all_rows(&store, Direction::Forward));
+        match rows {
+            Ok(rows) if rows == last => whole += 1,
+            Ok(rows) => assert!(rows == before, "{what}: wrong rows"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error:?}");
+                corrupt += 1;
+            }
+        }
+    }
+    println!("{whole} whole, {corrupt} corrupt");
+    assert!(whole > 0 && corrupt > 0);
 }
