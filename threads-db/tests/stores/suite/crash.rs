@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -19,6 +20,8 @@ use crate::place::Kind;
 
 /// How many times the child is killed when `THREADS_KILLS` does not say.
 const KILLS: u64 = 30;
+/// How many kills one store takes: all that is in it is verified after each.
+const KILLS_OF_ONE: u64 = 30;
 const THREADS: u64 = 8;
 /// The most acknowledgements of one child; one less is the most it is waited for.
 const ACKNOWLEDGED_MAX: u64 = 60;
@@ -183,11 +186,25 @@ fn kills() -> u64 {
 
 #[test]
 fn acknowledged_transactions_survive() {
+    let (mut random, mut survived) = (11, 0);
+    for first in (0..kills()).step_by(KILLS_OF_ONE as usize) {
+        let rounds = first..kills().min(first + KILLS_OF_ONE);
+        survived += kill_in(rounds, &mut random);
+    }
+    println!(
+        "{} kills, {survived} acknowledged transactions, none lost",
+        kills()
+    );
+}
+
+/// Kills the child in each of `rounds`, on one new store, and gives how many transactions were
+/// acknowledged and are there.
+fn kill_in(rounds: Range<u64>, random: &mut u64) -> usize {
     let dir = tempfile::tempdir().unwrap();
     set_up(dir.path());
-    let (mut random, mut acknowledged) = (11, BTreeSet::new());
-    for round in 0..kills() {
-        let enough = 1 + next_below(&mut random, ACKNOWLEDGED_MAX - 1);
+    let mut acknowledged = BTreeSet::new();
+    for round in rounds {
+        let enough = 1 + next_below(random, ACKNOWLEDGED_MAX - 1);
         acknowledged.extend(run_and_kill("honest", dir.path(), round, enough));
         let db = open(dir.path());
         let stored = stored(&db);
@@ -198,11 +215,7 @@ fn acknowledged_transactions_survive() {
         );
         assert_clean(&db);
     }
-    println!(
-        "{} kills, {} acknowledged transactions, none lost",
-        kills(),
-        acknowledged.len()
-    );
+    acknowledged.len()
 }
 
 /// The test above can fail: what is acknowledged before its commit gets lost.
