@@ -29,7 +29,7 @@ pub(crate) fn for_all<T: Debug>(
         check(&case).map_err(|violation| TestCaseError::fail(violation.brief()))
     });
     tried.map_err(|error| match error {
-        TestError::Fail(reason, case) => Violation::new(format_args!("{case:?}"), reason),
+        TestError::Fail(reason, case) => Violation::in_case(case, reason),
         TestError::Abort(reason) => Violation::new("cases were made", reason),
     })
 }

@@ -28,7 +28,7 @@ mod durable;
 mod failing;
 mod keys;
 pub mod model;
-mod rows;
+pub(crate) mod rows;
 mod scans;
 mod snapshots;
 mod transactions;

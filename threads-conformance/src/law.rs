@@ -183,9 +183,22 @@ impl Violation {
         }
     }
 
-    /// In one line, within another one.
+    /// One that was seen in a case, by what [`Violation::brief`] says of it.
+    pub(crate) fn in_case(case: impl fmt::Debug, brief: impl fmt::Display) -> Self {
+        Self {
+            done: format!("{case:?}"),
+            seen: brief.to_string(),
+            place: None,
+        }
+    }
+
+    /// As part of another one.
     pub(crate) fn brief(&self) -> String {
-        format!("after {}: {}", self.done, self.seen)
+        let brief = format!("after {}: {}", self.done, self.seen);
+        match self.place {
+            Some(place) => format!("{brief}\n  at: {place}"),
+            None => brief,
+        }
     }
 
     fn panicked(panic: &(dyn Any + Send)) -> Self {

@@ -4,6 +4,7 @@ mod cases;
 pub mod datastore;
 pub mod faulty;
 mod law;
+pub mod reducer;
 
 #[doc = include_str!("../guides/writing-a-store.md")]
 pub mod writing_a_store {}

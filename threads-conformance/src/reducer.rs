@@ -32,7 +32,6 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use threads_core::reducer::Reducer;
@@ -111,7 +110,8 @@ impl Subject {
         collection: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Self {
-        self.values.push((collection.to_owned(), values.into_iter().collect()));
+        self.values
+            .push((collection.to_owned(), values.into_iter().collect()));
         self
     }
 
@@ -150,8 +150,14 @@ impl Subject {
             json!({"name": "", "n": 0}),
             json!({}),
         ];
-        let pets = [json!({"name": "Rex", "n": 3}), json!({"name": "Ann", "n": 61})];
-        vec![("Person".to_owned(), people.into()), ("Pet".to_owned(), pets.into())]
+        let pets = [
+            json!({"name": "Rex", "n": 3}),
+            json!({"name": "Ann", "n": 61}),
+        ];
+        vec![
+            ("Person".to_owned(), people.into()),
+            ("Pet".to_owned(), pets.into()),
+        ]
     }
 }
 
@@ -162,9 +168,6 @@ impl fmt::Debug for Subject {
             .finish_non_exhaustive()
     }
 }
-
-/// An entity's value as it is shown.
-type Shown = Option<Arc<Value>>;
 
 fn present(subject: &Subject) -> Result<(), String> {
     match subject.of_present_state {

@@ -2,13 +2,19 @@
 //!
 //! # Contract
 //!
-//! * [`Reducer::reduce`] is pure: what it writes follows from its view and its events alone. No
-//!   clock, randomness, network or state of its own.
+//! What is in brackets is the law in `threads-conformance` that checks the sentence; what has none
+//! is kept by the framework or by types.
+//!
+//! * [`Reducer::reduce`] is pure: what it writes follows from its view and its events alone
+//!   (RE-2). No clock, randomness, network or state of its own: another one goes on where it
+//!   stopped (RE-3), and what it did in one thread makes no difference in another (RE-4).
 //! * Its events arrive in the order in which they were applied, each once. A record arrives
 //!   whole: all of its events are in one call.
 //! * It cannot tell local from remote events: a [`DispatchedEvent`] does not say.
 //! * It sees and changes only its own [`View`]: of one reducer, in one thread.
-//! * Its writes are committed with the events, or neither is.
+//! * Its writes are committed with the events, or neither is; a call whose transaction was
+//!   dropped leaves no trace in the reducer either (RE-5).
+//! * What fails in its view it passes on (RE-7).
 //! * An error fails the commit of a local transaction. A record from elsewhere is applied all the
 //!   same: the view is marked behind, says so when it is read, and is built anew when the node is
 //!   opened again.
@@ -16,9 +22,11 @@
 //! # For implementers
 //!
 //! Raise [`Reducer::version`] whenever `reduce` changes: the view is cleared and every event is
-//! replayed. Late events can change history: an entity is then told as one net change, from what
+//! replayed, which gives what was there when nothing else changed (RE-6). Late events can change history: an entity is then told as one net change, from what
 //! was shown `before` to what is shown `after`. Undo by `before`, do by `after`, and the view
-//! stays right.
+//! stays right (RE-8).
+//!
+//! Run the laws: `threads_conformance::reducer_laws!` makes a test of each.
 //!
 //! # For users
 //!
@@ -45,8 +53,10 @@
 //!             let key = event.collection.as_str().as_bytes();
 //!             let old = view.get(key)?.and_then(|b| Some(u64::from_be_bytes((*b).try_into().ok()?)));
 //!             let (was, is) = (event.before.is_some(), event.after.is_some());
-//!             let new = (old.unwrap_or(0) + u64::from(is)).saturating_sub(u64::from(was));
-//!             view.put(key, &new.to_be_bytes())?;
+//!             match (old.unwrap_or(0) + u64::from(is)).saturating_sub(u64::from(was)) {
+//!                 0 => view.delete(key)?,
+//!                 new => view.put(key, &new.to_be_bytes())?,
+//!             }
 //!         }
 //!         Ok(())
 //!     }
@@ -77,7 +87,7 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// A projection. See the [module](self) for its contract.
 pub trait Reducer: fmt::Debug + Send + Sync + 'static {
-    /// Its name: 1 to 64 bytes, unique in a node. It names the view.
+    /// Its name: 1 to 64 bytes, unique in a node, and always the same (RE-1). It names the view.
     fn name(&self) -> &str;
 
     /// The version of what it writes. A new one clears the view and replays.

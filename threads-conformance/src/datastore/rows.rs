@@ -23,7 +23,7 @@ const SHOWN_BYTES: usize = 24;
 
 /// Bytes as a person reads them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Bytes(pub(super) Vec<u8>);
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
