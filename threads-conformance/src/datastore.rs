@@ -231,6 +231,13 @@ fn findable(subject: &Subject) -> Result<(), String> {
     }
 }
 
+fn instance(subject: &Subject) -> Result<(), String> {
+    promises(subject, "durable", |capability| capability.durable)?;
+    let store = subject.open().map_err(|error| error.to_string())?;
+    let instance = store.capability().instance.map(drop);
+    instance.ok_or_else(|| "instance = none".to_owned())
+}
+
 fn failing(subject: &Subject) -> Result<(), String> {
     let failing = subject.open_failing.as_ref().map(drop);
     failing.ok_or_else(|| "no failing store given".to_owned())
@@ -330,4 +337,6 @@ laws! { $
         "the application tells its user that it failed, and tries again";
     "DS-37" model::does_what_the_reference_store_does: "Whatever is done to it in whatever order, a store shows what the reference store shows.",
         "contracts are broken where two of their sentences meet";
+    "DS-38" durable::a_copy_is_another_instance if instance: "An instance has the same number when it is opened again, and a copy has another.",
+        "two copies that go on with the same log would fork it";
 }

@@ -182,7 +182,8 @@ pub struct Capability {
     /// Flipped bits in stored values are found when they are read.
     pub checksums: bool,
     /// Which copy of the store this is, as far as that can be told: a copy in another place has
-    /// another number, the same store opened again has the same. `None` where it cannot be told.
+    /// another number, the same store opened again has the same (DS-38). `None` where it cannot be
+    /// told.
     pub instance: Option<u64>,
 }
 

@@ -14,7 +14,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use threads_core::datastore::Keyspace;
+use threads_core::datastore::{Capability, Keyspace};
 use threads_core::{Error, Result};
 
 use crate::Rows;
@@ -113,7 +113,7 @@ pub(crate) struct JournalFile {
     /// A write failed and could not be taken back: nobody knows what is on disk.
     broken: bool,
     /// Keeps other processes out while it is open.
-    _lock: File,
+    lock: File,
 }
 
 impl JournalFile {
@@ -136,9 +136,17 @@ impl JournalFile {
             end,
             bytes_max,
             broken: false,
-            _lock: lock,
+            lock,
         };
         Ok((journal, rows))
+    }
+
+    /// The lock stays the same file; the journal is a new one whenever it is opened.
+    pub(crate) fn capability(&self) -> Capability {
+        match self.lock.metadata() {
+            Ok(about) => Capability::durable().in_file(&about),
+            Err(_) => Capability::durable(),
+        }
     }
 
     /// Writes a commit and waits until it is on disk. After an error nothing of it is there.

@@ -47,6 +47,7 @@ type Rows = BTreeMap<Keyspace, BTreeMap<Vec<u8>, Arc<[u8]>>>;
 /// let store = example_store_journal::Journal::open(dir.path()).unwrap();
 /// ```
 pub struct Journal {
+    capability: Capability,
     committed: RwLock<Arc<Rows>>,
     file: Mutex<JournalFile>,
     /// The thread that has the write transaction.
@@ -85,6 +86,7 @@ impl Journal {
     pub fn open_with(dir: &Path, bytes_max: u64) -> Result<Self> {
         let (file, rows) = JournalFile::open(dir, bytes_max)?;
         Ok(Self {
+            capability: file.capability(),
             committed: RwLock::new(Arc::new(rows)),
             file: Mutex::new(file),
             turn: Mutex::new(None),
@@ -114,7 +116,7 @@ impl fmt::Debug for Journal {
 
 impl Datastore for Journal {
     fn capability(&self) -> Capability {
-        Capability::durable()
+        self.capability
     }
 
     fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {

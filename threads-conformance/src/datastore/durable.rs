@@ -134,3 +134,17 @@ pub(super) fn what_was_open_in_a_crash_is_gone(subject: &Subject) -> Checked {
         format_args!("{seen:?}"),
     )
 }
+
+pub(super) fn a_copy_is_another_instance(subject: &Subject) -> Checked {
+    let instance = |subject: &Subject| -> threads_core::Result<_> {
+        let store = subject.open()?;
+        put(&*store, &[(b"k", b"v")], Durability::Group)?;
+        Ok(store.capability().instance)
+    };
+    let first = instance(subject)?;
+    let copy = subject.after_crash()?;
+    let (again, other) = (instance(subject)?, instance(&copy)?);
+    let done = "opened the store, opened it again, and opened a copy of its directory";
+    let seen = format!("{first:?}, {again:?}, and {other:?} in the copy");
+    ensure(again == first && other != first, done, seen)
+}

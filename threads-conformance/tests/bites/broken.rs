@@ -55,6 +55,7 @@ pub(crate) enum Fault {
     /// Of the store that fails, which is not this one.
     TornCommit,
     KeepsTheFirstOfTwoPuts,
+    IsTheSameInACopy,
     /// For the law that is checked within a time.
     WaitsForItself,
 }
@@ -67,6 +68,7 @@ const PAGE_ROWS: usize = 1_000;
 const SMALL_PAGE_ROWS: usize = 10;
 const CUT_BYTES: usize = 1 << 17;
 const FILE: &str = "rows";
+const IDENTITY: &str = "identity";
 
 #[derive(Debug)]
 pub(crate) struct Broken {
@@ -74,6 +76,8 @@ pub(crate) struct Broken {
     /// What readers see that lag behind.
     lagging: Memory,
     file: PathBuf,
+    /// Of a file that stays where it is.
+    about: fs::Metadata,
     fault: Option<Fault>,
     disk: Mutex<Disk>,
     /// Changes of the open transaction, for readers that see too much.
@@ -92,6 +96,12 @@ struct Disk {
 impl Broken {
     pub(crate) fn open(dir: &Path, fault: Option<Fault>) -> Result<Self> {
         let file = dir.join(FILE);
+        let mut options = fs::OpenOptions::new();
+        let identity = options
+            .append(true)
+            .create(true)
+            .open(dir.join(IDENTITY))
+            .unwrap();
         let rows = match fs::read(&file) {
             Ok(bytes) => decode(&bytes, fault != Some(Fault::ChecksNothing))?,
             Err(_) => Map::new(),
@@ -111,6 +121,7 @@ impl Broken {
             live,
             lagging,
             file,
+            about: identity.metadata().unwrap(),
             fault,
             disk: Mutex::new(disk),
             dirty: Mutex::default(),
@@ -250,7 +261,11 @@ impl Drop for Broken {
 
 impl Datastore for Broken {
     fn capability(&self) -> Capability {
-        Capability::durable()
+        let mut capability = Capability::durable().in_file(&self.about);
+        if self.is(Fault::IsTheSameInACopy) {
+            capability.instance = Some(7);
+        }
+        capability
     }
 
     fn read(&self) -> Result<Box<dyn ReadTxn + '_>> {

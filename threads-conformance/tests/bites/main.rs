@@ -116,6 +116,7 @@ bites! {
     no_checksum: "DS-35" finds ChecksNothing;
     torn_failure: "DS-36" finds TornCommit;
     first_put_wins: "DS-37" finds KeepsTheFirstOfTwoPuts;
+    copies_are_the_same: "DS-38" finds IsTheSameInACopy;
 }
 
 #[test]
