@@ -12,6 +12,7 @@ mod documents;
 mod graph;
 mod laws;
 mod sources;
+mod traits;
 
 /// Something to correct.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +60,7 @@ pub(crate) fn run() -> io::Result<Vec<Finding>> {
     for file in &files {
         findings.extend(documents::build_paths(file));
         if file.is("rs") {
+            findings.extend(traits::check(file));
             findings.extend(sources::check(
                 file,
                 graph::is_library(&packages, &file.path),
