@@ -1,49 +1,65 @@
-//! Looks at the data file with plain reads before LMDB maps it.
+//! Looks at the data file with plain reads before LMDB touches it.
 //!
 //! LMDB trusts its file: a page that is missing ends the process with a signal, and so may a page
-//! that is damaged. So the header is checked always, and every page that LMDB could reach is
-//! checked when the file is not too long for that, or is shorter than its header says.
+//! that is damaged. So every page is checked before LMDB meets it, once: a short file as a whole
+//! when it is opened, a longer one page by page, as transactions first need them.
+//!
+//! * [`guard`]: which pages are checked, and what that means.
+//! * [`path`]: the way from a root to a leaf.
+//! * [`admit`]: what a lookup or a commit needs checked.
+//! * [`ahead`]: what a scan needs checked, a leaf ahead of it.
+//! * [`sweep`]: gets to the end of the file in small steps.
+//! * [`watch`]: one snapshot under its guard.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use threads_core::{Error, ErrorKind, Result};
 
 use crate::fault::io_error;
 
+mod admit;
+mod ahead;
+mod guard;
 mod meta;
 mod page;
+mod path;
+mod set;
+mod sweep;
 mod tree;
-mod walk;
+mod watch;
+
+pub(crate) use guard::Guard;
+pub(crate) use tree::Tree;
+pub(crate) use watch::{Scan, Watch};
 
 use meta::Meta;
-use walk::Walk;
 
 /// How often a file that another process is writing is looked at again.
 const LOOKS_MAX: u32 = 5;
 
-/// Whether there is a data file. An error when there is one that LMDB must not map.
+/// The guard of a data file, or `None` when there is no file. An error when there is one that LMDB
+/// must not map.
 ///
-/// A file of at most `walk_bytes_max` bytes is checked page by page.
-pub(crate) fn data_file(path: &Path, walk_bytes_max: u64) -> Result<bool> {
+/// A file of at most `whole_bytes_max` bytes is checked to its end.
+pub(crate) fn data_file(path: &Path, whole_bytes_max: u64) -> Result<Option<Guard>> {
     let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Ok(file) => Arc::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("cannot open the data file of the store")(error)),
     };
     for _ in 0..LOOKS_MAX {
-        let length = file
-            .metadata()
-            .map_err(io_error("cannot read the data file"))?
-            .len();
-        let meta = Meta::read(&file, length)?;
-        let Err(error) = look(&file, length, &meta, walk_bytes_max) else {
-            return Ok(true);
+        let length = length_of(&file)?;
+        let meta = Meta::newest(&file, length)?;
+        let error = match look(&file, length, &meta, whole_bytes_max) {
+            Ok(guard) => return Ok(Some(guard)),
+            Err(error) => error,
         };
         // The pages of a commit are used again by later ones: if there was one, look again.
         if error.kind() != ErrorKind::Corrupt
-            || Meta::read(&file, length)?.transaction == meta.transaction
+            || Meta::newest(&file, length)?.transaction == meta.transaction
         {
             return Err(error.with("file", path.display()));
         }
@@ -53,13 +69,19 @@ pub(crate) fn data_file(path: &Path, walk_bytes_max: u64) -> Result<bool> {
     ))
 }
 
-fn look(file: &File, length: u64, meta: &Meta, walk_bytes_max: u64) -> Result<()> {
-    // A file may rightly end before its last page, if no commit ever wrote the pages at its end.
-    // Only a walk can tell that from a file that was cut.
-    if length <= walk_bytes_max || !meta.fits(length) {
-        Walk::new(file, length, meta).all()?;
+fn look(file: &Arc<File>, length: u64, meta: &Meta, whole_bytes_max: u64) -> Result<Guard> {
+    let guard = Guard::new(file, length, meta)?;
+    if length <= whole_bytes_max {
+        guard.check_whole()?;
     }
-    Ok(())
+    Ok(guard)
+}
+
+fn length_of(file: &File) -> Result<u64> {
+    let metadata = file.metadata();
+    Ok(metadata
+        .map_err(io_error("cannot read the data file"))?
+        .len())
 }
 
 /// The error for a data file that is not what LMDB wrote.
@@ -74,12 +96,21 @@ fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> Result<()> {
 }
 
 /// Fills `buffer` from `offset`; an end before that is damage.
-#[cfg(not(unix))]
-fn read_at(mut file: &File, offset: u64, buffer: &mut [u8]) -> Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))
-        .and_then(|_| file.read_exact(buffer))
-        .map_err(read_error)
+#[cfg(windows)]
+fn read_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !buffer.is_empty() {
+        match file.seek_read(buffer, offset) {
+            Ok(0) => return Err(damaged("truncated")),
+            Ok(read) => {
+                offset += read as u64;
+                buffer = &mut buffer[read..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(read_error(error)),
+        }
+    }
+    Ok(())
 }
 
 fn read_error(error: io::Error) -> Error {

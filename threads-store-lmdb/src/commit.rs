@@ -4,10 +4,11 @@ use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use heed::MdbError;
+use heed::{MdbError, RwTxn};
 use threads_core::datastore::{Durability, Layer, seal_row};
-use threads_core::{ErrorKind, Result};
+use threads_core::{Error, ErrorKind, Result};
 
+use crate::check::Watch;
 use crate::env::{self, DATA_FILE};
 use crate::fault::Fault;
 use crate::state::{Flight, Outcome, State};
@@ -103,8 +104,11 @@ impl Lmdb {
                     writing.reserve.renew();
                     return Ok(true);
                 }
-                Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow(writing, reserved)?,
-                Err(error) => {
+                Err(Unwritten::Refused(error)) => return Err(Fault::of_check(&error)),
+                Err(Unwritten::Heed(heed::Error::Mdb(MdbError::MapFull))) => {
+                    self.grow(writing, reserved)?;
+                }
+                Err(Unwritten::Heed(error)) => {
                     let fault = self.diagnose(&error);
                     let relieved =
                         fault.kind() == ErrorKind::Full && reserved && writing.reserve.release();
@@ -117,28 +121,34 @@ impl Lmdb {
     }
 
     /// LMDB's transaction begins and ends here, on the leader's thread, to which it is bound.
-    fn write_out(&self, flight: &Flight) -> heed::Result<()> {
+    fn write_out(&self, flight: &Flight) -> Result<(), Unwritten> {
         let mut txn = self.env.write_txn()?;
-        self.lock().board(txn.id());
+        let mut state = self.lock();
+        state.board(txn.id());
+        let watch = self.watch(&state);
+        drop(state);
+        if let Some(watch) = watch {
+            admit(&watch, &txn, flight).map_err(Unwritten::Refused)?;
+        }
         let mut sealed = Vec::new();
-        for layer in flight.layers() {
-            for (space, key, change) in layer.iter() {
-                let Ok(table) = self.tables.of(space) else {
-                    continue;
-                };
-                match change {
-                    Some(value) => {
-                        seal_row(space.name(), key, value, &mut sealed);
-                        table.put(&mut txn, key, &sealed)?;
-                    }
-                    None => {
-                        table.delete(&mut txn, key)?;
-                    }
+        // Each key is written once: a long value that shrinks in the same transaction keeps pages
+        // that it does not need, and that is what damage looks like.
+        for (space, key, change) in flight.changes() {
+            let Ok(table) = self.tables.of(space) else {
+                continue;
+            };
+            match change {
+                Some(value) => {
+                    seal_row(space.name(), key, value, &mut sealed);
+                    table.put(&mut txn, key, &sealed)?;
+                }
+                None => {
+                    table.delete(&mut txn, key)?;
                 }
             }
         }
         self.tables.stamp(&mut txn)?;
-        txn.commit()
+        Ok(txn.commit()?)
     }
 
     /// LMDB reports a write cut short by a full disk as an I/O error; this tells them apart.
@@ -215,6 +225,34 @@ impl Lmdb {
             drop(self.lead(state, Reserved::Always));
         }
     }
+}
+
+/// Why a flight was not written.
+enum Unwritten {
+    Heed(heed::Error),
+    /// A page that it needs is damaged, or cannot be read.
+    Refused(Error),
+}
+
+impl From<heed::Error> for Unwritten {
+    fn from(error: heed::Error) -> Self {
+        Self::Heed(error)
+    }
+}
+
+/// Checks what the changes of a flight reach, before any of them is made.
+fn admit(watch: &Watch<'_>, txn: &RwTxn<'_>, flight: &Flight) -> Result<()> {
+    let mut changes: Vec<_> = flight
+        .changes()
+        .map(|(space, key, change)| (space, (key, change.is_none())))
+        .collect();
+    changes.sort_unstable();
+    for of_one in changes.chunk_by(|a, b| a.0 == b.0) {
+        let keys: Vec<_> = of_one.iter().map(|(_, change)| *change).collect();
+        watch.changes(txn, of_one[0].0, &keys)?;
+    }
+    watch.sweep(txn);
+    Ok(())
 }
 
 /// Who may use what is kept back for a full disk.

@@ -13,6 +13,7 @@ use heed::{
 use threads_core::datastore::{Keyspace, seal_row, unseal_row};
 use threads_core::{Error, Result};
 
+use crate::check::Tree;
 use crate::fault::{heed_error, io_error};
 use crate::options::LmdbOptions;
 use crate::reserve::RESERVE_FILE;
@@ -64,6 +65,12 @@ impl Tables<'static> {
             Error::unsupported("this version of the store does not know the keyspace")
                 .with("keyspace", space.name())
         })
+    }
+
+    /// The root of a keyspace's tree as a transaction sees it.
+    pub(crate) fn tree(&self, txn: &RoTxn<'_>, space: Keyspace) -> Result<Tree> {
+        let entry = self.format.get(txn, space.name().as_bytes());
+        Tree::of_entry(entry.map_err(heed_error)?.unwrap_or_default())
     }
 
     /// Writes the format entry, which names the transaction that wrote it. A file whose newest
@@ -281,8 +288,10 @@ fn map(dir: &Path, bytes: usize, readers: u32, flags: EnvFlags) -> Result<Env<Wi
     // SAFETY: the only flag ever passed is READ_ONLY, which takes no promise of LMDB away.
     let options = unsafe { options.flags(flags) };
     // SAFETY: the file must not change behind the map. Its one writer holds the writer lock of
-    // the directory; the length and the pages of the file were checked before; and nobody but
-    // LMDB writes to it while it is mapped (the probe for a full disk writes beyond its end).
+    // the directory, and nobody but LMDB writes to it while it is mapped (the probe for a full
+    // disk writes beyond its end). What LMDB reads must be what it once wrote: its headers, table
+    // of tables and list of free pages were checked before, and every other page is, by plain
+    // reads, before LMDB first meets it (see `check`).
     unsafe { options.open(dir) }.map_err(heed_error)
 }
 

@@ -77,6 +77,18 @@ impl Fault {
         }
     }
 
+    /// The fault behind an error in checking pages before they are changed.
+    pub(crate) fn of_check(error: &Error) -> Self {
+        let message = match error.kind() {
+            ErrorKind::Corrupt => DAMAGED,
+            _ => "the store cannot be read, so nothing was written: check the disk",
+        };
+        Self {
+            cause: Some(error.to_string()),
+            ..Self::new(error.kind(), message)
+        }
+    }
+
     fn of_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull

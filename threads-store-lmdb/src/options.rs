@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use threads_core::{Error, Result};
 
-use crate::check;
+use crate::check::{self, Guard};
 use crate::env::{self, DATA_FILE};
 use crate::fault::io_error;
 use crate::lock::WriterLock;
@@ -45,8 +45,8 @@ pub struct LmdbOptions {
     /// The size of a file that is given up when the disk is full, so that removing things still
     /// works, in bytes: 16 MiB. Zero does without.
     pub reserve_bytes: u64,
-    /// Up to this length, in bytes, the data file is checked page by page when it is opened:
-    /// 1 GiB. A longer one is checked by its header alone.
+    /// Up to this length, in bytes, the data file is checked as a whole when it is opened: 16 MiB.
+    /// In a longer one each page is checked before it is first used.
     pub check_bytes_max: u64,
 }
 
@@ -64,7 +64,7 @@ impl Default for LmdbOptions {
             readers_max: 1_024,
             readers_wait: Duration::from_secs(10),
             reserve_bytes: 16 << 20,
-            check_bytes_max: GIB,
+            check_bytes_max: 16 << 20,
         }
     }
 }
@@ -84,7 +84,8 @@ impl LmdbOptions {
         let (dir, options) = (dir.as_ref(), self.rounded()?);
         make_dir(dir).map_err(io_error("cannot create the directory of the store"))?;
         let lock = WriterLock::take(dir)?;
-        if !check::data_file(&dir.join(DATA_FILE), options.check_bytes_max)? {
+        let guard = options.look(dir)?;
+        if guard.is_none() {
             if env::had_store(dir) {
                 return Err(Error::corrupt(
                     "the data file of this store is gone: put it back from a copy, or use another directory",
@@ -100,7 +101,13 @@ impl LmdbOptions {
             reserve,
             _lock: lock,
         };
-        Ok(Lmdb::new(opened, dir, Some(writing), options.readers_wait))
+        Ok(Lmdb::new(
+            opened,
+            dir,
+            Some(writing),
+            guard,
+            options.readers_wait,
+        ))
     }
 
     /// Opens the store in `dir` to read what another process writes.
@@ -116,18 +123,25 @@ impl LmdbOptions {
     /// ```
     pub fn open_read_only(&self, dir: impl AsRef<Path>) -> Result<Lmdb> {
         let (dir, options) = (dir.as_ref(), self.rounded()?);
-        if !check::data_file(&dir.join(DATA_FILE), options.check_bytes_max)? {
+        let Some(guard) = options.look(dir)? else {
             return Err(
                 Error::not_found("there is no store in the directory: name another")
                     .with("directory", dir.display()),
             );
-        }
+        };
+        let opened = env::open_read_only(dir, &options)?;
         Ok(Lmdb::new(
-            env::open_read_only(dir, &options)?,
+            opened,
             dir,
             None,
+            Some(guard),
             options.readers_wait,
         ))
+    }
+
+    /// Looks at the data file, if there is one.
+    fn look(&self, dir: &Path) -> Result<Option<Guard>> {
+        check::data_file(&dir.join(DATA_FILE), self.check_bytes_max)
     }
 
     fn rounded(&self) -> Result<Self> {

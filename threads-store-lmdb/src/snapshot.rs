@@ -11,6 +11,7 @@ use threads_core::datastore::{
     unseal_row,
 };
 
+use crate::check::{self, Watch};
 use crate::env::Tables;
 use crate::fault::heed_error;
 use crate::state::Outcome;
@@ -20,6 +21,8 @@ use crate::store::Guest;
 pub(crate) struct Snapshot<'a> {
     pub(crate) txn: RoTxn<'a, WithoutTls>,
     pub(crate) tables: &'a Tables<'static>,
+    /// Asked before LMDB touches a page. `None` when all pages are in order.
+    pub(crate) watch: Option<Watch<'a>>,
     /// Newest first.
     pub(crate) layers: Vec<Arc<Layer>>,
     /// What becomes of the commits in it that are not on disk yet.
@@ -49,12 +52,11 @@ impl Snapshot<'_> {
         if check_key(key).is_err() {
             return Ok(None);
         }
-        match self
-            .tables
-            .of(space)?
-            .get(&self.txn, key)
-            .map_err(heed_error)?
-        {
+        let table = self.tables.of(space)?;
+        if let Some(watch) = &self.watch {
+            watch.get(&self.txn, space, key)?;
+        }
+        match table.get(&self.txn, key).map_err(heed_error)? {
             Some(sealed) => Ok(Some(Cow::Borrowed(unseal_row(space.name(), key, sealed)?))),
             None => Ok(None),
         }
@@ -84,7 +86,10 @@ impl Snapshot<'_> {
     fn rows(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
         let table = self.tables.of(space)?;
         let open = move |row| unsealed(space, row);
-        Ok(match direction {
+        let watch = self.watch.as_ref().filter(|watch| watch.is_needed());
+        let walk = watch.map(|watch| watch.scan(&self.txn, space, range, direction));
+        let walk = walk.transpose()?;
+        let rows: Scan<'_> = match direction {
             Direction::Forward => Box::new(
                 table
                     .range(&self.txn, &range)
@@ -97,7 +102,45 @@ impl Snapshot<'_> {
                     .map_err(heed_error)?
                     .map(open),
             ),
+        };
+        Ok(match walk {
+            Some(walk) => Box::new(Watched {
+                rows,
+                walk: Some(walk),
+                last: None,
+            }),
+            None => rows,
         })
+    }
+}
+
+/// Rows under the guard of their pages.
+struct Watched<'a> {
+    rows: Scan<'a>,
+    /// Gone after the last row, or an error.
+    walk: Option<check::Scan<'a>>,
+    last: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Iterator for Watched<'a> {
+    type Item = Result<Row<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut walk = self.walk.take()?;
+        if let Some(last) = &self.last
+            && let Err(error) = walk.step_from(last)
+        {
+            return Some(Err(error));
+        }
+        match self.rows.next() {
+            Some(Ok((key, value))) => {
+                self.last = Some(key.clone());
+                self.walk = Some(walk);
+                Some(Ok((key, value)))
+            }
+            None => walk.finish().err().map(Err),
+            failed => failed,
+        }
     }
 }
 

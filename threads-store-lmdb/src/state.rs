@@ -14,8 +14,9 @@ use std::mem;
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
-use threads_core::datastore::Layer;
+use threads_core::datastore::{Keyspace, Layer};
 
+use crate::check::Guard;
 use crate::fault::Fault;
 
 /// How many acknowledged bytes may wait for the disk before a relaxed commit flushes them.
@@ -69,8 +70,17 @@ impl Flight {
     }
 
     /// Oldest first.
-    pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
         [&*self.acknowledged.layer, &*self.queued.batch.layer].into_iter()
+    }
+
+    /// The last change of each key.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (Keyspace, &[u8], Option<&[u8]>)> {
+        let newer = &*self.queued.batch.layer;
+        let older = self.acknowledged.layer.iter();
+        older
+            .filter(|(space, key, _)| newer.get(*space, key).is_none())
+            .chain(newer.iter())
     }
 
     fn has_waiters(&self) -> bool {
@@ -78,7 +88,7 @@ impl Flight {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct State {
     /// The thread that holds the write transaction.
     pub(crate) turn: Option<ThreadId>,
@@ -93,6 +103,8 @@ pub(crate) struct State {
     pub(crate) broken: Option<Fault>,
     /// Set when the map was lost while changing its size: no reads either.
     pub(crate) unmapped: Option<Fault>,
+    /// What is known about the pages of the file. `None` when all of them are in order.
+    pub(crate) guard: Option<Arc<Guard>>,
     pub(crate) commits: u64,
     pub(crate) syncs: u64,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use threads_core::datastore::{
 };
 use threads_core::{Error, Result};
 
+use crate::check::{Guard, Watch};
 use crate::env::{DATA_FILE, Tables};
 use crate::fault::heed_error;
 use crate::lock::WriterLock;
@@ -188,6 +189,7 @@ impl Lmdb {
         (env, tables): (Env<WithoutTls>, Tables<'static>),
         dir: &Path,
         writing: Option<Writing>,
+        guard: Option<Guard>,
         readers_wait: Duration,
     ) -> Self {
         let mut capability = Capability::durable();
@@ -195,6 +197,10 @@ impl Lmdb {
         if let Ok(about) = fs::metadata(dir.join(DATA_FILE)) {
             capability = capability.in_file(&about);
         }
+        let state = State {
+            guard: guard.filter(|guard| !guard.is_done()).map(Arc::new),
+            ..State::default()
+        };
         Self {
             env,
             tables,
@@ -202,7 +208,7 @@ impl Lmdb {
             capability,
             writing,
             readers_wait,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             turn_free: Condvar::new(),
             landed: Condvar::new(),
             drained: Condvar::new(),
@@ -216,6 +222,12 @@ impl Lmdb {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What a transaction must ask about pages, while that is needed.
+    pub(crate) fn watch(&self, state: &State) -> Option<Watch<'_>> {
+        let guard = state.guard.as_ref().filter(|guard| !guard.is_done())?;
+        Some(Watch::new(Arc::clone(guard), &self.tables))
+    }
+
     fn snapshot(&self, view: View) -> Result<Snapshot<'_>> {
         let mut state = self.lock();
         for _ in 0..REMAPS_MAX {
@@ -224,7 +236,11 @@ impl Lmdb {
                 return Err(fault.to_error());
             }
             match self.env.read_txn() {
-                Ok(txn) => return Ok(self.enter(&mut state, txn, view)),
+                Ok(txn) => {
+                    if self.follow(&mut state, txn.id())? {
+                        return Ok(self.enter(&mut state, txn, view));
+                    }
+                }
                 Err(heed::Error::Mdb(MdbError::MapResized)) => {
                     drop(state);
                     self.remap(0).map_err(|fault| fault.to_error())?;
@@ -236,6 +252,23 @@ impl Lmdb {
         Err(Error::unavailable(
             "the store grows faster than it can be followed: try again",
         ))
+    }
+
+    /// Whether there is a guard for this commit, or none is needed. Only commits of another process
+    /// need a guard of their own.
+    fn follow(&self, state: &mut State, transaction: usize) -> Result<bool> {
+        let Some(guard) = &state.guard else {
+            return Ok(true);
+        };
+        if self.writing.is_some() || guard.transaction == transaction as u64 {
+            return Ok(true);
+        }
+        let next = guard.follow(transaction as u64)?;
+        let found = next.is_some();
+        if let Some(next) = next {
+            state.guard = Some(Arc::new(next));
+        }
+        Ok(found)
     }
 
     /// What belongs to an LMDB snapshot is the rest of the same moment, seen under one lock.
@@ -251,6 +284,7 @@ impl Lmdb {
         Snapshot {
             txn,
             tables: &self.tables,
+            watch: self.watch(state),
             layers,
             foundations,
             _guest: Guest(self),

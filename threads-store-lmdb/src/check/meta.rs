@@ -19,7 +19,7 @@ pub(super) const META_PAGES: u64 = 2;
 /// LMDB keeps the flags of the environment beside those of its list of free pages. Ours have none.
 const FREE_FLAGS: u16 = 0x08;
 
-/// The header of the newest commit.
+/// The header of one commit.
 pub(super) struct Meta {
     pub(super) page_bytes: u64,
     pub(super) free: Tree,
@@ -29,7 +29,24 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    pub(super) fn read(file: &File, length: u64) -> Result<Self> {
+    pub(super) fn newest(file: &File, length: u64) -> Result<Self> {
+        let [first, second] = Self::both(file, length)?;
+        Ok(if second.transaction > first.transaction {
+            second
+        } else {
+            first
+        })
+    }
+
+    /// The header of one commit, if it is one of the newest two.
+    pub(super) fn of(file: &File, length: u64, transaction: u64) -> Result<Option<Self>> {
+        let both = Self::both(file, length)?;
+        Ok(both
+            .into_iter()
+            .find(|meta| meta.transaction == transaction))
+    }
+
+    fn both(file: &File, length: u64) -> Result<[Self; 2]> {
         let first = Self::read_one(file, length, 0)?;
         if length < META_PAGES * first.page_bytes {
             return Err(damaged("truncated"));
@@ -46,16 +63,7 @@ impl Meta {
         if !in_turn {
             return Err(damaged("its two headers are not of neighbouring commits"));
         }
-        Ok(if second.transaction > first.transaction {
-            second
-        } else {
-            first
-        })
-    }
-
-    /// Whether the last page is inside a file of this length.
-    pub(super) fn fits(&self, length: u64) -> bool {
-        self.last_page < length / self.page_bytes
+        Ok([first, second])
     }
 
     fn read_one(file: &File, length: u64, offset: u64) -> Result<Self> {

@@ -60,6 +60,26 @@ pub(super) enum Kind {
     Leaf,
 }
 
+impl Kind {
+    /// Leaves are the first level of a tree.
+    pub(super) fn at(levels: u16) -> Self {
+        if levels > 1 { Self::Branch } else { Self::Leaf }
+    }
+}
+
+/// The keys that lead to a page: its own are not before the first, and before the second.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Bounds<'k> {
+    pub(super) low: Option<&'k [u8]>,
+    pub(super) high: Option<&'k [u8]>,
+}
+
+impl Bounds<'_> {
+    pub(super) fn have(&self, key: &[u8]) -> bool {
+        self.low.is_none_or(|low| low <= key) && self.high.is_none_or(|high| key < high)
+    }
+}
+
 /// A page of a tree, with its header checked.
 pub(super) struct Page<'a> {
     bytes: Bytes<'a>,
@@ -74,6 +94,7 @@ pub(super) struct Node<'a> {
     /// The length of the value, or the low half of a page number.
     pub(super) size: u32,
     page: Bytes<'a>,
+    at: usize,
     value_at: usize,
 }
 
@@ -115,8 +136,57 @@ impl<'a> Page<'a> {
             flags: self.bytes.u16(at + 4)?,
             key: self.bytes.range(key_at, key_bytes)?,
             page: self.bytes,
+            at,
             value_at: key_at + key_bytes,
         })
+    }
+
+    /// The bounds of a child of this branch, whose own are given.
+    pub(super) fn bounds(&self, index: usize, own: Bounds<'a>) -> Result<Bounds<'a>> {
+        let (mut low, mut high) = (own.low, own.high);
+        if index > 0 {
+            low = Some(self.node(index)?.key);
+        }
+        if index + 1 < self.nodes {
+            high = Some(self.node(index + 1)?.key);
+        }
+        Ok(Bounds { low, high })
+    }
+
+    /// Whether the nodes fill their space without a gap, as LMDB keeps them. A node that went
+    /// missing leaves one.
+    pub(super) fn check_filled(&self, kind: Kind) -> Result<()> {
+        let mut extents = Vec::with_capacity(self.nodes);
+        for index in 0..self.nodes {
+            let node = self.node(index)?;
+            extents.push((node.at, node.end(kind)));
+        }
+        extents.sort_unstable();
+        let mut filled = self.first_node;
+        for (at, end) in extents {
+            if at != filled {
+                return Err(damaged("the entries of a page do not fill their space"));
+            }
+            filled = end;
+        }
+        if filled != self.bytes.0.len() {
+            return Err(damaged("the entries of a page do not fill their space"));
+        }
+        Ok(())
+    }
+
+    /// The first node from `from` on for which `before` no longer holds.
+    pub(super) fn partition(&self, from: usize, before: impl Fn(&[u8]) -> bool) -> Result<usize> {
+        let (mut low, mut high) = (from, self.nodes);
+        while low < high {
+            let middle = low.midpoint(high);
+            if before(self.node(middle)?.key) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
     }
 }
 
@@ -129,6 +199,16 @@ impl<'a> Node<'a> {
             0
         };
         u64::from(self.size) | high
+    }
+
+    /// Where the next node may begin.
+    fn end(&self, kind: Kind) -> usize {
+        let value = match kind {
+            Kind::Branch => 0,
+            Kind::Leaf if self.flags & LONG != 0 => WORD,
+            Kind::Leaf => self.size as usize,
+        };
+        self.value_at.saturating_add(value).next_multiple_of(2)
     }
 
     /// The value, when it is on the page.

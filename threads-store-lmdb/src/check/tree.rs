@@ -2,13 +2,19 @@
 
 use threads_core::Result;
 
+use super::damaged;
 use super::page::{Bytes, WORD};
 
 /// Two sizes of flags, then five counts.
 pub(super) const TREE_BYTES: usize = 8 + 5 * WORD;
 
-#[derive(Clone, Copy)]
-pub(super) struct Tree {
+/// The deepest tree LMDB can follow.
+pub(super) const DEPTH_MAX: u16 = 32;
+/// More tables than any version of the store has.
+pub(super) const TABLES_MAX: usize = 1_024;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tree {
     pub(super) pad: u32,
     pub(super) flags: u16,
     pub(super) depth: u16,
@@ -23,6 +29,22 @@ impl Tree {
             depth: bytes.u16(at + 6)?,
             root: bytes.word(at + 8 + 4 * WORD)?,
         })
+    }
+
+    /// The tree in an entry of the table of tables.
+    pub(crate) fn of_entry(entry: &[u8]) -> Result<Self> {
+        if entry.len() != TREE_BYTES {
+            return Err(damaged("the root of a keyspace is not there"));
+        }
+        Self::parse(Bytes(entry), 0)
+    }
+
+    /// How many levels a tree with pages has.
+    pub(super) fn levels(&self) -> Result<u16> {
+        if self.depth == 0 || self.depth > DEPTH_MAX {
+            return Err(damaged("a tree has an impossible depth"));
+        }
+        Ok(self.depth)
     }
 
     /// A tree without pages has all ones for its root.
