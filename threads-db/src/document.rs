@@ -4,14 +4,16 @@
 //! look at ([`Members`]); a typed read goes from the text to the application's type.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 use threads_core::codec::{EntityState, EventCodec};
 use threads_core::{Error, FieldPath, Result};
+
+use crate::query::{Candidate, Matcher, Place, Sort};
+
+pub(crate) mod text;
 
 /// The text of an entity.
 pub(crate) struct Document(Vec<u8>);
@@ -72,6 +74,17 @@ impl Document {
     }
 }
 
+impl Candidate for Document {
+    fn meets(&self, matcher: &Matcher<'_>) -> bool {
+        matcher.matches_text(&self.0)
+    }
+
+    fn place(&self, sort: &[Sort]) -> Result<Place> {
+        let members = Members::of(sort.iter().map(|sort| &sort.path));
+        Ok(Place::of(sort, &members.read(&self.0)?))
+    }
+}
+
 /// Whether a text begins with the member `_id`, as most do: names order, and few order before it.
 fn begins_with_id(text: &[u8], id: &str) -> bool {
     text.strip_prefix(b"{\"_id\":\"")
@@ -108,69 +121,20 @@ impl Members {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when `text` is no JSON object.
+    /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when a member is not JSON.
     pub(crate) fn read(&self, text: &[u8]) -> Result<Value> {
-        let mut text = serde_json::Deserializer::from_slice(text);
-        Pick(&self.0)
-            .deserialize(&mut text)
-            .map_err(|cause| damaged(cause.into()))
-    }
-}
-
-/// Reads an object and keeps the members of these names.
-struct Pick<'n>(&'n [String]);
-
-impl<'de> DeserializeSeed<'de> for Pick<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Pick<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
-        while let Some(wanted) = map.next_key_seed(Wanted(self.0))? {
-            match wanted.and_then(|index| self.0.get(index)) {
-                Some(name) => {
-                    members.insert(name.clone(), map.next_value()?);
-                }
-                None => {
-                    map.next_value::<IgnoredAny>()?;
+        for (spelled, value) in text::Members::of(text).into_iter().flatten() {
+            let wanted = |name: &&String| text::is_name(spelled, name);
+            if let Some(name) = self.0.iter().find(wanted) {
+                let value = serde_json::from_slice(value).map_err(|cause| damaged(cause.into()))?;
+                members.insert(name.clone(), value);
+                if members.len() == self.0.len() {
+                    break;
                 }
             }
         }
         Ok(Value::Object(members))
-    }
-}
-
-/// Reads the name of a member: which of the wanted ones it is, without keeping it.
-struct Wanted<'n>(&'n [String]);
-
-impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Wanted<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|wanted| wanted == name))
     }
 }
 
@@ -219,9 +183,10 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_damage() {
-        for text in ["", "{", "[]", r#"{"a":}"#] {
-            let error = Members::id().read(text.as_bytes()).unwrap_err();
-            assert_eq!(error.kind(), threads_core::ErrorKind::Corrupt, "{text}");
-        }
+        let error = Members::id().read(br#"{"_id":x}"#).unwrap_err();
+        assert_eq!(error.kind(), threads_core::ErrorKind::Corrupt);
+        let state = EntityState::new(*b"{\"_id\":\"b\"");
+        let error = Document::new(&JsonPatch::new(), state, "a").err().unwrap();
+        assert_eq!(error.kind(), threads_core::ErrorKind::Corrupt);
     }
 }

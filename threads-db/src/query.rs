@@ -92,11 +92,12 @@ pub use explain::{Explain, Step};
 pub use filter::{Field, Filter, Op, field};
 pub use matcher::Matcher;
 pub use order::compare_values;
-pub(crate) use page::run;
+pub(crate) use page::{Candidate, count_of, run};
 pub use page::{Page, count, page, page_by_id};
 pub use plan::{IndexInfo, Plan};
 pub(crate) use project::Projection;
 pub use project::project;
+pub(crate) use sort::Place;
 pub use sort::Sort;
 
 /// The longest text of a query, in bytes.
@@ -330,12 +331,6 @@ impl Query {
         let filtered = self.filter.iter().flat_map(Filter::paths);
         let sorted = self.sort.iter().map(|sort| &sort.path);
         filtered.chain(sorted).chain(&self.fields).collect()
-    }
-
-    /// The paths that decide which rows it finds and in what order.
-    pub(crate) fn looked_at(&self) -> impl Iterator<Item = &FieldPath> {
-        let filtered = self.filter.iter().flat_map(Filter::paths);
-        filtered.chain(self.sort.iter().map(|sort| &sort.path))
     }
 
     /// How to find the rows with these indexes; see [`Plan::choose`].

@@ -12,7 +12,7 @@ use crate::entity::EntityRow;
 use crate::history;
 use crate::index::{self, key::KeyRange};
 use crate::layout::{self, Prefix};
-use crate::query::{self, Explain, Filter, Matcher, Plan, Projection, Query};
+use crate::query::{self, Candidate, Explain, Filter, Matcher, Plan, Projection, Query};
 use crate::thread::Thread;
 use crate::txn::Rows;
 
@@ -62,14 +62,9 @@ impl<'a> Reader<'a> {
     /// The entities that a query finds, in its order.
     pub(crate) fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Rows<T>> {
         self.check(query)?;
-        let looked_at = Members::of(query.looked_at());
-        let rows = self.documents(&self.plan(query))?.map(|row| {
-            let document = row?;
-            Ok((looked_at.read(document.text())?, document))
-        });
-        let found = query::run(rows, query, true)?;
+        let found = query::run(self.documents(&self.plan(query))?, query, true)?;
         let shown = Shown::new(query);
-        let rows = found.rows.iter().map(|(_, document)| shown.read(document));
+        let rows = found.rows.iter().map(|document| shown.read(document));
         Ok(Rows {
             rows: rows.collect::<Result<_>>()?,
             next: found.next,
@@ -81,9 +76,7 @@ impl<'a> Reader<'a> {
         if query.filter.is_none() {
             return self.count_all();
         }
-        let looked_at = Members::of(query.looked_at());
-        let rows = self.documents(&self.plan(query))?;
-        query::count(rows.map(|row| looked_at.read(row?.text())), query)
+        query::count_of(self.documents(&self.plan(query))?, query)
     }
 
     /// Counts the living without looking into them.
@@ -115,14 +108,14 @@ impl<'a> Reader<'a> {
         self.check(query)?;
         let everything = Filter::And(Vec::new());
         let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
-        let (looked_at, shown) = (Members::of(query.looked_at()), Shown::new(query));
+        let shown = Shown::new(query);
         let (mut skip, mut left) = (query.skip, query.limit.unwrap_or(u64::MAX));
         for document in self.documents(&self.plan(query))? {
             let document = document?;
             if left == 0 {
                 break;
             }
-            if !matcher.matches(&looked_at.read(document.text())?) {
+            if !document.meets(&matcher) {
                 continue;
             }
             if skip > 0 {

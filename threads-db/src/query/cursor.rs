@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use threads_core::multibase::{self, Base};
 use threads_core::{Error, Result};
 
-use super::{Query, sort};
+use super::Query;
+use super::sort::Place;
 
 /// The longest text that is read as a cursor, in bytes.
 const CURSOR_BYTES_MAX: usize = 1 << 21;
@@ -43,26 +44,24 @@ const DIGEST_BYTES: usize = 8;
 #[derive(Clone, PartialEq)]
 pub struct Cursor {
     query: [u8; DIGEST_BYTES],
-    keys: Vec<Option<Value>>,
-    id: String,
+    place: Place,
 }
 
-/// What is written of the row: missing sort keys are empty lists.
-type Place = (Vec<Vec<Value>>, String);
+/// What is written of the place: missing sort keys are empty lists.
+type Written = (Vec<Vec<Value>>, String);
 
 impl Cursor {
-    /// Where `row` stands in the order of `query`.
-    pub(super) fn at(query: &Query, row: &Value) -> Self {
+    /// A place in the order of `query`.
+    pub(super) fn at(query: &Query, place: Place) -> Self {
         Self {
             query: query_digest(query),
-            keys: sort::keys(&query.sort, row),
-            id: sort::id(row).to_owned(),
+            place,
         }
     }
 
     /// Refuses a cursor of another filter or order.
     pub(super) fn check(&self, query: &Query) -> Result<()> {
-        if self.query == query_digest(query) && self.keys.len() == query.sort.len() {
+        if self.query == query_digest(query) && self.place.keys.len() == query.sort.len() {
             return Ok(());
         }
         Err(Error::invalid(
@@ -71,9 +70,9 @@ impl Cursor {
         ))
     }
 
-    /// Whether `row` comes after this place.
-    pub(super) fn precedes(&self, query: &Query, row: &Value) -> bool {
-        sort::compare_to(&query.sort, row, &self.keys, &self.id).is_gt()
+    /// Whether `place` comes after this one.
+    pub(super) fn precedes(&self, query: &Query, place: &Place) -> bool {
+        place.compare(&self.place, &query.sort).is_gt()
     }
 }
 
@@ -107,8 +106,13 @@ fn place_digest(place: &[u8]) -> [u8; DIGEST_BYTES] {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<Vec<&Value>> = self.keys.iter().map(|key| key.iter().collect()).collect();
-        let place = serde_json::to_vec(&(keys, &self.id)).map_err(|_| fmt::Error)?;
+        let keys: Vec<Vec<&Value>> = self
+            .place
+            .keys
+            .iter()
+            .map(|key| key.iter().collect())
+            .collect();
+        let place = serde_json::to_vec(&(keys, &self.place.id)).map_err(|_| fmt::Error)?;
         let bytes = [
             &[VERSION][..],
             &self.query,
@@ -149,13 +153,12 @@ impl FromStr for Cursor {
         if *sum != place_digest(place) {
             return Err(damaged());
         }
-        let (keys, id): Place =
+        let (keys, id): Written =
             serde_json::from_slice(place).map_err(|e| damaged().caused_by(e))?;
         let keys = keys.into_iter().map(|mut key| key.pop()).collect();
         Ok(Self {
             query: *query,
-            keys,
-            id,
+            place: Place { keys, id },
         })
     }
 }

@@ -7,7 +7,7 @@ use threads_core::Result;
 
 use super::filter::{Filter, Op};
 use super::order::{compare, kind};
-use super::walk::any_at;
+use super::walk::{any_at, any_in_text};
 
 /// A filter made ready to be asked many times.
 ///
@@ -69,9 +69,19 @@ impl<'f> Matcher<'f> {
     /// assert!(!Matcher::new(&filter).unwrap().matches(&serde_json::json!({"b": 2})));
     /// ```
     pub fn matches(&self, entity: &Value) -> bool {
-        self.node.matches(entity)
+        self.node
+            .matches(&|path, visit| any_at(entity, path, visit))
+    }
+
+    /// Whether the entity of this JSON text meets the filter. Reads what the filter looks at.
+    pub(crate) fn matches_text(&self, entity: &[u8]) -> bool {
+        self.node
+            .matches(&|path, visit| any_in_text(entity, path, visit))
     }
 }
+
+/// Calls its visitor with every value at a path until that says `true`; whether it did.
+type AnyAt<'a> = dyn Fn(&[String], &mut dyn FnMut(&Value) -> bool) -> bool + 'a;
 
 /// Shows the filter it was made from.
 impl fmt::Debug for Matcher<'_> {
@@ -108,20 +118,20 @@ impl<'f> Node<'f> {
         Self::Leaf(path.segments(), test)
     }
 
-    fn matches(&self, entity: &Value) -> bool {
+    fn matches(&self, any_at: &AnyAt<'_>) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.matches(entity)),
-            Self::Any(parts) => parts.iter().any(|part| part.matches(entity)),
-            Self::Not(inner) => !inner.matches(entity),
-            Self::Leaf(path, test) => test.matches(entity, path),
+            Self::All(parts) => parts.iter().all(|part| part.matches(any_at)),
+            Self::Any(parts) => parts.iter().any(|part| part.matches(any_at)),
+            Self::Not(inner) => !inner.matches(any_at),
+            Self::Leaf(path, test) => test.matches(any_at, path),
         }
     }
 }
 
 impl Test<'_> {
-    fn matches(&self, entity: &Value, path: &[String]) -> bool {
+    fn matches(&self, any_at: &AnyAt<'_>, path: &[String]) -> bool {
         let mut present = false;
-        let found = any_at(entity, path, &mut |value| {
+        let found = any_at(path, &mut |value| {
             present = true;
             self.finds(value)
         });

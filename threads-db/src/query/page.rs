@@ -7,7 +7,7 @@ use serde_json::Value;
 use threads_core::Result;
 
 use super::project::Projection;
-use super::sort::{self, Sort, compare_keys, compare_to, id};
+use super::sort::{Place, Sort};
 use super::{Cursor, Filter, Matcher, Query};
 
 /// Rows of a result, and where the next ones begin.
@@ -45,7 +45,7 @@ pub struct Page {
 /// assert!(page.next.is_some());
 /// ```
 pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
-    let found = run(rows.into_iter().map(alone), query, false)?;
+    let found = run(rows, query, false)?;
     Ok(Page::of(found, query))
 }
 
@@ -65,13 +65,8 @@ pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Res
 /// assert_eq!(page.rows[1]["n"], 5);
 /// ```
 pub fn page_by_id(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
-    let found = run(rows.into_iter().map(alone), query, true)?;
+    let found = run(rows, query, true)?;
     Ok(Page::of(found, query))
-}
-
-/// A row that is all there is of its entity.
-fn alone(row: Result<Value>) -> Result<(Value, ())> {
-    Ok((row?, ()))
 }
 
 /// How many of `rows` meet the filter of `query`; order, skip, limit and cursor do not matter.
@@ -87,41 +82,67 @@ fn alone(row: Result<Value>) -> Result<(Value, ())> {
 /// assert_eq!(count(rows, &Query::parse("n >= 5").unwrap().limit(1)).unwrap(), 4);
 /// ```
 pub fn count(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<u64> {
+    count_of(rows, query)
+}
+
+/// [`count`] of any rows.
+pub(crate) fn count_of<C: Candidate>(
+    rows: impl IntoIterator<Item = Result<C>>,
+    query: &Query,
+) -> Result<u64> {
     query.check()?;
     let everything = Filter::And(Vec::new());
     let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
     let mut count = 0;
     for row in rows {
-        count += u64::from(matcher.matches(&row?));
+        count += u64::from(row?.meets(&matcher));
     }
     Ok(count)
 }
 
+/// A row that a query may find, in whatever form it is at hand.
+pub(crate) trait Candidate {
+    /// Whether it meets a filter.
+    fn meets(&self, matcher: &Matcher<'_>) -> bool;
+
+    /// Where it stands in an order.
+    fn place(&self, sort: &[Sort]) -> Result<Place>;
+}
+
+impl Candidate for Value {
+    fn meets(&self, matcher: &Matcher<'_>) -> bool {
+        matcher.matches(self)
+    }
+
+    fn place(&self, sort: &[Sort]) -> Result<Place> {
+        Ok(Place::of(sort, self))
+    }
+}
+
 impl Page {
-    fn of(found: Found<()>, query: &Query) -> Self {
+    fn of(found: Found<Value>, query: &Query) -> Self {
         let projection = Projection::new(&query.fields);
         let all = query.fields.is_empty();
         let shown = |row| if all { row } else { projection.apply(&row) };
         Self {
-            rows: found.rows.into_iter().map(|(row, ())| shown(row)).collect(),
+            rows: found.rows.into_iter().map(shown).collect(),
             next: found.next,
         }
     }
 }
 
-/// The rows that a query finds, each with what came along, and where the next ones begin.
-pub(crate) struct Found<P> {
-    pub(crate) rows: Vec<(Value, P)>,
+/// The rows that a query finds, and where the next ones begin.
+pub(crate) struct Found<C> {
+    pub(crate) rows: Vec<C>,
     pub(crate) next: Option<Cursor>,
 }
 
-/// Runs `query`, but for its fields, over rows that come in the order of their `_id` if `by_id`. A
-/// row needs no more than the members that the query looks at; what comes along with it is kept.
-pub(crate) fn run<P>(
-    rows: impl IntoIterator<Item = Result<(Value, P)>>,
+/// Runs `query`, but for its fields, over rows that come in the order of their `_id` if `by_id`.
+pub(crate) fn run<C: Candidate>(
+    rows: impl IntoIterator<Item = Result<C>>,
     query: &Query,
     by_id: bool,
-) -> Result<Found<P>> {
+) -> Result<Found<C>> {
     query.check()?;
     if query.limit == Some(0) {
         let (rows, next) = (Vec::new(), None);
@@ -139,27 +160,29 @@ pub(crate) fn run<P>(
     // One row more than asked for tells whether there are more.
     let mut first = First::new(&query.sort, end.saturating_add(1));
     for row in rows {
-        let (row, payload) = row?;
-        let later = query
-            .after
-            .as_ref()
-            .is_none_or(|cursor| cursor.precedes(query, &row));
-        if later && matcher.matches(&row) {
-            first.push(row, payload);
-            if by_id && query.sort.is_empty() && first.is_full() {
-                break;
-            }
+        let row = row?;
+        if !row.meets(&matcher) {
+            continue;
+        }
+        let place = row.place(&query.sort)?;
+        let after = query.after.as_ref();
+        if after.is_some_and(|cursor| !cursor.precedes(query, &place)) {
+            continue;
+        }
+        first.push(place, row);
+        if by_id && query.sort.is_empty() && first.is_full() {
+            break;
         }
     }
     let mut rows = first.into_sorted();
     let more = rows.len() > end;
     rows.truncate(end);
     rows.drain(..skip.min(rows.len()));
-    let next = rows
-        .last()
-        .filter(|_| more)
-        .map(|(last, _)| Cursor::at(query, last));
-    Ok(Found { rows, next })
+    let last = rows.last().filter(|_| more);
+    Ok(Found {
+        next: last.map(|last| Cursor::at(query, last.place.clone())),
+        rows: rows.into_iter().map(|row| row.row).collect(),
+    })
 }
 
 fn rows_of(count: u64) -> usize {
@@ -167,22 +190,21 @@ fn rows_of(count: u64) -> usize {
 }
 
 /// The first rows in the order of `sort`, of all that are pushed.
-struct First<'q, P> {
+struct First<'q, C> {
     sort: &'q [Sort],
     most: usize,
     /// The last of them on top, to be pushed out first.
-    heap: BinaryHeap<Row<'q, P>>,
+    heap: BinaryHeap<Placed<'q, C>>,
 }
 
-/// A row and what it sorts by, taken from it once: comparing is most of the work.
-struct Row<'q, P> {
+/// A row and its place, taken from it once: comparing is most of the work.
+struct Placed<'q, C> {
     sort: &'q [Sort],
-    keys: Vec<Option<Value>>,
-    value: Value,
-    payload: P,
+    place: Place,
+    row: C,
 }
 
-impl<'q, P> First<'q, P> {
+impl<'q, C> First<'q, C> {
     fn new(sort: &'q [Sort], most: usize) -> Self {
         Self {
             sort,
@@ -195,49 +217,41 @@ impl<'q, P> First<'q, P> {
         self.heap.len() >= self.most
     }
 
-    fn push(&mut self, value: Value, payload: P) {
+    fn push(&mut self, place: Place, row: C) {
         let sort = self.sort;
-        let row = |value, payload| Row {
-            sort,
-            keys: sort::keys(sort, &value),
-            value,
-            payload,
-        };
+        let placed = Placed { sort, place, row };
         if !self.is_full() {
-            self.heap.push(row(value, payload));
+            self.heap.push(placed);
         } else if let Some(mut last) = self.heap.peek_mut()
-            && compare_to(sort, &value, &last.keys, id(&last.value)).is_lt()
+            && placed < *last
         {
-            *last = row(value, payload);
+            *last = placed;
         }
     }
 
-    fn into_sorted(self) -> Vec<(Value, P)> {
+    fn into_sorted(self) -> Vec<Placed<'q, C>> {
         let mut rows = self.heap.into_vec();
         rows.sort_unstable();
-        rows.into_iter()
-            .map(|row| (row.value, row.payload))
-            .collect()
+        rows
     }
 }
 
-impl<P> Ord for Row<'_, P> {
+impl<C> Ord for Placed<'_, C> {
     fn cmp(&self, other: &Self) -> Ordering {
-        compare_keys(self.sort, &self.keys, &other.keys)
-            .then_with(|| id(&self.value).cmp(id(&other.value)))
+        self.place.compare(&other.place, self.sort)
     }
 }
 
-impl<P> PartialOrd for Row<'_, P> {
+impl<C> PartialOrd for Placed<'_, C> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<P> PartialEq for Row<'_, P> {
+impl<C> PartialEq for Placed<'_, C> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<P> Eq for Row<'_, P> {}
+impl<C> Eq for Placed<'_, C> {}

@@ -67,34 +67,30 @@ impl Sort {
     }
 }
 
-/// The order of what two rows sort by; rows that are equal in it order by `_id`.
-pub(super) fn compare_keys(sort: &[Sort], a: &[Option<Value>], b: &[Option<Value>]) -> Ordering {
-    let keys = sort.iter().zip(a.iter().zip(b));
-    first_difference(keys.map(|(s, (a, b))| s.directed(compare_values(a.as_ref(), b.as_ref()))))
+/// Where a row stands in an order: what it sorts by, and its id, which decides between equals.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    /// `None` for a missing field.
+    pub(super) keys: Vec<Option<Value>>,
+    /// Every entity has one; a value that is none has the empty one.
+    pub(super) id: String,
 }
 
-/// The order of a row and the place that `keys` and `id` name.
-pub(super) fn compare_to(
-    sort: &[Sort],
-    row: &Value,
-    keys: &[Option<Value>],
-    row_id: &str,
-) -> Ordering {
-    let by_keys = sort.iter().zip(keys).map(|(sort, key)| {
-        let value = first_at(row, sort.path.segments());
-        sort.directed(compare_values(value, key.as_ref()))
-    });
-    first_difference(by_keys).then_with(|| id(row).cmp(row_id))
-}
+impl Place {
+    /// The place of `row`, which needs no more than the members that `sort` looks at and its id.
+    pub(crate) fn of(sort: &[Sort], row: &Value) -> Self {
+        let key = |sort: &Sort| first_at(row, sort.path.segments()).cloned();
+        let id = row.get("_id").and_then(Value::as_str).unwrap_or_default();
+        Self {
+            keys: sort.iter().map(key).collect(),
+            id: id.to_owned(),
+        }
+    }
 
-/// What a row sorts by; `None` for a missing field.
-pub(super) fn keys(sort: &[Sort], row: &Value) -> Vec<Option<Value>> {
-    sort.iter()
-        .map(|sort| first_at(row, sort.path.segments()).cloned())
-        .collect()
-}
-
-/// The id of a row. Every entity has one; a value that is none has the empty one.
-pub(super) fn id(row: &Value) -> &str {
-    row.get("_id").and_then(Value::as_str).unwrap_or_default()
+    /// The order of two places of one `sort`.
+    pub(super) fn compare(&self, other: &Self, sort: &[Sort]) -> Ordering {
+        let keys = sort.iter().zip(self.keys.iter().zip(&other.keys));
+        let by_keys = keys.map(|(s, (a, b))| s.directed(compare_values(a.as_ref(), b.as_ref())));
+        first_difference(by_keys).then_with(|| self.id.cmp(&other.id))
+    }
 }

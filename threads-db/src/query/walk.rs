@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::document::text;
+
 /// Calls `visit` with every value that `segments` lead to, in document order, until it says
 /// `true`; whether it did.
 ///
@@ -25,6 +27,24 @@ pub(crate) fn any_at<'v>(
         (value, segments) = (next, rest);
     }
     visit(value)
+}
+
+/// As [`any_at`], in a document's text. Where the way leads through members of objects, nothing
+/// but what it leads to is read.
+pub(crate) fn any_in_text(
+    mut text: &[u8],
+    mut segments: &[String],
+    visit: &mut dyn FnMut(&Value) -> bool,
+) -> bool {
+    while let Some((first, rest)) = segments.split_first()
+        && !text::is_array(text)
+    {
+        let Some(next) = text::member(text, first) else {
+            return false;
+        };
+        (text, segments) = (next, rest);
+    }
+    serde_json::from_slice::<Value>(text).is_ok_and(|value| any_at(&value, segments, visit))
 }
 
 /// The first value, in document order, that `segments` lead to.
