@@ -19,12 +19,13 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::module::{INDEX_PATHS_MAX, INDEXES_MAX, IndexSpec};
 use threads_core::{CodecId, CollectionName, Error, ErrorKind, FieldPath, Result, block};
 
+use crate::document::Members;
 use crate::entity::EntityRow;
 use crate::layout::{self, Number, Prefix, meta};
 use crate::query::IndexInfo;
 use crate::schema::{CompiledSchema, schema_id};
 use crate::thread::{Codecs, Thread};
-use crate::whole::{WHOLE, Whole};
+use crate::whole::{WHOLE, Whole, whole_id};
 
 /// The most collections that are defined here; a thread from elsewhere may have more.
 pub(crate) const COLLECTIONS_MAX: usize = 1_024;
@@ -132,10 +133,13 @@ pub(crate) struct Definition {
     pub(crate) name: CollectionName,
     pub(crate) number: Number,
     pub(crate) codec: Arc<dyn EventCodec>,
+    pub(crate) codec_id: CodecId,
     pub(crate) schema: Option<CompiledSchema>,
     pub(crate) schema_text: Option<Value>,
     pub(crate) version: u64,
     pub(crate) indexes: Vec<Index>,
+    /// What the indexes look at.
+    pub(crate) indexed: Members,
 }
 
 impl fmt::Debug for Definition {
@@ -165,10 +169,12 @@ impl Definition {
             name: reserved(name),
             number,
             codec: Arc::new(Whole),
+            codec_id: whole_id(),
             schema: None,
             schema_text: None,
             version: 0,
             indexes: Vec::new(),
+            indexed: Members::of([]),
         }
     }
 }
@@ -334,9 +340,12 @@ impl Catalogue {
             .into_iter()
             .filter_map(|index| self.index(txn, number, index).transpose())
             .collect::<Result<Vec<_>>>()?;
+        let paths = indexes.iter().flat_map(|index| &index.spec.paths);
         Ok(Definition {
             number,
             codec: codecs.get(&entity.codec)?,
+            codec_id: entity.codec,
+            indexed: Members::of(paths),
             schema: schema_text
                 .as_ref()
                 .map(CompiledSchema::compile)

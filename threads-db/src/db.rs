@@ -220,7 +220,7 @@ impl Db {
             };
             Ok(CollectionInfo {
                 name: definition.name.clone(),
-                codec: definition.codec.id(),
+                codec: definition.codec_id.clone(),
                 schema: definition.schema_text.clone(),
                 schema_version: definition.version,
                 indexes: definition

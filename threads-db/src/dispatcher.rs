@@ -282,7 +282,7 @@ impl WriteTransaction<'_> {
             tags: Vec::new(),
             event,
         };
-        let key = books::log_key(self.txn.as_read(), &thread.id, &log)?;
+        let key = thread.log_key(self.txn.as_read(), &log)?;
         let author = (place.seq == 1).then_some(&thread.node.identity);
         SignedRecord::seal(fields, &key, author, &thread.replica)
     }

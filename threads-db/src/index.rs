@@ -66,35 +66,115 @@ fn put_row(
     )
 }
 
-/// Moves an entity's rows from what `before` gives to what `after` gives. Says whether that changed
-/// what plans may do with an index, so that the definitions have to be read again.
-pub(crate) fn update(
-    txn: &mut dyn WriteTxn,
-    thread: &Thread,
-    definition: &Definition,
-    id: &str,
-    before: Option<&Value>,
-    after: Option<&Value>,
-) -> Result<bool> {
-    let number = thread.number;
-    let mut noted = false;
-    for index in &definition.indexes {
-        let (old, new) = (entries(index, before), entries(index, after));
-        if new.is_err() {
-            noted |= note(txn, thread, &meta::index_partial(index.number))?;
-        }
-        let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-        for entry in old.difference(&new) {
-            txn.delete(Keyspace::Indexes, &row_key(number, index, &entry.key, id))?;
-        }
-        for entry in new.difference(&old) {
-            put_row(txn, number, index, entry, id)?;
-        }
-        if index.single_valued && new.len() > 1 {
-            noted |= note(txn, thread, &meta::index_multi(index.number))?;
+/// What a change of one entity does to the indexes of its collection, worked out once.
+pub(crate) struct Moves<'d> {
+    definition: &'d Definition,
+    moves: Vec<Move<'d>>,
+}
+
+/// The entries that an entity had in one index, and those it gets.
+struct Move<'d> {
+    index: &'d Index,
+    old: BTreeSet<Entry>,
+    /// An error when there are too many.
+    new: Result<BTreeSet<Entry>>,
+}
+
+impl Move<'_> {
+    /// The entries that come.
+    fn coming(&self) -> impl Iterator<Item = &Entry> {
+        let new = self.new.iter().flatten();
+        new.filter(|entry| !self.old.contains(*entry))
+    }
+
+    /// The entries that go.
+    fn going(&self) -> impl Iterator<Item = &Entry> {
+        let new = self.new.as_ref().ok();
+        let stays = move |entry: &&Entry| new.is_some_and(|new| new.contains(*entry));
+        self.old.iter().filter(move |entry| !stays(entry))
+    }
+}
+
+impl<'d> Moves<'d> {
+    /// From what `before` gives to what `after` gives; both need no more than the members that the
+    /// indexes look at.
+    pub(crate) fn new(
+        definition: &'d Definition,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Self {
+        let moves = definition.indexes.iter().map(|index| Move {
+            index,
+            old: entries(index, before).unwrap_or_default(),
+            new: entries(index, after),
+        });
+        Self {
+            definition,
+            moves: moves.collect(),
         }
     }
-    Ok(noted)
+
+    /// Refuses a value that has too many entries for one of the collection's indexes.
+    ///
+    /// A peer without the index may have made one all the same. It is taken in without entries, and
+    /// from then on no plan uses the index, so that every query still finds it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid), naming the index.
+    pub(crate) fn check_entries(&mut self) -> Result<()> {
+        for one in &mut self.moves {
+            if one.new.is_err() {
+                let error = std::mem::replace(&mut one.new, Ok(BTreeSet::new())).err();
+                let error = error.map(|error| error.with("index", &one.index.name));
+                return error.map_or(Ok(()), Err);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a unique value that comes to the entity and that another one has. What an entity
+    /// holds already it may keep, also after peers that were apart both gave it away.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict), naming the index and the holder.
+    pub(crate) fn check_unique(&self, txn: &dyn ReadTxn, thread: Number, id: &str) -> Result<()> {
+        for one in self.moves.iter().filter(|one| one.index.spec.unique) {
+            for entry in one.coming() {
+                if let Some(holder) = other_holder(txn, thread, one.index, entry, id)? {
+                    return Err(Error::conflict("another entity has this unique value")
+                        .with("collection", &self.definition.name)
+                        .with("field", &one.index.name)
+                        .with("holder", holder));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the rows. Says whether that changed what plans may do with an index, so that the
+    /// definitions have to be read again.
+    pub(crate) fn make(&self, txn: &mut dyn WriteTxn, thread: &Thread, id: &str) -> Result<bool> {
+        let number = thread.number;
+        let mut noted = false;
+        for one in &self.moves {
+            let index = one.index;
+            if one.new.is_err() {
+                noted |= note(txn, thread, &meta::index_partial(index.number))?;
+            }
+            for entry in one.going() {
+                txn.delete(Keyspace::Indexes, &row_key(number, index, &entry.key, id))?;
+            }
+            for entry in one.coming() {
+                put_row(txn, number, index, entry, id)?;
+            }
+            if index.single_valued && one.new.as_ref().is_ok_and(|new| new.len() > 1) {
+                noted |= note(txn, thread, &meta::index_multi(index.number))?;
+            }
+        }
+        Ok(noted)
+    }
 }
 
 /// Remembers a fact about an index that changes what a plan may do with it. Says whether it is new.
@@ -107,21 +187,6 @@ fn note(txn: &mut dyn WriteTxn, thread: &Thread, fact: &[u8]) -> Result<bool> {
     Ok(true)
 }
 
-/// Refuses a value that has too many entries for one of the collection's indexes.
-///
-/// A peer without the index may have made one all the same. It is taken in without entries, and
-/// from then on no plan uses the index, so that every query still finds it.
-///
-/// # Errors
-///
-/// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid), naming the index.
-pub(crate) fn check_entries(definition: &Definition, after: &Value) -> Result<()> {
-    for index in &definition.indexes {
-        entries(index, Some(after)).map_err(|error| error.with("index", &index.name))?;
-    }
-    Ok(())
-}
-
 fn entries(index: &Index, value: Option<&Value>) -> Result<BTreeSet<Entry>> {
     let Some(value) = value else {
         return Ok(BTreeSet::new());
@@ -129,37 +194,6 @@ fn entries(index: &Index, value: Option<&Value>) -> Result<BTreeSet<Entry>> {
     Ok(key::entries(value, &index.spec.paths)?
         .into_iter()
         .collect())
-}
-
-/// Refuses `after` if it takes a unique value that `before` had not and another entity has. What an
-/// entity holds already it may keep, also after peers that were apart both gave it away.
-///
-/// # Errors
-///
-/// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict), naming the index and the holder.
-pub(crate) fn check_unique(
-    txn: &dyn ReadTxn,
-    thread: Number,
-    definition: &Definition,
-    id: &str,
-    before: Option<&Value>,
-    after: &Value,
-) -> Result<()> {
-    for index in definition.indexes.iter().filter(|index| index.spec.unique) {
-        let held = entries(index, before).unwrap_or_default();
-        for entry in entries(index, Some(after))
-            .unwrap_or_default()
-            .difference(&held)
-        {
-            if let Some(holder) = other_holder(txn, thread, index, entry, id)? {
-                return Err(Error::conflict("another entity has this unique value")
-                    .with("collection", &definition.name)
-                    .with("field", &index.name)
-                    .with("holder", holder));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn other_holder(

@@ -265,6 +265,7 @@ impl Node {
                 name: row.name,
                 replica,
                 read,
+                log_key: Mutex::default(),
             };
             (thread, holding)
         };

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use threads_core::block::{Block, decode};
@@ -201,6 +201,7 @@ impl Node {
             name,
             replica,
             read,
+            log_key: Mutex::default(),
         }
     }
 

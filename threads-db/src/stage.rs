@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use threads_core::batch::{EVENTS_MAX, EntityEvent};
-use threads_core::codec::{Action, ActionKind, EventCodecExt};
+use threads_core::codec::{Action, ActionKind, EventCodec};
 use threads_core::event::BODY_BYTES_MAX;
 use threads_core::{CollectionName, EntityId, Error, LogId, Result};
 
@@ -12,7 +12,7 @@ use crate::catalogue::Definition;
 use crate::definitions;
 use crate::entity::{EntityRow, Life};
 use crate::history;
-use crate::index;
+use crate::index::Moves;
 use crate::layout::{self, EventPlace, Number, meta};
 use crate::txn::WriteTransaction;
 
@@ -49,7 +49,9 @@ struct Step<'s> {
     payload: Vec<u8>,
     /// What becomes of the entity.
     life: Life,
-    /// What was seen of it, where somebody wants to know, and what is seen now.
+    /// What becomes of its index rows.
+    moves: Moves<'s>,
+    /// What was seen of it, where a reducer wants to know, and what is seen now.
     before: Option<Value>,
     after: Option<Value>,
 }
@@ -97,7 +99,7 @@ impl WriteTransaction<'_> {
             return Ok(());
         };
         let state = definition.codec.apply(life.state(), &payload)?;
-        let after = definition.codec.value(&state)?;
+        let after = self.look(definition, &definition.codec.view(&state)?)?;
         if after.get("_id").and_then(Value::as_str) != Some(id.as_str()) {
             return Err(
                 Error::invalid("an entity keeps its _id: create another one instead")
@@ -110,19 +112,19 @@ impl WriteTransaction<'_> {
                 .map_err(|error| error.with("collection", &definition.name).with("_id", id))?;
         }
         let before = self.seen(definition, &life, id)?;
-        index::check_entries(definition, &after)?;
-        let (txn, thread, id_text) = (self.txn.as_read(), self.thread().number, id.as_str());
-        index::check_unique(txn, thread, definition, id_text, before.as_ref(), &after)?;
-        let life = Life::Live(definition.codec.id(), state);
-        let after = Some(after);
+        let mut moves = Moves::new(definition, before.as_ref(), Some(&after));
+        moves.check_entries()?;
+        moves.check_unique(self.txn.as_read(), self.thread().number, id.as_str())?;
+        let life = Life::Live(definition.codec_id.clone(), state);
         self.effect(Step {
             definition,
             id,
             action: kind,
             payload,
             life,
+            moves,
             before,
-            after,
+            after: Some(after),
         })
     }
 
@@ -137,6 +139,7 @@ impl WriteTransaction<'_> {
         let life = before.map_or(Life::Unknown, |row| row.life);
         check_life(definition, id, &life, ActionKind::Delete)?;
         let before = self.seen(definition, &life, id)?;
+        let moves = Moves::new(definition, before.as_ref(), None);
         let (action, payload, life) = (ActionKind::Delete, Vec::new(), Life::Deleted);
         self.effect(Step {
             definition,
@@ -144,18 +147,38 @@ impl WriteTransaction<'_> {
             action,
             payload,
             life,
+            moves,
             before,
             after: None,
+        })
+    }
+
+    /// As much of an entity's text as its schema, its indexes and the reducers want to know.
+    fn look(&self, definition: &Definition, text: &[u8]) -> Result<Value> {
+        if definition.schema.is_none() && self.thread().node.reducers.is_empty() {
+            return definition.indexed.read(text);
+        }
+        serde_json::from_slice(text).map_err(|cause| {
+            Error::corrupt("a codec shows something else than JSON").caused_by(cause)
         })
     }
 
     /// What was seen of an entity, where an index or a reducer wants to know.
     fn seen(&self, definition: &Definition, life: &Life, id: &EntityId) -> Result<Option<Value>> {
         let thread = self.thread();
-        if definition.indexes.is_empty() && thread.node.reducers.is_empty() {
+        if !thread.node.reducers.is_empty() {
+            return history::view(thread, life, id.as_str());
+        }
+        let Life::Live(codec, state) = life else {
+            return Ok(None);
+        };
+        if definition.indexes.is_empty() {
             return Ok(None);
         }
-        history::view(thread, life, id.as_str())
+        let document = history::document(thread, codec.as_str(), state.clone(), id.as_str())?;
+        document
+            .map(|document| definition.indexed.read(document.text()))
+            .transpose()
     }
 
     fn keys(&self, definition: &Definition, id: &EntityId) -> (Vec<u8>, Vec<u8>) {
@@ -178,6 +201,7 @@ impl WriteTransaction<'_> {
             action,
             payload,
             life,
+            moves,
             before,
             after,
         } = step;
@@ -186,8 +210,7 @@ impl WriteTransaction<'_> {
         let txn = &mut *self.txn;
         EntityRow { last: place, life }.put(txn, &key)?;
         history::put(txn, &history, place, self.tip.position + 1)?;
-        let values = (before.as_ref(), after.as_ref());
-        if index::update(txn, thread, definition, id.as_str(), values.0, values.1)? {
+        if moves.make(txn, thread, id.as_str())? {
             self.reload_catalogue()?;
         }
         if definition.name.is_reserved() {
@@ -197,7 +220,7 @@ impl WriteTransaction<'_> {
         let event = EntityEvent {
             collection: definition.name.clone(),
             entity: id.clone(),
-            codec: definition.codec.id(),
+            codec: definition.codec_id.clone(),
             action,
             payload,
         };
@@ -215,7 +238,7 @@ impl WriteTransaction<'_> {
 
     /// How large the body becomes with one more event, if it may.
     fn room_for(&self, payload: usize, definition: &Definition, id: &EntityId) -> Result<usize> {
-        let names = definition.name.as_str().len() + definition.codec.id().as_str().len();
+        let names = definition.name.as_str().len() + definition.codec_id.as_str().len();
         let event = payload + id.as_str().len() + EVENT_OVERHEAD_BYTES;
         let first = if self.staged.events.is_empty() {
             EVENT_OVERHEAD_BYTES
@@ -258,7 +281,7 @@ fn check_codec(definition: &Definition, id: &EntityId, life: &Life) -> Result<()
     let (Life::Live(codec, _) | Life::Waiting(codec)) = life else {
         return Ok(());
     };
-    if *codec == definition.codec.id() {
+    if *codec == definition.codec_id {
         return Ok(());
     }
     Err(

@@ -10,8 +10,8 @@ use threads_core::policy::AccessPolicy;
 use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
 use threads_core::{
-    AgreementKey, AgreementPublicKey, Clock, CodecId, Error, ErrorKind, IdentityKey, LogId, PeerId,
-    ReadKey, ReplicaKey, Result, ThreadId,
+    AgreementKey, AgreementPublicKey, Clock, CodecId, Error, ErrorKind, IdentityKey, LogId, LogKey,
+    PeerId, ReadKey, ReplicaKey, Result, ThreadId,
 };
 
 use crate::layout::{self, Number, Prefix, meta};
@@ -32,6 +32,8 @@ pub(crate) struct Thread {
     pub(crate) name: String,
     pub(crate) replica: ReplicaKey,
     pub(crate) read: ReadKey,
+    /// The key of the log that was written last; making one from its seed takes as long as signing.
+    pub(crate) log_key: Mutex<Option<LogKey>>,
 }
 
 impl fmt::Debug for Thread {
@@ -68,6 +70,17 @@ impl Thread {
                 Ok((Number::from_be_bytes(number), LogId::from_key_bytes(log)))
             })
             .collect()
+    }
+
+    /// The key of a log that this node writes.
+    pub(crate) fn log_key(&self, txn: &dyn ReadTxn, log: &LogId) -> Result<LogKey> {
+        // A key is put in whole, so a panic elsewhere broke nothing.
+        let mut last = self.log_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = last.as_ref().filter(|key| key.log_id() == *log) {
+            return Ok(key.clone());
+        }
+        let key = books::log_key(txn, &self.id, log)?;
+        Ok(last.insert(key).clone())
     }
 
     /// The local number of a log, given out now if it is new.

@@ -13,7 +13,7 @@ use crate::definitions;
 use crate::entity::{EntityRow, Life};
 use crate::feed;
 use crate::history::{self, Events};
-use crate::index;
+use crate::index::Moves;
 use crate::layout::{self, EventPlace, Number, Place, meta};
 use crate::stage::Effect;
 
@@ -138,8 +138,8 @@ impl Ingest<'_> {
         }
         let before = history::view(thread, &change.0, id)?;
         let after = history::view(thread, &change.1, id)?;
-        let values = (before.as_ref(), after.as_ref());
-        if index::update(self.txn, thread, definition, id, values.0, values.1)? {
+        let moves = Moves::new(definition, before.as_ref(), after.as_ref());
+        if moves.make(self.txn, thread, id)? {
             self.reload()?;
         }
         Ok(())
