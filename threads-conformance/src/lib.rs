@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cases;
+pub mod codec;
 pub mod datastore;
 pub mod faulty;
 mod law;

@@ -2,18 +2,41 @@
 //!
 //! # Contract
 //!
-//! * A codec is pure: the same arguments give the same result. No clock, randomness or storage.
-//! * `apply(before, encode(before, action))` is the state that `action` asks for.
-//! * `encode` gives `None` exactly when the action changes nothing.
-//! * `apply` and `view` never panic, whatever the bytes, and their memory is bounded.
-//! * `view` of a state that `apply` gave is one JSON object, as text in UTF-8.
-//! * By [`Ordering`]: a codec of `Total` gives one state for one sequence of events; of `Any`,
-//!   one state for one set of events, in every order and with duplicates.
+//! What is in brackets is the law in `threads-conformance` that checks the sentence.
+//!
+//! * Id and ordering are constants (EC-1). The id names one format, and never another one.
+//! * A codec is pure: no clock, randomness or storage. The same arguments give the same event
+//!   (EC-2), state and view (EC-3), in every instance.
+//! * `apply(before, encode(before, action))` is the state that `action` asks for: a Create (EC-4),
+//!   a Save (EC-5), a Merge after RFC 7396 (EC-6), a Patch after RFC 6902 (EC-7), all of it or
+//!   nothing (EC-8). A codec without merges or patches answers
+//!   [`Unsupported`](crate::ErrorKind::Unsupported).
+//! * `encode` gives `None` when the action changes nothing (EC-9), and only then (EC-10).
+//! * A value is an object, or it is [`Invalid`](crate::ErrorKind::Invalid) (EC-11). Every JSON
+//!   value (EC-12) and member name (EC-13) survives, `_id` too (EC-14). There is room for 64 KiB
+//!   and 32 levels, or more (EC-15). The order in which a value names its members is not part of
+//!   it (EC-16).
+//! * An event may come from a stranger: what cannot be applied is
+//!   [`Rejected`](crate::ErrorKind::Rejected) (EC-17) and leaves nothing behind (EC-18). Any other
+//!   error of `apply` stops whoever takes in the record.
+//! * An event may meet any state that the codec has given, and none: its author may not have known
+//!   of other events, and of two who create one entity, one comes second.
+//! * The view of a state that `apply` gave is one JSON object, as text in UTF-8 (EC-19). A state
+//!   that it did not give is [`Corrupt`](crate::ErrorKind::Corrupt) at worst (EC-20).
+//! * Stack (EC-21) and memory (EC-22) are bounded, whatever the event.
+//! * By [`Ordering`]: whatever it is, one sequence of events is one state (EC-23). Of `Causal`, all
+//!   orders agree that have causes before effects (EC-24). Of `Any`, all orders (EC-25), also when
+//!   events come again (EC-26).
+//! * Whatever is done in whatever order, the view is what a plain JSON document would be (EC-27).
 //!
 //! # For implementers
 //!
 //! Keep whatever you need in [`EntityState`]; the framework stores it and never looks inside.
-//! Deleting is the framework's business: a deleted entity never reaches a codec again.
+//! Deleting is the framework's business: a deleted entity never reaches a codec again. It asks to
+//! create where there is nothing, and for the other actions where there is something.
+//!
+//! Run the laws: `threads_conformance::codec_laws!` makes a test of each, and the guide
+//! `docs/writing-a-codec.md` leads there in an hour.
 //!
 //! # For users
 //!
@@ -21,28 +44,35 @@
 //!
 //! # Example
 //!
-//! A codec that replaces the whole entity:
+//! A codec that replaces the whole entity. It keeps every law.
 //!
 //! ```
 //! use std::borrow::Cow;
+//! use serde_json::{Map, Value};
 //! use threads_core::codec::{Action, EntityState, EventCodec, EventCodecExt, Ordering};
 //! use threads_core::{CodecId, Error, Result};
 //!
 //! #[derive(Debug)]
-//! struct Whole;
+//! struct Replace;
 //!
-//! impl EventCodec for Whole {
-//!     fn id(&self) -> CodecId { "whole/1".parse().unwrap() }
+//! impl EventCodec for Replace {
+//!     fn id(&self) -> CodecId { "replace/1".parse().unwrap() }
 //!     fn ordering(&self) -> Ordering { Ordering::Total }
 //!     fn encode(&self, before: Option<&EntityState>, action: &Action<'_>) -> Result<Option<Vec<u8>>> {
 //!         let (Action::Create(value) | Action::Save(value)) = action else {
 //!             return Err(Error::unsupported("this codec replaces whole entities: save, do not patch"));
 //!         };
-//!         let bytes = serde_json::to_vec(value).map_err(|e| Error::invalid("not JSON").caused_by(e))?;
+//!         let invalid = |cause| Error::invalid("an entity is a JSON object").caused_by(cause);
+//!         // Through a value, so that the members are in order.
+//!         let members: Map<String, Value> =
+//!             serde_json::to_value(value).and_then(serde_json::from_value).map_err(invalid)?;
+//!         let bytes = serde_json::to_vec(&members).map_err(invalid)?;
 //!         Ok((before.map(EntityState::as_bytes) != Some(&bytes)).then_some(bytes))
 //!     }
 //!     fn apply(&self, _before: Option<&EntityState>, event: &[u8]) -> Result<EntityState> {
-//!         Ok(EntityState::new(event))
+//!         let members: Map<String, Value> = serde_json::from_slice(event)
+//!             .map_err(|cause| Error::rejected("not a JSON object").caused_by(cause))?;
+//!         Ok(EntityState::new(Value::Object(members).to_string()))
 //!     }
 //!     fn view<'a>(&self, state: &'a EntityState) -> Result<Cow<'a, [u8]>> {
 //!         Ok(Cow::Borrowed(state.as_bytes()))
@@ -50,9 +80,9 @@
 //! }
 //!
 //! let value = serde_json::json!({"_id": "a", "n": 1});
-//! let event = Whole.encode(None, &Action::Create(&value)).unwrap().unwrap();
-//! let state = Whole.apply(None, &event).unwrap();
-//! assert_eq!(Whole.value(&state).unwrap(), value);
+//! let event = Replace.encode(None, &Action::Create(&value)).unwrap().unwrap();
+//! let state = Replace.apply(None, &event).unwrap();
+//! assert_eq!(Replace.value(&state).unwrap(), value);
 //! ```
 
 use std::borrow::Cow;
