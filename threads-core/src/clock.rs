@@ -143,8 +143,8 @@ impl Hlc {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when four billion events share
-    /// one millisecond; the next millisecond brings room.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) after the last time there is. A
+    /// counter that is full goes on in the next millisecond: no event stops those after it.
     ///
     /// ```
     /// use threads_core::Hlc;
@@ -159,16 +159,15 @@ impl Hlc {
                 counter: 0,
             });
         }
-        match self.counter.checked_add(1) {
-            Some(counter) => Ok(Self {
-                wall_ms: self.wall_ms,
-                counter,
-            }),
-            None => Err(
-                Error::unavailable("the logical clock is full for this millisecond")
-                    .with("wall_ms", self.wall_ms),
-            ),
-        }
+        let counted = self.counter.checked_add(1);
+        let wall_ms = match counted {
+            Some(_) => Some(self.wall_ms),
+            None => self.wall_ms.checked_add(1),
+        };
+        let counter = counted.unwrap_or(0);
+        wall_ms
+            .map(|wall_ms| Self { wall_ms, counter })
+            .ok_or_else(|| Error::unavailable("there is no time after the last one"))
     }
 
     /// The clock after it has seen an event of time `seen`, which must not be further in the
