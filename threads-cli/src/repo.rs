@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::{CollectionName, Error, ErrorKind};
+use threads_db::query::QueryCaps;
 use threads_db::{Collection, Db, Node};
 use threads_store_lmdb::Lmdb;
 
@@ -110,7 +111,12 @@ impl Repo {
 
     fn node(&self, store: Result<Lmdb, Error>) -> Result<Node> {
         store
-            .and_then(|store| Node::builder(store).codec(JsonPatch::new()).open())
+            .and_then(|store| {
+                // The user's own queries, in a process of their own.
+                let caps = QueryCaps::unbounded();
+                let builder = Node::builder(store).codec(JsonPatch::new());
+                builder.query_caps(caps).open()
+            })
             .advise(ErrorKind::Unavailable, || {
                 "one process at a time can change a repository: wait for the other one; \
                  `threads find`, `log`, `watch` and the like work meanwhile"

@@ -83,6 +83,10 @@ impl Candidate for Document {
         let members = Members::of(sort.iter().map(|sort| &sort.path));
         Ok(Place::of(sort, &members.read(&self.0)?))
     }
+
+    fn bytes(&self) -> u64 {
+        self.text().len() as u64
+    }
 }
 
 /// Whether a text begins with the member `_id`, as most do: names order, and few order before it.

@@ -64,9 +64,10 @@
 //! # Limits
 //!
 //! [`TEXT_BYTES_MAX`], [`NODES_MAX`], [`DEPTH_MAX`], [`IN_MAX`], [`SORT_MAX`] and [`FIELDS_MAX`]
-//! bound what a query may cost; beyond them it is refused as
+//! bound a query itself, [`QueryCaps`] what running it may cost; beyond them it is refused as
 //! [`Invalid`](threads_core::ErrorKind::Invalid).
 
+mod caps;
 mod cursor;
 mod error;
 mod explain;
@@ -86,6 +87,8 @@ use std::fmt;
 
 use threads_core::{Error, FieldPath, Result};
 
+pub(crate) use caps::Guard;
+pub use caps::{PAGE_ROWS, QueryCaps, TooExpensive};
 pub use cursor::Cursor;
 pub use error::QueryError;
 pub use explain::{Explain, Step};
@@ -138,12 +141,14 @@ pub struct Query {
     /// How many rows to leave out at the beginning. Without effect after a cursor, because a page
     /// goes on where the last one ended.
     pub skip: u64,
-    /// The most rows to return; `None` is all of them.
+    /// The most rows to return; `None` is all of them, and [`PAGE_ROWS`] where a page is asked for.
     pub limit: Option<u64>,
     /// Where the page before this one ended.
     pub after: Option<Cursor>,
     /// The fields to return; none is all of them. `_id` is always returned.
     pub fields: Vec<FieldPath>,
+    /// What it may cost; `None` is what the node's other queries may.
+    pub caps: Option<QueryCaps>,
     problem: Option<String>,
 }
 
@@ -240,6 +245,19 @@ impl Query {
     #[must_use]
     pub fn limit(mut self, rows: u64) -> Self {
         self.limit = Some(rows);
+        self
+    }
+
+    /// With caps of its own; see [`QueryCaps`].
+    ///
+    /// ```
+    /// # use threads_db::query::{Query, QueryCaps};
+    /// let query = Query::new().caps(QueryCaps::strict());
+    /// assert_eq!(query.caps, Some(QueryCaps::strict()));
+    /// ```
+    #[must_use]
+    pub fn caps(mut self, caps: QueryCaps) -> Self {
+        self.caps = Some(caps);
         self
     }
 

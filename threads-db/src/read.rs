@@ -12,7 +12,9 @@ use crate::entity::EntityRow;
 use crate::history;
 use crate::index::{self, key::KeyRange};
 use crate::layout::{self, Prefix};
-use crate::query::{self, Candidate, Explain, Filter, Matcher, Plan, Projection, Query};
+use crate::query::{
+    self, Candidate, Explain, Filter, Guard, Matcher, Plan, Projection, Query, QueryCaps,
+};
 use crate::thread::Thread;
 use crate::txn::Rows;
 
@@ -62,7 +64,7 @@ impl<'a> Reader<'a> {
     /// The entities that a query finds, in its order.
     pub(crate) fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Rows<T>> {
         self.check(query)?;
-        let found = query::run(self.documents(&self.plan(query))?, query, true)?;
+        let found = query::run(self.documents(query)?, query, true, self.caps(query))?;
         let shown = Shown::new(query);
         let rows = found.rows.iter().map(|document| shown.read(document));
         Ok(Rows {
@@ -74,19 +76,19 @@ impl<'a> Reader<'a> {
     pub(crate) fn count(&self, query: &Query) -> Result<u64> {
         self.check(query)?;
         if query.filter.is_none() {
-            return self.count_all();
+            return self.count_all(self.guard(query));
         }
-        query::count_of(self.documents(&self.plan(query))?, query)
+        query::count_of(self.documents(query)?, query)
     }
 
     /// Counts the living without looking into them.
-    fn count_all(&self) -> Result<u64> {
+    fn count_all(&self, guard: Guard<'_>) -> Result<u64> {
         let prefix = self.prefix();
         let mut count = 0;
-        for row in self
+        let rows = self
             .txn
-            .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?
-        {
+            .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?;
+        for row in guard.watch(rows) {
             count += u64::from(EntityRow::living(&row?.1)?.is_some());
         }
         Ok(count)
@@ -110,7 +112,7 @@ impl<'a> Reader<'a> {
         let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
         let shown = Shown::new(query);
         let (mut skip, mut left) = (query.skip, query.limit.unwrap_or(u64::MAX));
-        for document in self.documents(&self.plan(query))? {
+        for document in self.documents(query)? {
             let document = document?;
             if left == 0 {
                 break;
@@ -146,40 +148,48 @@ impl<'a> Reader<'a> {
         ))
     }
 
-    /// The rows where a plan looks: all that can meet the filter, and perhaps more.
-    fn documents(&self, plan: &Plan) -> Result<Documents<'a>> {
-        let reader = *self;
-        match plan {
+    fn caps(&self, query: &Query) -> QueryCaps {
+        query.caps.unwrap_or(self.thread.node.caps)
+    }
+
+    fn guard(&self, query: &Query) -> Guard<'a> {
+        Guard::new(self.caps(query), &*self.thread.node.clock)
+    }
+
+    /// The rows where a query looks: all that can meet its filter, and perhaps more; as many as its
+    /// caps allow.
+    fn documents(&self, query: &Query) -> Result<Documents<'a>> {
+        let (reader, plan) = (*self, self.plan(query));
+        let guard = self.guard(query);
+        match &plan {
             Plan::ById(ids) => {
                 let ids = ids.clone();
-                Ok(Box::new(
-                    ids.into_iter()
-                        .filter_map(move |id| reader.get(&id).transpose()),
-                ))
+                let get = move |id: String| reader.get(&id).transpose();
+                Ok(Box::new(guard.watch(ids.into_iter().filter_map(get))))
             }
             Plan::Index { .. } | Plan::Union(_) => {
                 let mut ids = Vec::new();
-                self.ids(plan, &mut ids)?;
+                self.ids(&plan, &mut self.guard(query), &mut ids)?;
                 // In the order of a scan, each once, whatever the plan.
                 ids.sort_unstable();
                 ids.dedup();
                 let get = move |id: EntityId| reader.entity(&id).transpose();
-                Ok(Box::new(ids.into_iter().filter_map(get)))
+                Ok(Box::new(guard.watch(ids.into_iter().filter_map(get))))
             }
-            Plan::Scan => self.scan(),
+            Plan::Scan => self.scan(guard),
         }
     }
 
     /// The ids that a plan finds, perhaps several times.
-    fn ids(&self, plan: &Plan, ids: &mut Vec<EntityId>) -> Result<()> {
+    fn ids(&self, plan: &Plan, guard: &mut Guard<'_>, ids: &mut Vec<EntityId>) -> Result<()> {
         match plan {
             Plan::ById(found) => {
                 ids.extend(found.iter().filter_map(|id| id.parse::<EntityId>().ok()));
             }
-            Plan::Index { name, ranges } => self.index_ids(name, ranges, ids)?,
+            Plan::Index { name, ranges } => self.index_ids(name, ranges, guard, ids)?,
             Plan::Union(plans) => {
                 for plan in plans {
-                    self.ids(plan, ids)?;
+                    self.ids(plan, guard, ids)?;
                 }
             }
             Plan::Scan => {}
@@ -187,7 +197,13 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn index_ids(&self, name: &str, ranges: &[KeyRange], ids: &mut Vec<EntityId>) -> Result<()> {
+    fn index_ids(
+        &self,
+        name: &str,
+        ranges: &[KeyRange],
+        guard: &mut Guard<'_>,
+        ids: &mut Vec<EntityId>,
+    ) -> Result<()> {
         let found = self
             .definition
             .indexes
@@ -202,18 +218,19 @@ impl<'a> Reader<'a> {
                 .scan(Keyspace::Indexes, range.bounds(), Direction::Forward)?
             {
                 let (key, value) = row?;
+                guard.examine()?;
                 ids.push(index::row_entity(&key, &value)?);
             }
         }
         Ok(())
     }
 
-    fn scan(&self) -> Result<Documents<'a>> {
+    fn scan(&self, guard: Guard<'a>) -> Result<Documents<'a>> {
         let (prefix, thread) = (self.prefix(), self.thread);
         let rows = self
             .txn
             .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?;
-        Ok(Box::new(rows.filter_map(move |row| {
+        Ok(Box::new(guard.watch(rows).filter_map(move |row| {
             let document = row.and_then(|(key, value)| {
                 let id = layout::entity_id_text(&key, PREFIX_BYTES)?;
                 document(thread, &value, id)

@@ -16,6 +16,7 @@ use threads_core::{
 
 use crate::layout::{self, Number, Prefix, meta};
 use crate::notify::Notifier;
+use crate::query::QueryCaps;
 use crate::whole::{Whole, whole_id};
 
 pub(crate) mod books;
@@ -109,6 +110,8 @@ pub(crate) struct NodeInner {
     pub(crate) policy: Arc<dyn AccessPolicy>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) durability: Durability,
+    /// What a query may cost that says nothing of it.
+    pub(crate) caps: QueryCaps,
     pub(crate) notifier: Notifier,
     /// Held by the one restore that runs.
     pub(crate) restoring: Mutex<()>,

@@ -12,6 +12,7 @@ use threads_core::{Clock, Error, IdentityKey, Result, SystemClock, system_rng};
 
 use super::{IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node};
 use crate::notify::Notifier;
+use crate::query::QueryCaps;
 use crate::thread::{Agreement, Codecs, NodeInner};
 
 /// Chooses the parts of a node: [`Node::builder`] begins, [`NodeBuilder::open`] ends.
@@ -34,6 +35,7 @@ pub struct NodeBuilder {
     clock: Arc<dyn Clock>,
     rng: Box<dyn CryptoRng + Send>,
     durability: Durability,
+    caps: QueryCaps,
     identity: Option<IdentityKey>,
 }
 
@@ -55,6 +57,7 @@ impl NodeBuilder {
             clock: Arc::new(SystemClock),
             rng: Box::new(system_rng()),
             durability: Durability::default(),
+            caps: QueryCaps::default(),
             identity: None,
         }
     }
@@ -135,6 +138,21 @@ impl NodeBuilder {
         self
     }
 
+    /// What a query may cost that has no caps of its own. For one that runs the queries of
+    /// strangers, [`QueryCaps::strict`].
+    ///
+    /// ```
+    /// # use threads_core::datastore::Memory;
+    /// use threads_db::query::QueryCaps;
+    /// let builder = threads_db::Node::builder(Memory::new()).query_caps(QueryCaps::strict());
+    /// assert!(builder.open().is_ok());
+    /// ```
+    #[must_use]
+    pub fn query_caps(mut self, caps: QueryCaps) -> Self {
+        self.caps = caps;
+        self
+    }
+
     /// Uses this identity in a datastore that has none yet, instead of a new one.
     ///
     /// ```
@@ -193,6 +211,7 @@ impl NodeBuilder {
             policy: self.policy,
             clock: self.clock,
             durability: self.durability,
+            caps: self.caps,
             notifier: Notifier::default(),
             restoring: Mutex::default(),
             rng: Mutex::new(self.rng),

@@ -8,7 +8,7 @@ use threads_core::Result;
 
 use super::project::Projection;
 use super::sort::{Place, Sort};
-use super::{Cursor, Filter, Matcher, Query};
+use super::{Cursor, Filter, Matcher, Query, QueryCaps};
 
 /// Rows of a result, and where the next ones begin.
 ///
@@ -45,7 +45,8 @@ pub struct Page {
 /// assert!(page.next.is_some());
 /// ```
 pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
-    let found = run(rows, query, false)?;
+    let caps = query.caps.unwrap_or(QueryCaps::unbounded());
+    let found = run(rows, query, false, caps)?;
     Ok(Page::of(found, query))
 }
 
@@ -65,7 +66,8 @@ pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Res
 /// assert_eq!(page.rows[1]["n"], 5);
 /// ```
 pub fn page_by_id(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
-    let found = run(rows, query, true)?;
+    let caps = query.caps.unwrap_or(QueryCaps::unbounded());
+    let found = run(rows, query, true, caps)?;
     Ok(Page::of(found, query))
 }
 
@@ -107,6 +109,9 @@ pub(crate) trait Candidate {
 
     /// Where it stands in an order.
     fn place(&self, sort: &[Sort]) -> Result<Place>;
+
+    /// How many bytes its text has, if it has one.
+    fn bytes(&self) -> u64;
 }
 
 impl Candidate for Value {
@@ -116,6 +121,10 @@ impl Candidate for Value {
 
     fn place(&self, sort: &[Sort]) -> Result<Place> {
         Ok(Place::of(sort, self))
+    }
+
+    fn bytes(&self) -> u64 {
+        0
     }
 }
 
@@ -142,6 +151,7 @@ pub(crate) fn run<C: Candidate>(
     rows: impl IntoIterator<Item = Result<C>>,
     query: &Query,
     by_id: bool,
+    caps: QueryCaps,
 ) -> Result<Found<C>> {
     query.check()?;
     if query.limit == Some(0) {
@@ -170,6 +180,7 @@ pub(crate) fn run<C: Candidate>(
             continue;
         }
         first.push(place, row);
+        caps.check_memory(first.heap.len().min(end), first.bytes)?;
         if by_id && query.sort.is_empty() && first.is_full() {
             break;
         }
@@ -195,6 +206,8 @@ struct First<'q, C> {
     most: usize,
     /// The last of them on top, to be pushed out first.
     heap: BinaryHeap<Placed<'q, C>>,
+    /// How many bytes they have.
+    bytes: u64,
 }
 
 /// A row and its place, taken from it once: comparing is most of the work.
@@ -204,12 +217,13 @@ struct Placed<'q, C> {
     row: C,
 }
 
-impl<'q, C> First<'q, C> {
+impl<'q, C: Candidate> First<'q, C> {
     fn new(sort: &'q [Sort], most: usize) -> Self {
         Self {
             sort,
             most,
             heap: BinaryHeap::new(),
+            bytes: 0,
         }
     }
 
@@ -221,10 +235,13 @@ impl<'q, C> First<'q, C> {
         let sort = self.sort;
         let placed = Placed { sort, place, row };
         if !self.is_full() {
+            self.bytes += placed.row.bytes();
             self.heap.push(placed);
         } else if let Some(mut last) = self.heap.peek_mut()
             && placed < *last
         {
+            self.bytes += placed.row.bytes();
+            self.bytes -= last.row.bytes();
             *last = placed;
         }
     }

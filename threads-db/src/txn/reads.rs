@@ -12,7 +12,7 @@ use super::WriteTransaction;
 use crate::catalogue::{Catalogue, Definition};
 use crate::collection::Collection;
 use crate::db::Db;
-use crate::query::{Explain, Query};
+use crate::query::{Explain, PAGE_ROWS, Query};
 use crate::read::Reader;
 use crate::thread::Thread;
 
@@ -142,7 +142,9 @@ macro_rules! reads {
             ///
             /// # Errors
             ///
-            /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a malformed query.
+            /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a malformed query, and
+            /// for one that finds more than its [caps](crate::query::QueryCaps) allow in memory:
+            /// by default 10,000 entities or 16 MiB.
             ///
             /// ```
             #[doc = include_str!("../../doc/example_read.txt")]
@@ -155,10 +157,12 @@ macro_rules! reads {
                 collection: &Collection<T>,
                 query: &Query,
             ) -> Result<Vec<T>> {
-                Ok(self.find_page(collection, query)?.rows)
+                let found = self.reading(collection, |reader| reader.page(query))?;
+                Ok(found.rows)
             }
 
-            /// The same, with a cursor for the page after it.
+            /// The same, page by page: with a cursor for what comes after. A page has
+            /// [`PAGE_ROWS`](crate::query::PAGE_ROWS) entities if the query does not say how many.
             ///
             /// ```
             #[doc = include_str!("../../doc/example_read.txt")]
@@ -171,7 +175,11 @@ macro_rules! reads {
                 collection: &Collection<T>,
                 query: &Query,
             ) -> Result<Rows<T>> {
-                self.reading(collection, |reader| reader.page(query))
+                if query.limit.is_some() {
+                    return self.reading(collection, |reader| reader.page(query));
+                }
+                let query = query.clone().limit(PAGE_ROWS);
+                self.reading(collection, |reader| reader.page(&query))
             }
 
             /// How many entities meet a query's filter; its limit and skip do not count.
@@ -185,7 +193,8 @@ macro_rules! reads {
             }
 
             /// Gives the rows of a query one by one, for as long as `row` says `true`. Without a
-            /// sort they come as they are found, in constant memory.
+            /// sort they come as they are found, in constant memory; with one or with a cursor, all
+            /// of them are in memory first, within the query's caps.
             ///
             /// ```
             #[doc = include_str!("../../doc/example_read.txt")]
