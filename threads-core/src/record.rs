@@ -35,6 +35,9 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 pub const DEPS_MAX: usize = 64;
 /// The most links to access-control events, and the most topic tags.
 pub const LINKS_MAX: usize = 64;
+/// The most records of a thread that are sealed under the keys of one epoch. Nonces have 192 bits, so
+/// this is far from where two of them could be expected to meet.
+pub const RECORDS_PER_EPOCH_MAX: u64 = 1 << 32;
 /// The longest blinded topic tag, in bytes.
 pub const TAG_BYTES_MAX: usize = 32;
 

@@ -12,7 +12,8 @@ use threads_core::datastore::{Keyspace, WriteTxn};
 use threads_core::event::{Encryption, Position, SealedEvent};
 use threads_core::policy::{Candidate, Change, Verdict};
 use threads_core::record::{
-    Authorised, DEPS_MAX, Dep, Fields, Record, SignedRecord, Verified, skip_target,
+    Authorised, DEPS_MAX, Dep, Fields, RECORDS_PER_EPOCH_MAX, Record, SignedRecord, Verified,
+    skip_target,
 };
 use threads_core::reducer::{DispatchedEvent, View, view_prefix};
 use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
@@ -203,6 +204,13 @@ impl WriteTransaction<'_> {
     /// Makes the record of what is staged and dispatches it.
     pub(crate) fn dispatch(&mut self) -> Result<Commit> {
         let thread = self.thread();
+        // Every record known here was sealed under the same keys, whoever wrote it.
+        if self.tip.position >= RECORDS_PER_EPOCH_MAX {
+            return Err(Error::unsupported(
+                "the keys of this thread have sealed as many records as they may: go on in a new thread",
+            )
+            .with("records", self.tip.position));
+        }
         let (log, number, seq) = self.own_log()?;
         let place = Place {
             thread: thread.number,

@@ -212,8 +212,12 @@ impl<'a> Ingest<'a> {
         arrival: Option<u64>,
     ) -> Result<()> {
         let stands = arrival.is_some() && self.stands(&record)?;
-        let opened = self.thread.open_event((*record).clone(), blocks)?;
-        if !stands && let Some(why) = self.must_wait(&record, opened.time)? {
+        let opened = self.open(&record, blocks)?;
+        let time = match &opened {
+            Ok(opened) => opened.time,
+            Err((time, _)) => *time,
+        };
+        if !stands && let Some(why) = self.must_wait(&record, time)? {
             let entry = self.entry(&record, Some(blocks.clone()));
             self.hold(entry, why, arrival)?;
             return Ok(());
@@ -225,26 +229,48 @@ impl<'a> Ingest<'a> {
             seq: fields.seq,
         };
         if !stands {
-            self.check_links(&record, place, opened.time)?;
+            self.check_links(&record, place, time)?;
         }
-        let kept_apart = self.may_apply(&record, &opened, place)?;
-        let applies = kept_apart.is_none();
-        if let Some(why) = kept_apart {
+        let judged = match opened {
+            Ok(opened) => match self.may_apply(&record, &opened, place)? {
+                None => Ok(opened),
+                Some(why) => Err(why),
+            },
+            Err((_, fault)) => Err(Why::quarantine(fault)),
+        };
+        if let Err(why) = &judged {
             let entry = self.entry(&record, None);
-            if !self.hold(entry, why, arrival)? {
+            if !self.hold(entry, why.clone(), arrival)? {
                 return Ok(());
             }
         } else if let Some(arrival) = arrival {
             held::remove(&mut *self.txn, self.thread.number, arrival)?;
         }
         if !stands {
-            let (at, txn) = ((place, opened.time), &mut *self.txn);
+            let (at, txn) = ((place, time), &mut *self.txn);
             dispatcher::link(txn, self.thread, &record, at, blocks)?;
             self.came(&record)?;
         }
-        match applies {
-            true => self.apply_record(record, &opened, place),
-            false => Ok(()),
+        match judged {
+            Ok(opened) => self.apply_record(record, &opened, place),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Opens a record's event. A body that breaks a rule is the time and the fault: the record is
+    /// sound, so it stands in its log for all alike, whether they can read the body or not.
+    fn open(
+        &self,
+        record: &SignedRecord,
+        blocks: &Blocks,
+    ) -> Result<std::result::Result<Opened, (Hlc, Error)>> {
+        match self.thread.open_event(record.clone(), blocks) {
+            Ok(opened) => Ok(Ok(opened)),
+            Err(fault) if fault.kind() == ErrorKind::Rejected => {
+                let time = self.thread.time_of(record, blocks)?;
+                Ok(Err((time, fault)))
+            }
+            Err(fault) => Err(fault),
         }
     }
 

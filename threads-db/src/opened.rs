@@ -73,10 +73,14 @@ impl Thread {
     /// The time of a record's event.
     pub(crate) fn time(&self, blocks: &Blocks) -> Result<Hlc> {
         let record = SignedRecord::open(&blocks.record, &self.id, &self.replica)?;
-        let header = Event::decode(&blocks.event)?;
-        Ok(header
-            .open_header(&self.position(record.fields()), &self.read)?
-            .time)
+        self.time_of(&record, blocks)
+    }
+
+    /// The time of the event of a record that is open already; its body is not looked at.
+    pub(crate) fn time_of(&self, record: &SignedRecord, blocks: &Blocks) -> Result<Hlc> {
+        let event = Event::decode(&blocks.event)?;
+        let header = event.open_header(&self.position(record.fields()), &self.read)?;
+        Ok(header.time)
     }
 
     fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {

@@ -22,7 +22,6 @@ use crate::history;
 use crate::index::key;
 use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
 use crate::log::place_text;
-use crate::opened::Opened;
 use crate::progress::Progress;
 use crate::reducers;
 use crate::thread::{Thread, Tip, books};
@@ -236,14 +235,15 @@ impl Check<'_> {
     fn record(&mut self, place: Place) -> Result<()> {
         let blocks = chain::expect(self.txn, place)?;
         self.report.bytes += blocks.bytes();
-        let opened = self.thread.open(&blocks)?;
-        blocks.check_links(&opened.record)?;
-        self.links(place, &opened)?;
-        self.unchecked.push(opened.record.clone());
+        let record = SignedRecord::open(&blocks.record, &self.thread.id, &self.thread.replica)?;
+        blocks.check_links(&record)?;
+        let time = self.thread.time_of(&record, &blocks)?;
+        self.links(place, &record, time)?;
+        let cid = record.id();
+        self.unchecked.push(record.clone());
         if self.unchecked.len() == SIGNATURES_AT_ONCE {
             self.signatures()?;
         }
-        let cid = opened.record.id();
         if chain::locate(self.txn, self.thread.number, &cid)? != Some(place) {
             return Err(Error::corrupt("the record cannot be found by its CID").with("cid", cid));
         }
@@ -251,6 +251,7 @@ impl Check<'_> {
             // Not in the feed, or the end of the feed finds it there.
             return Ok(());
         }
+        let opened = self.thread.open_event(record, &blocks)?;
         if self.feed.remove(&place).is_none() {
             return Err(Error::corrupt("the record is not in the feed"));
         }
@@ -272,17 +273,17 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn links(&mut self, place: Place, opened: &Opened) -> Result<()> {
-        let (record, fields) = (&opened.record, opened.record.fields());
+    fn links(&mut self, place: Place, record: &SignedRecord, time: Hlc) -> Result<()> {
+        let fields = record.fields();
         let state = self.logs.entry(place.log).or_default();
         let seen = (state.seq, state.cid, state.time);
         *state = LogState {
             seq: place.seq,
             cid: Some(record.id()),
-            time: Some(opened.time),
+            time: Some(time),
         };
         record.follows(seen.0, seen.1.as_ref())?;
-        if seen.2.is_some_and(|before| before >= opened.time) {
+        if seen.2.is_some_and(|before| before >= time) {
             return Err(Error::corrupt(
                 "the record is not later than the one before it",
             ));
