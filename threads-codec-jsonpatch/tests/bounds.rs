@@ -31,7 +31,7 @@ fn long(bytes: usize) -> Value {
 }
 
 #[test]
-fn a_copy_bomb_is_refused() {
+fn row_30_a_copy_bomb_is_refused() {
     let mut bomb = vec![json!({"op": "add", "path": "/a", "value": ["x".repeat(100)]})];
     for _ in 0..20 {
         bomb.push(json!({"op": "copy", "from": "/a", "path": "/a/-"}));
@@ -203,7 +203,7 @@ fn a_document_has_a_deepest_level() {
 }
 
 #[test]
-fn endless_nesting_never_reaches_the_stack() {
+fn row_31_endless_nesting_never_reaches_the_stack() {
     let mut event = vec![0x82, 0x00];
     event.resize(EVENT_BYTES_MAX, 0x81);
     check(apply(None, &event), ErrorKind::Rejected, "well-formed");

@@ -502,7 +502,34 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_the_committed_one_is_refused() {
+    fn row_28_a_header_with_an_impossible_time_is_malformed() {
+        #[derive(Serialize)]
+        struct Forged {
+            time: (i128, i128),
+            format: &'static str,
+            hash: ByteArray<32>,
+        }
+        let setup = Setup::new();
+        let open = |time| {
+            let (format, hash) = ("batch/1", ByteArray::new([0; 32]));
+            let plain = encode(&Forged { time, format, hash }).unwrap();
+            let aad = setup.at(1).aad(Layer::Header);
+            let sealed = setup.read.seal_random(&aad, &plain, &mut system_rng());
+            let event = encode(&EventWire {
+                header: ByteBuf::from(sealed.unwrap()),
+                body: *Block::raw([]).cid(),
+            });
+            let event = Event::decode(&event.unwrap()).unwrap();
+            event.open_header(&setup.at(1), &setup.read)
+        };
+        assert_eq!(open((0, 0)).unwrap().time, Hlc::ZERO);
+        for time in [(-1, 0), (0, -1), (0, 1 << 32)] {
+            assert_eq!(rejection(open(time)), Rejection::Malformed, "{time:?}");
+        }
+    }
+
+    #[test]
+    fn row_46_a_body_that_is_not_the_committed_one_is_refused() {
         let setup = Setup::new();
         let sealed = setup.seal(Encryption::None);
         let header = setup.header(&sealed);

@@ -146,7 +146,7 @@ fn a_key_cut_short_says_so_and_no_error_repeats_it() {
 }
 
 #[test]
-fn debug_shows_no_secret() {
+fn row_55_debug_shows_no_secret() {
     let shown = format!(
         "{:?} {:?} {:?} {:?} {:?} {:?}",
         IdentityKey::from_bytes(&SEED),

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_out_of_bounds_is_refused_before_it_is_paid() {
+    fn row_33_a_price_out_of_bounds_is_refused_before_it_is_paid() {
         let edits: [fn(&mut SealedSecret); 9] = [
             |s| s.m_kib = 19 * 1024 - 1,
             |s| s.m_kib = 1024 * 1024 + 1,

@@ -383,7 +383,7 @@ fn assert_guarded(check_bytes_max: u64) {
 }
 
 #[test]
-fn damage_is_found_and_is_never_a_signal_or_a_wrong_value() {
+fn row_52_damage_is_found_and_is_never_a_signal_or_a_wrong_value() {
     assert_guarded(u64::MAX);
 }
 

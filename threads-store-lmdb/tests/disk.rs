@@ -327,7 +327,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) { return pwrit
 "#;
 
 #[test]
-fn a_failing_disk_stops_all_writing() {
+fn row_50_a_failing_disk_stops_all_writing() {
     let dir = tempfile::tempdir().unwrap();
     let (source, library) = (dir.path().join("calls.c"), dir.path().join("calls.so"));
     fs::write(&source, FAILING_CALLS).unwrap();

@@ -47,7 +47,7 @@ fn hold(dir: &Path) {
 }
 
 #[test]
-fn another_process_is_named_and_can_be_followed() {
+fn row_53_another_process_is_named_and_can_be_followed() {
     let dir = tempfile::tempdir().unwrap();
     let mut other = spawn_child("hold", dir.path())
         .stdin(Stdio::piped())

@@ -301,7 +301,7 @@ fn child() {
 
 /// In a child, so that a signal is seen and does not end the tests.
 #[test]
-fn damage_is_found_and_is_never_a_signal_or_a_wrong_value() {
+fn row_52_damage_is_found_and_is_never_a_signal_or_a_wrong_value() {
     let run = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(ROLE, "damage")

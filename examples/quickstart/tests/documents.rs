@@ -110,26 +110,82 @@ fn every_query_in_the_documents_parses() {
     }
 }
 
-#[test]
-fn every_test_that_the_architecture_names_exists() {
+/// All of the code, tests included.
+fn code() -> String {
     let mut sources = Vec::new();
     files(&root(), ".rs", 0, &mut sources);
-    let sources: String = sources
+    sources
         .iter()
         .map(|path| fs::read_to_string(path).unwrap())
         .collect::<Vec<_>>()
-        .join("\n");
+        .join("\n")
+}
+
+fn assert_are_tests(names: &[&str], code: &str) {
+    for name in names {
+        let test = format!("fn {name}(");
+        let (before, _) = code
+            .split_once(&test)
+            .unwrap_or_else(|| panic!("no test is called {name}"));
+        // Attributes and the line of the function itself come between.
+        let above = before
+            .lines()
+            .rev()
+            .take(4)
+            .any(|line| line.trim() == "#[test]");
+        assert!(above, "{name} is no test");
+    }
+}
+
+#[test]
+fn every_test_that_the_architecture_names_exists() {
     let text = read("ARCHITECTURE.md");
     let text = text.split("## Invariants").nth(1).unwrap();
     let text = text.split("\n## ").next().unwrap();
     let names: Vec<_> = quoted(text).filter(|word| is_test_name(word)).collect();
     assert!(names.len() >= 20, "{names:?}");
+    let code = code();
     for name in names {
         assert!(
-            sources.contains(&format!("fn {name}(")),
+            code.contains(&format!("fn {name}(")),
             "no test is called {name}"
         );
     }
+}
+
+/// The attacks that concern what is built. What concerns peers and access control comes with them.
+const ATTACKS: [std::ops::RangeInclusive<u32>; 5] = [1..=8, 27..=36, 40..=46, 50..=53, 55..=55];
+
+#[test]
+fn every_attack_names_a_test_that_carries_its_number() {
+    let (text, code) = (read("spec/threats.md"), code());
+    let table = text.split("## Attacks by number").nth(1).unwrap();
+    let mut rows = Vec::new();
+    for line in table.lines() {
+        let Some(cells) = line.strip_prefix("| ") else {
+            continue;
+        };
+        let cells: Vec<_> = cells.trim_end_matches('|').split(" | ").collect();
+        let Ok(row) = cells[0].parse::<u32>() else {
+            continue;
+        };
+        assert_eq!(cells.len(), 4, "{line}");
+        let names: Vec<_> = quoted(cells[3]).collect();
+        assert_are_tests(&names, &code);
+        let number = format!("row_{row:02}_");
+        assert!(
+            names.iter().any(|name| name.starts_with(&number)),
+            "no test of row {row} begins with {number}"
+        );
+        rows.push(row);
+        // Every test that carries the number is in the table.
+        for part in code.split(&format!("fn {number}")).skip(1) {
+            let name = number.clone() + part.split('(').next().unwrap();
+            assert!(names.contains(&&*name), "row {row} does not name {name}");
+        }
+    }
+    let wanted: Vec<_> = ATTACKS.into_iter().flatten().collect();
+    assert_eq!(rows, wanted);
 }
 
 #[test]

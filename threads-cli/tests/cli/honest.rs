@@ -312,3 +312,35 @@ fn a_repository_that_was_copied_says_so_and_begins_logs_of_its_own() {
     let logs = place.ok(["--repo", copy, "--json", "ls"]).json();
     assert_eq!(logs[0]["logs"], 2, "{logs}");
 }
+
+#[test]
+fn row_43_no_name_leads_out_of_the_repository() {
+    let place = Place::with_collection();
+    let out = "../../escaped";
+    place.ok(["create", out]);
+    place.ok(["collection", "add", out, "c"]);
+    place.ok(["put", out, "c", r#"{"_id": "../../../escaped", "n": 1}"#]);
+    let file = place.path("one.car");
+    place.ok(["export", out, file.to_str().unwrap()]);
+    for name in ["../c", "a/b", "..", "/c"] {
+        let said = place.run(["collection", "add", "t", name]);
+        assert_ne!(said.code, 0, "{name}");
+    }
+    let mut places = vec![place.path(".")];
+    let mut names = Vec::new();
+    while let Some(dir) = places.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            names.push(path.to_string_lossy().into_owned());
+            if path.is_dir() {
+                places.push(path);
+            }
+        }
+    }
+    assert!(
+        names.len() > 2 && !names.iter().any(|name| name.contains("escaped")),
+        "{names:?}"
+    );
+    let above = place.path("..").join("escaped");
+    assert!(!above.exists() && !place.path("../..").join("escaped").exists());
+}

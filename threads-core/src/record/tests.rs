@@ -104,7 +104,7 @@ fn a_record_that_skips_one_is_a_broken_chain() {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_refused() {
+fn row_01_a_flipped_bit_anywhere_is_refused() {
     let author = author();
     let block = author.seal(author.fields(1, &[])).unwrap().block().to_vec();
     let mut found = BTreeSet::new();
@@ -129,7 +129,7 @@ fn another_key_or_thread_cannot_open() {
 }
 
 #[test]
-fn a_record_that_names_another_thread_inside_is_refused() {
+fn row_04_a_record_that_names_another_thread_inside_is_refused() {
     let (ours, theirs) = (author(), author());
     let block = ours.forge(|wire| wire.thread = theirs.thread.clone());
     assert_eq!(rejection(ours.open(&block)), Rejection::WrongThread);
@@ -159,7 +159,150 @@ fn every_signed_field_is_covered_by_the_signature() {
 }
 
 #[test]
-fn a_log_claimed_by_another_author_is_refused() {
+fn row_01_a_bad_signature_is_refused_whatever_it_is_over() {
+    let ours = author();
+    for (position, bit) in [(0, 0), (31, 7), (32, 0), (63, 3)] {
+        let block = ours.forge(|wire| {
+            let mut sig = wire.sig.take().unwrap().into_array();
+            sig[position] ^= 1 << bit;
+            wire.sig = Some(ByteArray::new(sig));
+        });
+        let opened = ours.open(&block).unwrap();
+        assert_eq!(rejection(Verified::check(opened)), Rejection::BadSignature);
+    }
+    let theirs = author();
+    let block = ours.forge(|wire| {
+        wire.sig = Some(ByteArray::new(theirs.log.sign(b"something else")));
+    });
+    let opened = ours.open(&block).unwrap();
+    assert_eq!(rejection(Verified::check(opened)), Rejection::BadSignature);
+}
+
+#[test]
+fn row_02_a_first_record_cannot_be_given_another_event() {
+    // The binding to the author says nothing of the event; the log's signature does.
+    let ours = author();
+    let record = ours.seal(ours.fields(1, &[])).unwrap();
+    assert!(record.author().is_some());
+    let block = ours.forge(|wire| wire.event = *Block::cbor([0xa1]).cid());
+    let opened = ours.open(&block).unwrap();
+    assert_eq!(opened.author(), record.author());
+    assert_eq!(rejection(Verified::check(opened)), Rejection::BadSignature);
+}
+
+#[test]
+fn row_04_a_binding_made_for_another_thread_or_log_is_refused() {
+    let (ours, theirs) = (author(), author());
+    let moved = [
+        author_message(&theirs.thread, &ours.log.log_id()),
+        author_message(&ours.thread, &theirs.log.log_id()),
+    ];
+    for message in moved {
+        let block = ours.forge(|wire| {
+            let binding = ours.identity.sign(&message);
+            wire.author.as_mut().unwrap().sig = ByteArray::new(binding);
+            wire.sig = None;
+            let signed = encode(&*wire).unwrap();
+            wire.sig = Some(ByteArray::new(ours.log.sign(&sign_message(&signed))));
+        });
+        let opened = ours.open(&block).unwrap();
+        assert_eq!(
+            rejection(Verified::check(opened)),
+            Rejection::AuthorMismatch
+        );
+    }
+}
+
+#[test]
+fn row_07_non_canonical_encodings_are_refused() {
+    let ours = author();
+    let fields = ours.fields(1, &[]);
+    let record = ours.seal(fields.clone()).unwrap();
+    let (_, epoch, sealed): (u64, u64, ByteBuf) = decode(record.block()).unwrap();
+    let aad = aad(Layer::Record, &ours.thread, None, epoch);
+    let plain = ours.replica.open_synthetic(&aad, &sealed).unwrap().to_vec();
+    let open = |plain: &[u8]| ours.open(seal_block(plain, &fields, &ours.replica).unwrap().bytes());
+    assert!(open(&plain).is_ok());
+
+    // `{"v": 1, …}` begins with the number of its members, then the one-byte keys.
+    let members = plain[0] & 0x1f;
+    let v = [0x61, b'v', 0x01];
+    let at = plain.windows(3).position(|found| found == v).unwrap();
+    let longer_number = [&plain[..at], &[0x61, b'v', 0x18, 0x01], &plain[at + 3..]].concat();
+    let mut twice = [&plain[..at], &v, &plain[at..]].concat();
+    twice[0] = 0xa0 | (members + 1);
+    let mut unsorted = [&plain[..at], &plain[at + 3..], &v].concat();
+    unsorted[0] = plain[0];
+    let mut unknown = [&plain[..1], &[0x61, b'a', 0x01], &plain[1..]].concat();
+    unknown[0] = 0xa0 | (members + 1);
+    let nan = [
+        &plain[..at],
+        &[0x61, b'v', 0xf9, 0x7e, 0x00],
+        &plain[at + 3..],
+    ]
+    .concat();
+    let endless = [&[0xbf], &plain[1..], &[0xff]].concat();
+    let trailing = [&plain[..], &[0]].concat();
+    for other in [
+        longer_number,
+        twice,
+        unsorted,
+        unknown,
+        nan,
+        endless,
+        trailing,
+    ] {
+        assert_eq!(
+            rejection(open(&other)),
+            Rejection::Malformed,
+            "{other:02x?}"
+        );
+    }
+    // The block around it, too.
+    let around = [record.block(), &[0]].concat();
+    assert_eq!(rejection(ours.open(&around)), Rejection::Malformed);
+    let longer = [&[0x98, 0x03], &record.block()[1..]].concat();
+    assert_eq!(rejection(ours.open(&longer)), Rejection::Malformed);
+}
+
+#[test]
+fn row_08_identity_hashes_and_foreign_codecs_are_no_links() {
+    let ours = author();
+    let digest = *Block::cbor([0xa0]).cid().hash();
+    let identity = cid::multihash::Multihash::<64>::wrap(0, b"the bytes themselves").unwrap();
+    let sha512 = cid::multihash::Multihash::<64>::wrap(0x13, &[1; 64]).unwrap();
+    let short = cid::multihash::Multihash::<64>::wrap(0x12, &[1; 16]).unwrap();
+    let links = [
+        Cid::new_v1(0x71, identity),
+        Cid::new_v1(0x55, identity),
+        Cid::new_v1(0x71, sha512),
+        Cid::new_v1(0x71, short),
+        Cid::new_v1(0x70, digest),
+        Cid::new_v1(0x0129, digest),
+    ];
+    for link in links {
+        let block = ours.forge(|wire| wire.event = link);
+        assert_eq!(rejection(ours.open(&block)), Rejection::BadLink, "{link}");
+        let block = ours.forge(|wire| wire.acl = vec![link]);
+        assert_eq!(rejection(ours.open(&block)), Rejection::BadLink, "{link}");
+    }
+}
+
+#[test]
+fn row_34_sequence_numbers_fall_along_every_link() {
+    for seq in 2..100_000 {
+        // The link before is always to seq - 1; the other one goes further back.
+        assert!(
+            skip_target(seq).is_none_or(|target| 0 < target && target < seq - 1),
+            "{seq}"
+        );
+    }
+    assert_eq!(skip_target(1), None);
+    assert!(skip_target(u64::MAX).is_none_or(|target| target < u64::MAX - 1));
+}
+
+#[test]
+fn row_03_a_log_claimed_by_another_author_is_refused() {
     let (ours, theirs) = (author(), author());
     let block = ours.forge(|wire| {
         let claimed = wire.author.as_mut().unwrap();
@@ -183,7 +326,7 @@ fn a_first_record_without_author_is_refused() {
 }
 
 #[test]
-fn a_small_order_log_key_is_weak() {
+fn row_06_a_small_order_log_key_is_weak() {
     let ours = author();
     let mut identity_point = [0; 32];
     identity_point[0] = 1;
@@ -198,7 +341,7 @@ fn a_small_order_log_key_is_weak() {
 }
 
 #[test]
-fn unsound_links_are_refused() {
+fn row_08_unsound_links_are_refused() {
     let ours = author();
     let sound = *Block::cbor([0xa0]).cid();
     let unsound = Cid::new_v0(*sound.hash()).unwrap();
@@ -215,7 +358,7 @@ fn unsound_links_are_refused() {
 }
 
 #[test]
-fn too_many_links_are_refused() {
+fn row_34_too_many_links_are_refused() {
     let ours = author();
     let cids: Vec<Cid> = (0..=LINKS_MAX as u8)
         .map(|n| *Block::raw([n]).cid())

@@ -200,7 +200,7 @@ fn a_missing_root_is_an_error() {
 }
 
 #[test]
-fn a_lying_length_is_an_error() {
+fn row_32_a_lying_length_is_an_error() {
     let header = &hex(HAND_WRITTEN)[..59];
     // The most that is allowed, promised and not delivered.
     let lie = [header, &prefix(SECTION_BYTES_MAX), b"few"].concat();
@@ -269,5 +269,55 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = read(&bytes);
         let _ = read(&[&hex(HAND_WRITTEN)[..59], &bytes].concat());
+    }
+}
+
+/// Nothing that is read from elsewhere is ever inflated: no crate that could is among those that the
+/// library and the program are built from.
+#[test]
+fn row_33_nothing_inflates() {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--workspace",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
+        .args(["--exclude", "benches"])
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(metadata.stdout).unwrap();
+    assert!(
+        tree.contains("threads-cli"),
+        "{}",
+        String::from_utf8_lossy(&metadata.stderr)
+    );
+    for name in [
+        "flate2",
+        "miniz_oxide",
+        "libflate",
+        "inflate",
+        "zstd",
+        "ruzstd",
+        "brotli",
+        "lz4",
+        "lz4_flex",
+        "snap",
+        "xz2",
+        "lzma-rs",
+        "bzip2",
+        "zip",
+        "async-compression",
+    ] {
+        let found = tree
+            .lines()
+            .any(|line| line.split(' ').next() == Some(name));
+        assert!(
+            !found,
+            "{name} is among the dependencies: bound what it gives"
+        );
     }
 }

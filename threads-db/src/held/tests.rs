@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Memory};
@@ -254,8 +255,67 @@ fn a_held_record_that_breaks_a_rule_is_kept_as_evidence_and_is_in_nobodys_way() 
     assert_clean(&copy);
 }
 
+#[test]
+fn row_46_a_body_that_is_not_the_committed_one_is_applied_by_nobody_and_blocks_no_log() {
+    let source = source(1);
+    let one = empty_copy(&source, &Arc::default());
+    let two = empty_copy(&source, &Arc::default());
+    let (author, key) = (
+        IdentityKey::generate(&mut system_rng()),
+        LogKey::generate(&mut system_rng()),
+    );
+    // Of a body in clear anybody can make another one, and sign for it.
+    let bad = sealed_as(&source, &author, &key, None, Some(b"another body"));
+    let (record, records) = (bad.record_id(), records(&source));
+    for copy in [&one, &two] {
+        take(copy, &records);
+        assert_eq!(take(copy, std::slice::from_ref(&bad)).new, 0);
+        let held = copy.held().unwrap();
+        let why = "in quarantine: a body that is not the one its header commits to";
+        assert_eq!(
+            (held[0].record, &*held[0].reason.to_string()),
+            (record, why)
+        );
+        assert_eq!(all(copy), all(&source));
+        assert_clean(copy);
+    }
+    // It stands in its log, which goes on.
+    let next = sealed_at(&one, &author, &key, 6, Some(record), None);
+    assert_eq!(take(&one, std::slice::from_ref(&next)).new, 1);
+    assert_clean(&one);
+}
+
 /// A record that is always dated alike: a second one cannot follow a first.
 fn sealed(db: &Db, author: &IdentityKey, key: &LogKey, prev: Option<Cid>) -> Blocks {
+    sealed_as(db, author, key, prev, None)
+}
+
+fn sealed_as(
+    db: &Db,
+    author: &IdentityKey,
+    key: &LogKey,
+    prev: Option<Cid>,
+    other_body: Option<&[u8]>,
+) -> Blocks {
+    sealed_at(db, author, key, 5, prev, other_body)
+}
+
+/// An event's block, whose parts can be exchanged.
+#[derive(Serialize, Deserialize)]
+struct Altered {
+    body: Cid,
+    header: ByteBuf,
+}
+
+/// A record of one's own making, perhaps with a body that is not the one its header commits to.
+fn sealed_at(
+    db: &Db,
+    author: &IdentityKey,
+    key: &LogKey,
+    wall_ms: u64,
+    prev: Option<Cid>,
+    other_body: Option<&[u8]>,
+) -> Blocks {
     let (thread, rng) = (db.thread(), &mut system_rng());
     let seq = 1 + u64::from(prev.is_some());
     let position = Position {
@@ -265,11 +325,18 @@ fn sealed(db: &Db, author: &IdentityKey, key: &LogKey, prev: Option<Cid>) -> Blo
         epoch: 0,
     };
     let time = Hlc {
-        wall_ms: 5,
+        wall_ms,
         counter: 0,
     };
-    let (format, kind) = ("other/1".parse().unwrap(), Encryption::SingleUse);
-    let event = SealedEvent::seal(&position, &thread.read, time, format, b"x", kind, rng).unwrap();
+    let (format, kind) = ("other/1".parse().unwrap(), Encryption::None);
+    let sealed = SealedEvent::seal(&position, &thread.read, time, format, b"x", kind, rng).unwrap();
+    let (mut event, mut body) = (sealed.event.into_bytes(), sealed.body.into_bytes());
+    if let Some(other) = other_body {
+        let mut altered: Altered = block::decode(&event).unwrap();
+        body = other.to_vec();
+        altered.body = block::cid_of(block::RAW, &body);
+        event = block::encode(&altered).unwrap();
+    }
     let fields = Fields {
         thread: thread.id.clone(),
         log: key.log_id(),
@@ -280,14 +347,14 @@ fn sealed(db: &Db, author: &IdentityKey, key: &LogKey, prev: Option<Cid>) -> Blo
         acl: Vec::new(),
         epoch: 0,
         tags: Vec::new(),
-        event: *event.event.cid(),
+        event: block::cid_of(block::DAG_CBOR, &event),
     };
     let author = (seq == 1).then_some(author);
     let record = SignedRecord::seal(fields, key, author, &thread.replica).unwrap();
     Blocks {
         record: record.block().to_vec(),
-        event: event.event.into_bytes(),
-        body: event.body.into_bytes(),
+        event,
+        body,
     }
 }
 

@@ -134,7 +134,7 @@ fn a_malformed_schema_is_refused_where_it_is_wrong() {
 }
 
 #[test]
-fn references_stay_within_the_schema() {
+fn row_40_references_stay_within_the_schema() {
     for reference in [
         "http://127.0.0.1:1/schema",
         "https://example.org/schema#/a",
@@ -354,7 +354,7 @@ fn patterns_run_without_backtracking() {
 }
 
 #[test]
-fn patterns_that_need_backtracking_are_refused() {
+fn row_41_patterns_that_need_backtracking_are_refused() {
     for (pattern, construct) in [
         (r"^(a)\1$", "a back-reference"),
         (r"(?<n>a)\k<n>", "a back-reference"),

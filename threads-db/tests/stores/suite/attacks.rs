@@ -1,15 +1,19 @@
 //! What must be impossible in the engine: tests carry the numbers of the rows in `spec/threats.md`.
 
+use std::ops::Bound::Unbounded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::block::Block;
-use threads_core::datastore::ReadTxn;
+use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace, ReadTxn};
+use threads_core::module::IndexSpec;
 use threads_core::policy::{AccessPolicy, Candidate, Change, Verdict};
-use threads_core::{Cid, Result};
-use threads_db::{ChangeFilter, Db, HeldReason, Node, Notice};
+use threads_core::record::RECORDS_PER_EPOCH_MAX;
+use threads_core::{Cid, Clock, ErrorKind, Result};
+use threads_db::query::{Query, QueryCaps, TooExpensive};
+use threads_db::{ChangeFilter, Collection, Db, HeldReason, Node, Notice};
 
 use super::common::{SharedClock, Store, all, assert_clean, builder, carry, node, people, spec};
 
@@ -183,4 +187,210 @@ fn what_the_policy_keeps_apart_stands_in_its_log_and_is_not_applied() {
         }
         assert_eq!(seen, ["mine", "odd"]);
     }
+}
+
+#[test]
+fn row_29_what_two_create_under_one_id_merges_and_what_is_deleted_stays_so() {
+    let (one, people) = people();
+    people.create(&json!({"_id": "seed"})).unwrap();
+    let (two, _) = carry(&one, &node()).unwrap();
+    let theirs = two.collection("Person").unwrap();
+    people
+        .create(&json!({"_id": "both", "a": 1, "same": "one"}))
+        .unwrap();
+    theirs
+        .create(&json!({"_id": "both", "b": 2, "same": "two"}))
+        .unwrap();
+    people.create(&json!({"_id": "gone"})).unwrap();
+    carry(&one, &two.node()).unwrap();
+    theirs.delete("gone").unwrap();
+    people.patch("gone", &json!({"late": true})).unwrap();
+    carry(&two, &one.node()).unwrap();
+    carry(&one, &two.node()).unwrap();
+    assert_eq!(all(&one, "Person"), all(&two, "Person"));
+    let both = people.get("both").unwrap().unwrap();
+    assert_eq!(
+        (&both["a"], &both["b"]),
+        (&json!(1), &json!(2)),
+        "fields of both"
+    );
+    assert!(both["same"] == "one" || both["same"] == "two");
+    let creates = one.log(None).unwrap();
+    let creates = creates
+        .iter()
+        .filter(|entry| entry.actions.contains_key("create"));
+    assert!(creates.count() >= 4, "both are in the history");
+    for people in [&people, &theirs] {
+        assert!(!people.has("gone").unwrap());
+        let again = people.create(&json!({"_id": "gone"})).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Conflict);
+    }
+    assert_clean(&one);
+    assert_clean(&two);
+}
+
+#[test]
+fn row_42_another_schema_changes_nothing_that_is_there() {
+    let of = |kind: &str| {
+        let schema = json!({"type": "object", "properties": {"n": {"type": kind}}});
+        spec("Person").with_schema(schema)
+    };
+    let one = node().create("t").unwrap();
+    one.define(&of("integer")).unwrap();
+    let people = one.collection("Person").unwrap();
+    people.create(&json!({"_id": "old", "n": 1})).unwrap();
+    let (two, _) = carry(&one, &node()).unwrap();
+    // While one swaps the schema, the other writes under the one it has.
+    one.define(&of("string")).unwrap();
+    let theirs = two.collection("Person").unwrap();
+    theirs.create(&json!({"_id": "meanwhile", "n": 2})).unwrap();
+    carry(&two, &one.node()).unwrap();
+    carry(&one, &two.node()).unwrap();
+    let wanted = [
+        json!({"_id": "meanwhile", "n": 2}),
+        json!({"_id": "old", "n": 1}),
+    ];
+    for db in [&one, &two] {
+        assert_eq!(all(db, "Person"), wanted);
+        let person = &db.collections().unwrap()[0];
+        assert_eq!(person.schema_version, 2);
+        assert_eq!(
+            person.schema.as_ref().unwrap()["properties"]["n"]["type"],
+            "string"
+        );
+        let people = db.collection("Person").unwrap();
+        assert!(people.create(&json!({"n": 3})).is_err());
+        assert_clean(db);
+    }
+    // Both schemas are entities of the thread: each event's place in the order says which it had.
+    let log = one.log(None).unwrap();
+    let schemas = log
+        .iter()
+        .filter(|entry| entry.collections.iter().any(|c| c.is_reserved()));
+    assert_eq!(schemas.count(), 2);
+}
+
+/// A collection of 1,500 entities of 70 to 80 bytes.
+fn many_notes(clock: &SharedClock) -> Collection<Value> {
+    let node = builder().clock(clock.clone()).open().unwrap();
+    let db = node.create("t").unwrap();
+    let index = IndexSpec::on("i".parse().unwrap());
+    db.define(&spec("N").with_index(index)).unwrap();
+    let notes = db.collection("N").unwrap();
+    db.write(|txn| {
+        (0..1_500).try_for_each(|n| {
+            let text = "x".repeat(40);
+            let value = json!({"_id": format!("{n:04}"), "n": n, "i": n % 2, "text": text});
+            txn.create(&notes, &value).map(drop)
+        })
+    })
+    .unwrap();
+    notes
+}
+
+fn cost<R: std::fmt::Debug>(found: Result<R>) -> Option<TooExpensive> {
+    TooExpensive::of(&found.unwrap_err())
+}
+
+#[test]
+fn row_44_a_query_that_takes_too_much_memory_is_refused_by_name() {
+    let (notes, caps) = (many_notes(&SharedClock::at(NOW)), QueryCaps::default());
+    let with_rows = |rows| Query::new().caps(caps.with_rows(rows));
+    let count = |query: &Query| notes.find(query).unwrap().len();
+    assert_eq!(count(&Query::new()), 1_500);
+    assert_eq!(count(&with_rows(1_500)), 1_500);
+    assert_eq!(count(&with_rows(1_499).limit(1_499)), 1_499);
+    // Whoever skips far, or sorts much, needs memory for it too.
+    let rows = Some(TooExpensive::Rows);
+    for query in [
+        with_rows(1_499),
+        with_rows(1_499).skip(1_480).limit(30),
+        with_rows(1_000).sort("n"),
+        Query::new().caps(QueryCaps::strict().with_rows(1)),
+    ] {
+        assert_eq!(cost(notes.find(&query)), rows, "{query:?}");
+    }
+    assert_eq!(count(&with_rows(1_000).sort("n").limit(10)), 10);
+    let bytes = Query::new().caps(caps.with_bytes(64 * 1_500));
+    assert_eq!(cost(notes.find(&bytes)), Some(TooExpensive::Bytes));
+    assert_eq!(count(&bytes.limit(100)), 100);
+    // A page has its length, and goes on.
+    let page = notes.find_page(&Query::new()).unwrap();
+    assert_eq!((page.rows.len(), page.next.is_some()), (1_000, true));
+    let rest = Query::new().after(page.next.unwrap());
+    let rest = notes.find_page(&rest).unwrap();
+    assert_eq!((rest.rows.len(), rest.next), (500, None));
+}
+
+#[test]
+fn row_44_a_query_that_takes_too_much_work_or_time_is_refused_by_name() {
+    let clock = SharedClock::at(NOW);
+    let (notes, caps) = (many_notes(&clock), QueryCaps::default());
+    let narrow = caps.with_examined(Some(700));
+    let examined = Some(TooExpensive::Examined);
+    for filter in ["n = 1400", "i = 1", "i = 0 or i = 1"] {
+        let query = Query::parse(filter).unwrap().caps(narrow);
+        assert_eq!(cost(notes.find(&query)), examined, "{filter}");
+        assert_eq!(cost(notes.count(&query)), examined, "{filter}");
+    }
+    let everything = Query::new().caps(narrow);
+    assert_eq!(cost(notes.count(&everything)), examined);
+    assert_eq!(
+        cost(notes.for_each(&everything, &mut |_| Ok(true))),
+        examined
+    );
+    let one = Query::parse("_id = '1400'").unwrap().caps(narrow);
+    assert_eq!(notes.find(&one).unwrap().len(), 1);
+    // A node that runs the queries of strangers says so once.
+    let strict = builder().query_caps(caps.with_examined(Some(1)));
+    let (strict, _) = carry(notes.db(), &strict.open().unwrap()).unwrap();
+    let found = strict.collection("N").unwrap().find(&Query::new());
+    assert_eq!(cost(found), examined);
+
+    let slow = Query::new().caps(caps.with_time_ms(Some(5_000)));
+    let stopped = notes.for_each(&slow, &mut |_| {
+        clock.0.set(clock.now_ms() + 100);
+        Ok(true)
+    });
+    let error = stopped.unwrap_err();
+    assert_eq!(TooExpensive::of(&error), Some(TooExpensive::Time));
+    assert!(error.to_string().contains("add an index"), "{error}");
+}
+
+#[test]
+fn row_44_counting_and_walking_over_all_is_no_attack() {
+    let (notes, caps) = (many_notes(&SharedClock::at(NOW)), QueryCaps::default());
+    let small = Query::new().caps(caps.with_rows(1).with_bytes(1));
+    let mut walked = 0;
+    let walk = notes.for_each(&small, &mut |_| {
+        walked += 1;
+        Ok(true)
+    });
+    walk.unwrap();
+    assert_eq!((walked, notes.count(&small).unwrap()), (1_500, 1_500));
+}
+
+#[test]
+fn row_45_the_keys_of_an_epoch_seal_a_bounded_number_of_records() {
+    let store = Store::fresh();
+    let node = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
+    let db = node.open().unwrap().create("t").unwrap();
+    db.define(&spec("N")).unwrap();
+    let tip = |txn: &dyn ReadTxn| {
+        let rows = txn.scan(Keyspace::Meta, (Unbounded, Unbounded), Direction::Forward);
+        let mut rows = rows.unwrap().map(|row| row.unwrap());
+        let row = rows.find(|(key, _)| key.starts_with(b"tip/")).unwrap();
+        (row.0.into_owned(), row.1.into_owned())
+    };
+    let (key, mut value) = tip(&*store.read().unwrap());
+    value[12..].copy_from_slice(&RECORDS_PER_EPOCH_MAX.to_be_bytes());
+    store
+        .transact(Durability::Group, |txn| {
+            txn.put(Keyspace::Meta, &key, &value)
+        })
+        .unwrap();
+    let notes = db.collection("N").unwrap();
+    let refused = notes.create(&json!({})).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("keys"), "{refused}");
 }

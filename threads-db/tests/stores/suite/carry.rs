@@ -7,7 +7,7 @@ use serde_json::json;
 use threads_core::ErrorKind;
 use threads_core::module::IndexSpec;
 use threads_db::query::Query;
-use threads_db::{Db, Node, RestoreOptions};
+use threads_db::{ChangeFilter, Db, FeedCursor, Node, RestoreOptions};
 
 use super::common::{
     SharedClock, all, assert_clean, builder, carry, export, node, passphrase, people, spec,
@@ -42,13 +42,21 @@ fn a_restored_thread_is_the_same_and_clean() {
 }
 
 #[test]
-fn restoring_again_changes_nothing() {
+fn row_05_the_same_records_again_change_nothing() {
     let (db, people) = people();
     people.create(&json!({"_id": "a"})).unwrap();
-    let other = node();
-    carry(&db, &other).unwrap();
-    let (_, again) = carry(&db, &other).unwrap();
-    assert_eq!((again.records, again.present), (0, 2));
+    let (copy, _) = carry(&db, &node()).unwrap();
+    let listener = copy.listen_from(ChangeFilter::default(), FeedCursor::default());
+    let mut listener = listener.unwrap();
+    let before = (all(&copy, "Person"), copy.log(None).unwrap());
+    for _ in 0..3 {
+        let (_, again) = carry(&db, &copy.node()).unwrap();
+        assert_eq!((again.records, again.present, again.held), (0, 2, 0));
+    }
+    assert_eq!((all(&copy, "Person"), copy.log(None).unwrap()), before);
+    assert!(listener.try_next().unwrap().is_some());
+    assert!(listener.try_next().unwrap().is_none(), "told once in total");
+    assert_clean(&copy);
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn kills() -> u64 {
 }
 
 #[test]
-fn acknowledged_transactions_survive() {
+fn row_51_acknowledged_transactions_survive() {
     let (mut random, mut survived) = (11, 0);
     for first in (0..kills()).step_by(KILLS_OF_ONE as usize) {
         let rounds = first..kills().min(first + KILLS_OF_ONE);

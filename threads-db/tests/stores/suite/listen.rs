@@ -165,7 +165,7 @@ fn an_event_that_comes_late_shows_as_the_net_change_it_made() {
 }
 
 #[test]
-fn a_slow_listener_is_told_it_lags_once_and_loses_nothing() {
+fn row_36_a_slow_listener_is_told_it_lags_once_and_loses_nothing() {
     let (db, people) = people();
     let mut listener = db.listen(ChangeFilter::all()).unwrap();
     let records = LAG_RECORDS_MAX + 10;
