@@ -222,7 +222,7 @@ fn durable(subject: &Subject) -> Result<(), String> {
     promises(subject, "durable", |capability| capability.durable)
 }
 
-fn findable(subject: &Subject) -> Result<(), String> {
+fn checksums(subject: &Subject) -> Result<(), String> {
     promises(subject, "checksums", |capability| capability.checksums)?;
     match damage::is_findable(subject) {
         Ok(true) => Ok(()),
@@ -238,7 +238,7 @@ fn instance(subject: &Subject) -> Result<(), String> {
     instance.ok_or_else(|| "instance = none".to_owned())
 }
 
-fn failing(subject: &Subject) -> Result<(), String> {
+fn with_failing(subject: &Subject) -> Result<(), String> {
     let failing = subject.open_failing.as_ref().map(drop);
     failing.ok_or_else(|| "no failing store given".to_owned())
 }
@@ -331,9 +331,9 @@ laws! { $
         "a program that ends as it should loses nothing";
     "DS-34" durable::what_was_open_in_a_crash_is_gone if durable: "A write transaction that was open in a crash leaves no trace.",
         "nobody knows any more what it would have become";
-    "DS-35" damage::a_flipped_bit_is_found if findable: "A bit that was flipped in a stored value is an error of kind Corrupt, never a wrong value.",
+    "DS-35" damage::a_flipped_bit_is_found if checksums: "A bit that was flipped in a stored value is an error of kind Corrupt, never a wrong value.",
         "disks fail silently, and what they give back is taken for what somebody signed";
-    "DS-36" failing::a_commit_that_fails_leaves_nothing if failing: "A commit that gives an error leaves nothing, now or after a crash.",
+    "DS-36" failing::a_commit_that_fails_leaves_nothing if with_failing: "A commit that gives an error leaves nothing, now or after a crash.",
         "the application tells its user that it failed, and tries again";
     "DS-37" model::does_what_the_reference_store_does: "Whatever is done to it in whatever order, a store shows what the reference store shows.",
         "contracts are broken where two of their sentences meet";

@@ -169,7 +169,7 @@ impl fmt::Debug for Subject {
     }
 }
 
-fn present(subject: &Subject) -> Result<(), String> {
+fn of_present_state(subject: &Subject) -> Result<(), String> {
     match subject.of_present_state {
         true => Ok(()),
         false => Err("not said to be of the present state".to_owned()),
@@ -208,6 +208,6 @@ laws! { $
         "a view that fell behind is built anew, and verifying builds it to compare";
     "RE-7" view::a_fault_of_the_view_is_passed_on: "When its view cannot be read or written, it gives that error.",
         "what it takes for an absent row is a row, and what it writes then is committed";
-    "RE-8" view::the_view_is_of_the_present_state if present: "A view of the present state is what a view of the last states alone would be: undo by `before`, do by `after`.",
+    "RE-8" view::the_view_is_of_the_present_state if of_present_state: "A view of the present state is what a view of the last states alone would be: undo by `before`, do by `after`.",
         "late events change history, and are told as one net change";
 }
