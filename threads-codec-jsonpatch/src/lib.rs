@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
+mod cbor;
 mod codec;
 mod diff;
 mod document;

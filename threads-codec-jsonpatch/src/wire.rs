@@ -4,14 +4,12 @@
 //! is `[0, path, value]` (add), `[1, path]` (remove) or `[2, path, value]` (replace).
 
 use std::borrow::Borrow;
-use std::cell::Cell;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserializer, Serialize, Serializer};
-use serde_json::{Number, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use threads_core::{Error, ErrorKind, Result};
 
+use crate::cbor::{self, Fault};
 use crate::document::Members;
 use crate::limits::{
     DOCUMENT_DEPTH_MAX, DOCUMENT_VALUES_MAX, EVENT_BYTES_MAX, EVENT_OPS_MAX, Excess,
@@ -89,20 +87,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Event> {
             .with("bytes", bytes.len())
             .with("most", EVENT_BYTES_MAX));
     }
-    let values_left = Cell::new(EVENT_VALUES_MAX);
-    let item = Item {
-        depth_left: EVENT_DEPTH_MAX,
-        values_left: &values_left,
-    };
-    let mut deserializer = serde_ipld_dagcbor::de::Deserializer::from_slice(bytes);
-    let value = item.deserialize(&mut deserializer).map_err(|error| {
-        Error::rejected("an event is not well-formed DAG-CBOR").caused_by(error)
-    })?;
-    // The decoder is lenient in places and leaves trailing bytes; this is not.
-    match serde_ipld_dagcbor::to_vec(&value) {
-        Ok(again) if again == bytes => event(value),
-        _ => Err(Error::rejected("an event is not canonical DAG-CBOR")),
-    }
+    let value =
+        cbor::read(bytes, EVENT_DEPTH_MAX, EVENT_VALUES_MAX).map_err(|fault| match fault {
+            Fault::Excess(excess) => excess.error(ErrorKind::Rejected),
+            _ => Error::rejected("an event is not canonical DAG-CBOR").caused_by(fault),
+        })?;
+    event(value)
 }
 
 fn event(value: Value) -> Result<Event> {
@@ -213,89 +203,5 @@ fn head_len(argument: u64) -> usize {
         0x100..=0xffff => 3,
         0x1_0000..=0xffff_ffff => 5,
         _ => 9,
-    }
-}
-
-/// Decodes one value while counting levels and values, so that neither the stack nor the heap
-/// grows beyond the bounds whatever the bytes claim.
-#[derive(Clone, Copy)]
-struct Item<'a> {
-    depth_left: usize,
-    values_left: &'a Cell<usize>,
-}
-
-impl Item<'_> {
-    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
-        let depth_left = self
-            .depth_left
-            .checked_sub(1)
-            .ok_or(E::custom(Excess::Depth))?;
-        Ok(Self { depth_left, ..self })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Item<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let left = self
-            .values_left
-            .get()
-            .checked_sub(1)
-            .ok_or(D::Error::custom(Excess::Values))?;
-        self.values_left.set(left);
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Item<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value that JSON has too")
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or(E::custom("a number is not finite"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut elements = Vec::new();
-        while let Some(element) = list.next_element_seed(inner)? {
-            elements.push(element);
-        }
-        Ok(Value::Array(elements))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut members = Members::new();
-        while let Some(name) = map.next_key()? {
-            members.insert(name, map.next_value_seed(inner)?);
-        }
-        Ok(Value::Object(members))
     }
 }
