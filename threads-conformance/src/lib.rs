@@ -7,6 +7,9 @@ pub mod faulty;
 mod law;
 pub mod reducer;
 
+#[doc = include_str!("../guides/writing-a-codec.md")]
+pub mod writing_a_codec {}
+
 #[doc = include_str!("../guides/writing-a-store.md")]
 pub mod writing_a_store {}
 
