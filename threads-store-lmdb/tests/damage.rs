@@ -65,11 +65,13 @@ fn fill(dir: &Path) {
     }
 }
 
-/// How the file is damaged: cut to a length, one bit flipped, or a page overwritten.
+/// How the file is damaged: cut to a length, one bit flipped, a page overwritten, or a pointer
+/// changed.
 enum Damage {
     Cut(usize),
     Flip { byte: usize, bit: u32 },
     Copy { to: usize, from: usize },
+    Point { byte: usize, to: u32 },
 }
 
 impl Damage {
@@ -79,8 +81,30 @@ impl Damage {
             Self::Cut(length) => bytes.truncate(length),
             Self::Flip { byte, bit } => bytes[byte] ^= 1 << bit,
             Self::Copy { to, from } => bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE),
+            Self::Point { byte, to } => bytes[byte..byte + 4].copy_from_slice(&to.to_ne_bytes()),
         }
         bytes
+    }
+
+    /// A key at which LMDB may meet it, and whether that comes only after the key: the last key
+    /// of the leaf that it is in, or the key of the long value.
+    fn key_beside(&self, pristine: &[u8]) -> Option<(Vec<u8>, bool)> {
+        let Self::Flip { byte, .. } = *self else {
+            return None;
+        };
+        let number = byte / PAGE;
+        if flags(pristine, number) == 2 {
+            let last = *nodes(pristine, number).last().unwrap();
+            return Some((node_key(pristine, last).to_vec(), true));
+        }
+        let leaves = pages_of_kind(pristine, 2).into_iter();
+        let mut rows = leaves.flat_map(|leaf| nodes(pristine, leaf));
+        let owner = rows.find(|at| {
+            let value = at + 8 + u16_at(pristine, at + 6);
+            let is_long = u16_at(pristine, at + 4) == 1;
+            is_long && pristine[value..value + 8] == (number as u64).to_ne_bytes()
+        })?;
+        Some((node_key(pristine, owner).to_vec(), false))
     }
 
     fn describe(&self) -> String {
@@ -88,12 +112,53 @@ impl Damage {
             Self::Cut(length) => format!("cut to {length}"),
             Self::Flip { byte, bit } => format!("bit {bit} of byte {byte} flipped"),
             Self::Copy { to, from } => format!("page {to} overwritten by page {from}"),
+            Self::Point { byte, to } => format!("pointer at byte {byte} to page {to}"),
         }
     }
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> usize {
     usize::from(u16::from_ne_bytes(bytes[at..at + 2].try_into().unwrap()))
+}
+
+fn flags(file: &[u8], page: usize) -> usize {
+    u16_at(file, page * PAGE + 10)
+}
+
+fn pages_of_kind(file: &[u8], kind: usize) -> Vec<usize> {
+    let pages = 0..file.len() / PAGE;
+    pages.filter(|page| flags(file, *page) == kind).collect()
+}
+
+/// Where in the file the nodes of a page are.
+fn nodes(pristine: &[u8], number: usize) -> Vec<usize> {
+    let page = &pristine[number * PAGE..(number + 1) * PAGE];
+    let nodes = (u16_at(page, 12) - 16) / 2;
+    let at = |node| number * PAGE + u16_at(page, 16 + 2 * node);
+    (0..nodes).map(at).collect()
+}
+
+fn node_key(pristine: &[u8], at: usize) -> &[u8] {
+    &pristine[at + 8..at + 8 + u16_at(pristine, at + 6)]
+}
+
+/// Pointers to old copies of the leaves that they point to, which nothing else is wrong with.
+fn stale_pointers(pristine: &[u8], branches: &[usize], leaves: &[usize]) -> Vec<Damage> {
+    let first = |leaf: usize| node_key(pristine, nodes(pristine, leaf)[0]);
+    let mut damages = Vec::new();
+    for at in branches.iter().flat_map(|branch| nodes(pristine, *branch)) {
+        let child = u32::from_ne_bytes(pristine[at..at + 4].try_into().unwrap());
+        let copies = leaves.iter().filter(|leaf| **leaf != child as usize);
+        if leaves.contains(&(child as usize)) {
+            let copies = copies.filter(|copy| first(**copy) == first(child as usize));
+            damages.extend(copies.map(|copy| Damage::Point {
+                byte: at,
+                to: *copy as u32,
+            }));
+        }
+    }
+    damages.truncate(60);
+    damages
 }
 
 /// A bit of a page of one kind, where its structure is rather than in the middle of a value.
@@ -106,8 +171,9 @@ fn flip(pristine: &[u8], pages: &[usize], numbers: &mut Numbers) -> Damage {
         u16_at(page, 16 + 2 * numbers.below(nodes as u64) as usize)
     };
     let within = match numbers.below(4) {
-        // Metas and long values have no nodes.
-        _ if u16_at(page, 10) & 3 == 0 => numbers.below(160) as usize,
+        // Long values and metas have no nodes.
+        _ if u16_at(page, 10) == 4 => numbers.below(16) as usize,
+        _ if u16_at(page, 10) == 8 => numbers.below(160) as usize,
         0 => numbers.below(16) as usize,
         1 => numbers.below(lower as u64) as usize,
         2 => node(numbers) + numbers.below(10) as usize,
@@ -123,27 +189,36 @@ fn flip(pristine: &[u8], pages: &[usize], numbers: &mut Numbers) -> Damage {
 fn damages(pristine: &[u8]) -> Vec<Damage> {
     let mut numbers = Numbers(1);
     let pages = pristine.len() / PAGE;
-    let of_kind = |flags: usize| -> Vec<usize> {
-        (0..pages)
-            .filter(|number| u16_at(pristine, number * PAGE + 10) == flags)
-            .collect()
-    };
     let mut damages = Vec::new();
     // Branches, leaves, long values and headers.
-    for (flags, flips) in [(1, 250), (2, 350), (4, 60), (8, 200)] {
-        let pages = of_kind(flags);
+    for (flags, flips) in [(1, 200), (2, 260), (4, 40), (8, 120)] {
+        let pages = pages_of_kind(pristine, flags);
         assert!(!pages.is_empty(), "no pages of kind {flags}");
         for _ in 0..flips {
             damages.push(flip(pristine, &pages, &mut numbers));
         }
     }
-    for _ in 0..150 {
+    // How many pages a long value has: more than that are others'.
+    for run in pages_of_kind(pristine, 4) {
+        damages.extend((0..5).map(|bit| Damage::Flip {
+            byte: run * PAGE + 12,
+            bit,
+        }));
+    }
+    let stale = stale_pointers(
+        pristine,
+        &pages_of_kind(pristine, 1),
+        &pages_of_kind(pristine, 2),
+    );
+    assert!(stale.len() >= 20, "{}", stale.len());
+    damages.extend(stale);
+    for _ in 0..80 {
         damages.push(Damage::Copy {
             to: numbers.below(pages as u64) as usize,
             from: numbers.below(pages as u64) as usize,
         });
     }
-    for _ in 0..60 {
+    for _ in 0..30 {
         damages.push(Damage::Cut(numbers.below(pristine.len() as u64) as usize));
         damages.push(Damage::Cut(numbers.below(pages as u64) as usize * PAGE));
     }
@@ -167,6 +242,7 @@ fn guarded(dir: &Path, check_bytes_max: u64) {
         let mut trial = Trial {
             number,
             what,
+            beside: damage.key_beside(&pristine),
             options: options.clone(),
             right: right.clone(),
             found: 0,
@@ -196,6 +272,8 @@ fn contents(store: &Lmdb) -> Right {
 struct Trial {
     number: usize,
     what: String,
+    /// See [`Damage::key_beside`].
+    beside: Option<(Vec<u8>, bool)>,
     options: LmdbOptions,
     right: Right,
     found: usize,
@@ -212,6 +290,7 @@ impl Trial {
                     2 => self.range(&*store.read().unwrap()),
                     _ => {}
                 }
+                self.remove_beside(&store);
                 self.write(&store);
                 self.read_all(&store);
             }
@@ -296,6 +375,36 @@ impl Trial {
             let right = in_order(&self.right[at], direction, |key| is_within(range, key));
             self.judge(rows(read, space, range, direction), &right, "range");
         }
+    }
+
+    /// Removes what is beside the damage, so that LMDB may join a damaged leaf with the next one, or
+    /// give up the pages of a long value.
+    fn remove_beside(&mut self, store: &Lmdb) {
+        let Some((key, only_after)) = self.beside.take() else {
+            return;
+        };
+        let Some(at) = self.right.iter().position(|rows| rows.contains_key(&key)) else {
+            return;
+        };
+        let mut right = self.right[at].clone();
+        let start = if only_after {
+            Excluded(&key[..])
+        } else {
+            Included(&key[..])
+        };
+        let beside = right.range::<[u8], _>((start, Unbounded)).take(13);
+        let beside: Vec<_> = beside.map(|(key, _)| key.clone()).collect();
+        for key in &beside {
+            right.remove(key);
+        }
+        let done = store.transact(Durability::Group, |txn| {
+            let mut keys = beside.iter();
+            keys.try_for_each(|key| txn.delete(SPACES[at], key))
+        });
+        if done.is_ok() {
+            self.right[at] = right;
+        }
+        self.judge(done, &(), "removal");
     }
 
     /// Commits that put and remove, few keys and many. One that is refused changes nothing.
@@ -404,6 +513,7 @@ fn a_sound_file_is_never_taken_for_a_damaged_one() {
         let mut trial = Trial {
             number,
             what: format!("round {number}"),
+            beside: None,
             options: options.clone(),
             right,
             found: 0,

@@ -20,15 +20,15 @@ use super::page::{Bounds, Page};
 use super::path::{Path, Place, Spot, Table};
 
 impl Guard {
-    /// Before LMDB looks `key` up.
-    pub(super) fn before_get(&self, table: &Table<'_>, key: &[u8]) -> Result<()> {
-        if let Some(path) = self.path(table, Place::At(key))? {
-            let spot = path.spot(key)?;
-            if !spot.found {
-                self.check_miss(table, &path, spot)?;
-            }
+    /// Before LMDB looks `key` up. Takes a path of the same snapshot, and gives one.
+    pub(super) fn before_get(&self, table: &Table<'_>, key: &[u8], near: Path) -> Result<Path> {
+        let Some(path) = self.path_near(table, Place::At(key), near)? else {
+            return Ok(Path::default());
+        };
+        match path.spot(key)? {
+            spot if spot.found => Ok(path),
+            spot => self.check_miss(table, path, spot),
         }
-        Ok(())
     }
 
     /// Before LMDB is given changes, in the order of their keys; `true` removes.
@@ -39,44 +39,38 @@ impl Guard {
     ) -> Result<()> {
         let removals = changes.iter().filter(|(_, removes)| *removes);
         let removals: Vec<&[u8]> = removals.map(|(key, _)| *key).collect();
-        let (mut last, mut covered) = (None::<Path>, Covered::Nothing);
+        let (mut near, mut covered) = (Path::default(), Covered::Nothing);
         for (key, removes) in changes {
             if covered.has(key) {
                 continue;
             }
-            let path = match last.take() {
-                Some(path) if path.leaf_bounds()?.have(key) => Some(path),
-                _ => self.path(table, Place::At(key))?,
-            };
-            let Some(path) = path else {
+            let Some(path) = self.path_near(table, Place::At(key), near)? else {
                 return Ok(());
             };
             let spot = path.spot(key)?;
-            if !spot.found {
-                self.check_miss(table, &path, spot)?;
-            } else if *removes {
+            if spot.found && *removes {
                 covered = self.before_removal(table, &path, &removals)?;
             }
-            last = Some(path);
+            near = match spot.found {
+                true => path,
+                false => self.check_miss(table, path, spot)?,
+            };
         }
         Ok(())
     }
 
     /// A key that is not in its leaf is not in the keyspace.
-    fn check_miss(&self, table: &Table<'_>, path: &Path, spot: Spot) -> Result<()> {
-        self.check_beside(table, &path.leaf()?, spot.index)?;
-        let bounds = path.leaf_bounds()?;
-        if spot.index == 0
-            && let Some(low) = bounds.low
-        {
-            self.path(table, Place::Before(low))?;
-        }
-        if spot.index == path.leaf()?.nodes
-            && let Some(high) = bounds.high
-        {
-            self.path(table, Place::At(high))?;
-        }
-        Ok(())
+    fn check_miss(&self, table: &Table<'_>, path: Path, spot: Spot) -> Result<Path> {
+        let (leaf, bounds) = (path.leaf()?, path.leaf_bounds()?);
+        self.check_beside(table, &leaf, spot.index)?;
+        let before = bounds.low.filter(|_| spot.index == 0).map(<[u8]>::to_vec);
+        let after = bounds.high.filter(|_| spot.index == leaf.nodes);
+        let path = match (&before, after.map(<[u8]>::to_vec)) {
+            (Some(low), _) => self.path_near(table, Place::Before(low), path)?,
+            (None, Some(high)) => self.path_near(table, Place::At(&high), path)?,
+            (None, None) => Some(path),
+        };
+        Ok(path.unwrap_or_default())
     }
 
     /// Checks the rows on both sides of a gap.

@@ -23,6 +23,7 @@ impl Ahead {
         table: &Table<'_>,
         range: KeyRange<'_>,
         direction: Direction,
+        near: Path,
     ) -> Result<Self> {
         let (start, end) = match direction {
             Direction::Forward => (key_of(range.0), key_of(range.1)),
@@ -36,7 +37,7 @@ impl Ahead {
         let mut ahead = Self {
             direction,
             end: end.map(|(key, included)| (key.to_vec(), included)),
-            leaf: guard.path(table, place)?,
+            leaf: guard.path_near(table, place, near)?,
         };
         if let (Some((key, included)), Some(path)) = (start, &ahead.leaf) {
             begin(guard, table, path, (key, included), direction)?;
@@ -51,15 +52,29 @@ impl Ahead {
             return Ok(());
         };
         let bounds = path.leaf_bounds()?;
-        let next = match self.direction {
-            Direction::Forward if key >= path.last()?.key => bounds.high.map(Place::At),
-            Direction::Reverse if key <= path.first()?.key => bounds.low.map(Place::Before),
-            _ => None,
+        let forward = self.direction == Direction::Forward;
+        let next = match forward {
+            true => bounds
+                .high
+                .filter(|_| path.last().is_ok_and(|last| key >= last.key)),
+            false => bounds
+                .low
+                .filter(|_| path.first().is_ok_and(|first| key <= first.key)),
         };
-        if let Some(place) = next {
-            self.leaf = guard.path(table, place)?;
+        if let Some(next) = next.map(<[u8]>::to_vec) {
+            let near = self.take_path();
+            let place = match forward {
+                true => Place::At(&next),
+                false => Place::Before(&next),
+            };
+            self.leaf = guard.path_near(table, place, near)?;
         }
         Ok(())
+    }
+
+    /// The way to the furthest leaf, once it is not needed here any more.
+    pub(super) fn take_path(&mut self) -> Path {
+        self.leaf.take().unwrap_or_default()
     }
 
     /// The scan found its end: the row that ended it must be right, or its key may be wrong.

@@ -24,7 +24,32 @@ pub(super) enum Place<'k> {
     Before(&'k [u8]),
 }
 
-/// The pages from a root to a leaf, all of them checked.
+impl Place<'_> {
+    /// Whether a page with these bounds is on the way.
+    fn is_below(self, bounds: Bounds<'_>) -> bool {
+        match self {
+            Self::First => bounds.low.is_none(),
+            Self::Last => bounds.high.is_none(),
+            Self::At(key) => bounds.have(key),
+            Self::Before(key) => {
+                bounds.low.is_none_or(|low| low < key) && bounds.high.is_none_or(|high| key <= high)
+            }
+        }
+    }
+
+    /// Which child of a branch comes next.
+    fn index_in(self, branch: &Page<'_>) -> Result<usize> {
+        Ok(match self {
+            Self::First => 0,
+            Self::Last => branch.nodes - 1,
+            Self::At(key) => branch.partition(1, |start| start <= key)? - 1,
+            Self::Before(key) => branch.partition(1, |start| start < key)? - 1,
+        })
+    }
+}
+
+/// The pages from a root to a leaf, all of them checked. The default is a path that was not begun.
+#[derive(Default)]
 pub(super) struct Path {
     steps: Vec<Step>,
 }
@@ -47,33 +72,40 @@ pub(super) struct Spot {
 impl Guard {
     /// Goes to a leaf. `None` when the keyspace is empty.
     pub(super) fn path(&self, table: &Table<'_>, place: Place<'_>) -> Result<Option<Path>> {
+        self.path_near(table, place, Path::default())
+    }
+
+    /// Goes to a leaf. What that way has in common with another, in the same snapshot, is not read
+    /// again.
+    pub(super) fn path_near(
+        &self,
+        table: &Table<'_>,
+        place: Place<'_>,
+        mut path: Path,
+    ) -> Result<Option<Path>> {
         if table.tree.is_empty() {
             return Ok(None);
         }
-        let (mut number, depth) = (table.tree.root, table.tree.levels()?);
-        let mut path = Path {
-            steps: Vec::with_capacity(usize::from(depth)),
-        };
-        for levels in (1..=depth).rev() {
-            let bounds = path.bounds()?;
-            let bytes = self.page(number, levels, Holds::Rows(table.name), bounds)?;
+        let depth = table.tree.levels()?;
+        path.turn_to(place)?;
+        while path.steps.len() < usize::from(depth) {
+            let levels = depth - path.steps.len() as u16;
+            let number = match path.last_branch()? {
+                Some((branch, index)) => branch.node(index)?.child(),
+                None => table.tree.root,
+            };
+            let holds = Holds::Rows(table.name);
+            let bytes = self.page(number, levels, holds, path.bounds_at(path.steps.len())?)?;
             let page = Page::parse(&bytes, number, Kind::at(levels))?;
-            let (mut index, mut child) = (0, number);
-            if levels > 1 {
-                index = match place {
-                    Place::First => 0,
-                    Place::Last => page.nodes - 1,
-                    Place::At(key) => page.partition(1, |start| start <= key)? - 1,
-                    Place::Before(key) => page.partition(1, |start| start < key)? - 1,
-                };
-                child = page.node(index)?.child();
-            }
+            let index = match levels {
+                1 => 0,
+                _ => place.index_in(&page)?,
+            };
             path.steps.push(Step {
                 number,
                 bytes,
                 index,
             });
-            number = child;
         }
         Ok(Some(path))
     }
@@ -94,9 +126,31 @@ impl Path {
         ))
     }
 
-    /// The bounds of the page that comes next.
-    pub(super) fn bounds(&self) -> Result<Bounds<'_>> {
-        self.bounds_at(self.steps.len())
+    /// Keeps the pages that lead to another place as well.
+    fn turn_to(&mut self, place: Place<'_>) -> Result<()> {
+        let branches = self.branches();
+        let (mut kept, mut bounds) = (0, Bounds::default());
+        while kept < self.steps.len() && place.is_below(bounds) {
+            if kept < branches {
+                let (branch, index) = self.branch(kept)?;
+                bounds = branch.bounds(index, bounds)?;
+            }
+            kept += 1;
+        }
+        self.steps.truncate(kept);
+        if (1..=branches).contains(&kept) {
+            let index = place.index_in(&self.branch(kept - 1)?.0)?;
+            self.steps[kept - 1].index = index;
+        }
+        Ok(())
+    }
+
+    /// The last branch of a path that has no leaf yet.
+    fn last_branch(&self) -> Result<Option<(Page<'_>, usize)>> {
+        match self.steps.len() {
+            0 => Ok(None),
+            steps => self.branch(steps - 1).map(Some),
+        }
     }
 
     /// The bounds of the page at a level, counted from the root.

@@ -1,6 +1,7 @@
 //! One snapshot under its guard.
 
-use std::sync::{Arc, OnceLock};
+use std::mem;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use heed::RoTxn;
 use threads_core::Result;
@@ -8,7 +9,7 @@ use threads_core::datastore::{Direction, KeyRange, Keyspace};
 
 use super::ahead::Ahead;
 use super::guard::Guard;
-use super::path::Table;
+use super::path::{Path, Table};
 use super::tree::Tree;
 use crate::env::Tables;
 
@@ -19,17 +20,25 @@ const STEPS_A_COMMIT: u32 = 4;
 pub(crate) struct Watch<'a> {
     guard: Arc<Guard>,
     tables: &'a Tables<'static>,
-    /// In the order of [`Keyspace::ALL`], as the transaction sees them.
-    roots: Vec<OnceLock<Tree>>,
+    /// In the order of [`Keyspace::ALL`].
+    spaces: Vec<Space>,
+}
+
+/// A keyspace as the transaction sees it.
+#[derive(Default)]
+struct Space {
+    root: OnceLock<Tree>,
+    /// The last way to a leaf: the next one has much of it in common.
+    near: Mutex<Path>,
 }
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(guard: Arc<Guard>, tables: &'a Tables<'static>) -> Self {
-        let roots = Keyspace::ALL.iter().map(|_| OnceLock::new()).collect();
+        let spaces = Keyspace::ALL.iter().map(|_| Space::default()).collect();
         Self {
             guard,
             tables,
-            roots,
+            spaces,
         }
     }
 
@@ -44,7 +53,10 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         self.read(txn);
-        self.guard.before_get(&self.table(txn, space)?, key)
+        let table = self.table(txn, space)?;
+        let path = self.guard.before_get(&table, key, self.take_near(space))?;
+        self.keep_near(space, path);
+        Ok(())
     }
 
     /// Before LMDB is given the changes of one keyspace, in the order of their keys; `true`
@@ -74,10 +86,12 @@ impl<'a> Watch<'a> {
         direction: Direction,
     ) -> Result<Scan<'s>> {
         let table = self.table(txn, space)?;
-        let ahead = Ahead::new(&self.guard, &table, range, direction)?;
+        let near = self.take_near(space);
+        let ahead = Ahead::new(&self.guard, &table, range, direction, near)?;
         Ok(Scan {
             watch: self,
             txn,
+            space,
             table,
             ahead,
         })
@@ -91,8 +105,7 @@ impl<'a> Watch<'a> {
 
     fn table(&self, txn: &RoTxn<'_>, space: Keyspace) -> Result<Table<'static>> {
         let name = space.name();
-        let place = Keyspace::ALL.iter().position(|known| *known == space);
-        let root = place.and_then(|place| self.roots.get(place));
+        let root = self.space(space).map(|space| &space.root);
         if let Some(tree) = root.and_then(OnceLock::get) {
             return Ok(Table { name, tree: *tree });
         }
@@ -103,12 +116,35 @@ impl<'a> Watch<'a> {
         }
         Ok(Table { name, tree })
     }
+
+    fn space(&self, space: Keyspace) -> Option<&Space> {
+        let place = Keyspace::ALL.iter().position(|known| *known == space)?;
+        self.spaces.get(place)
+    }
+
+    fn take_near(&self, space: Keyspace) -> Path {
+        let near = self
+            .space(space)
+            .and_then(|space| space.near.try_lock().ok());
+        near.map(|mut near| mem::take(&mut *near))
+            .unwrap_or_default()
+    }
+
+    /// Several threads may read here: whoever comes last is kept, or nobody.
+    fn keep_near(&self, space: Keyspace, path: Path) {
+        if let Some(space) = self.space(space)
+            && let Ok(mut near) = space.near.try_lock()
+        {
+            *near = path;
+        }
+    }
 }
 
 /// A scan under its guard.
 pub(crate) struct Scan<'s> {
     watch: &'s Watch<'s>,
     txn: &'s RoTxn<'s>,
+    space: Keyspace,
     table: Table<'static>,
     ahead: Ahead,
 }
@@ -127,5 +163,11 @@ impl Scan<'_> {
     /// After the last row.
     pub(crate) fn finish(&self) -> Result<()> {
         self.ahead.finish(&self.watch.guard, &self.table)
+    }
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        self.watch.keep_near(self.space, self.ahead.take_path());
     }
 }
