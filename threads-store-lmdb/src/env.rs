@@ -1,8 +1,8 @@
 //! The LMDB environment: the only place that calls heed's unsafe functions.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use heed::types::Bytes;
@@ -10,6 +10,7 @@ use heed::{
     CommitOrAbort, CommitToken, Database, DatabaseOpener, Env, EnvFlags, EnvOpenOptions, OnCommit,
     RoTxn, RwTxn, WithoutTls,
 };
+use memmap2::{Mmap, MmapOptions};
 use threads_core::datastore::{Keyspace, seal_row, unseal_row};
 use threads_core::{Error, Result};
 
@@ -171,7 +172,7 @@ pub(crate) fn had_store(dir: &Path) -> bool {
 pub(crate) fn create(dir: &Path) -> Result<()> {
     let nursery = dir.join(NURSERY);
     match fs::remove_dir_all(&nursery) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(io_error("cannot clear an unfinished store away")(error));
         }
         _ => {}
@@ -187,13 +188,13 @@ pub(crate) fn create(dir: &Path) -> Result<()> {
 }
 
 #[cfg(unix)]
-fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    fs::File::open(dir)?.sync_all()
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 /// Other systems make a rename durable by themselves, or offer no way to ask.
 #[cfg(not(unix))]
-fn sync_dir(_dir: &Path) -> std::io::Result<()> {
+fn sync_dir(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -262,7 +263,7 @@ impl Stop {
 ///
 /// LMDB would make it of holes and fill them through the map, and that is a signal, not an error,
 /// on a disk that is full by then. What is there already stays as it is.
-fn lay_out_readers(dir: &Path, readers: u32) -> std::io::Result<()> {
+fn lay_out_readers(dir: &Path, readers: u32) -> io::Result<()> {
     let path = dir.join(READERS_FILE);
     let needed = u64::from(readers) * READER_BYTES + READERS_HEADER_BYTES;
     let present = fs::metadata(&path).map_or(0, |file| file.len());
@@ -272,7 +273,7 @@ fn lay_out_readers(dir: &Path, readers: u32) -> std::io::Result<()> {
             .append(true)
             .create(true)
             .open(&path)?;
-        std::io::copy(&mut std::io::repeat(0).take(missing), &mut file)?;
+        io::copy(&mut io::repeat(0).take(missing), &mut file)?;
     }
     Ok(())
 }
@@ -306,4 +307,12 @@ fn map(dir: &Path, bytes: usize, readers: u32, flags: EnvFlags) -> Result<Env<Wi
 pub(crate) fn remap(env: &Env<WithoutTls>, bytes: usize) -> heed::Result<()> {
     // SAFETY: see above; the caller counts open transactions and has seen none.
     unsafe { env.resize(bytes) }
+}
+
+/// The first bytes of a file, to be read where they are.
+#[allow(unsafe_code, reason = "a file can be mapped in no other way")]
+pub(crate) fn map_file(file: &File, bytes: usize) -> io::Result<Mmap> {
+    // SAFETY: LMDB maps the same file, and what it asks for is what this asks for: nobody cuts the
+    // file while it is open, and pages that a snapshot can reach are not written while it lives.
+    unsafe { MmapOptions::new().len(bytes).map(file) }
 }

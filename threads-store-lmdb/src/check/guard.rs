@@ -17,16 +17,19 @@ use std::fs::File;
 use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use memmap2::Mmap;
 use threads_core::datastore::{KEY_BYTES_MAX, unseal_row};
 use threads_core::{ErrorKind, Result};
 
 use super::meta::{META_PAGES, Meta};
-use super::page::{Bounds, Bytes, HEADER_BYTES, Kind, LONG, Node, Page, SUBTREE, WORD, run_pages};
+use super::page::{
+    Bounds, Bytes, HEADER_BYTES, Kind, LONG, Node, Page, PageBytes, SUBTREE, WORD, run_pages,
+};
 use super::set::PageSet;
 use super::sweep::Sweep;
 use super::tree::{TABLES_MAX, Tree};
 use super::{damaged, length_of, read_at};
-use crate::env::{FORMAT_KEY, foreign};
+use crate::env::{FORMAT_KEY, foreign, map_file};
 
 /// What a tree holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(super) enum Holds<'n> {
 /// What is known about the pages of a file.
 pub(crate) struct Guard {
     file: Arc<File>,
+    /// The pages of the base, to read checked ones where they are; `None` where that cannot be.
+    map: Option<Arc<Mmap>>,
     page_bytes: u64,
     /// The pages of the base that are in the file; whatever comes after them was written since.
     pages: u64,
@@ -69,6 +74,10 @@ impl Guard {
         let pages = meta.last_page.saturating_add(1).min(file_pages);
         let mut guard = Self {
             file: Arc::clone(file),
+            map: usize::try_from(pages.saturating_mul(meta.page_bytes))
+                .ok()
+                .and_then(|bytes| map_file(file, bytes).ok())
+                .map(Arc::new),
             page_bytes: meta.page_bytes,
             pages,
             last_page: meta.last_page,
@@ -138,7 +147,11 @@ impl Guard {
         levels: u16,
         holds: Holds<'_>,
         bounds: Bounds<'_>,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<PageBytes> {
+        if let Some(bytes) = self.mapped(number) {
+            return Ok(bytes);
+        }
+        // A page that is not checked is copied, so that what was checked is what is used.
         let mut bytes = vec![0; self.page_bytes as usize];
         read_at(
             &self.file,
@@ -152,7 +165,18 @@ impl Guard {
                 self.checked.insert(number);
             }
         }
-        Ok(bytes)
+        Ok(PageBytes::Read(bytes))
+    }
+
+    /// A checked page of the base, where it is.
+    fn mapped(&self, number: u64) -> Option<PageBytes> {
+        if number >= self.pages || !self.checked.has(number) {
+            return None;
+        }
+        let start = usize::try_from(number.checked_mul(self.page_bytes)?).ok()?;
+        let end = start.checked_add(self.page_bytes as usize)?;
+        let map = self.map.as_ref().filter(|map| end <= map.len())?;
+        Some(PageBytes::Mapped(Arc::clone(map), start..end))
     }
 
     pub(super) fn is_checked(&self, number: u64) -> bool {

@@ -5,6 +5,10 @@
 //! the offsets of its nodes; the nodes grow from the end of the page. A node is a size or a page
 //! number, flags, the length of its key, the key and, in a leaf, the value.
 
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use memmap2::Mmap;
 use threads_core::Result;
 
 use super::damaged;
@@ -77,6 +81,24 @@ pub(super) struct Bounds<'k> {
 impl Bounds<'_> {
     pub(super) fn have(&self, key: &[u8]) -> bool {
         self.low.is_none_or(|low| low <= key) && self.high.is_none_or(|high| key < high)
+    }
+}
+
+/// A page as it is in the file: where it is, or a copy.
+pub(super) enum PageBytes {
+    Mapped(Arc<Mmap>, Range<usize>),
+    Read(Vec<u8>),
+}
+
+impl Deref for PageBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            // Whoever made the range looked that it is within the map.
+            Self::Mapped(map, range) => &map[range.clone()],
+            Self::Read(bytes) => bytes,
+        }
     }
 }
 

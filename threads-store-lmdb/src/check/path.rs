@@ -3,7 +3,7 @@
 use threads_core::Result;
 
 use super::guard::{Guard, Holds};
-use super::page::{Bounds, Kind, Node, Page};
+use super::page::{Bounds, Kind, Node, Page, PageBytes};
 use super::tree::Tree;
 
 /// A keyspace as one snapshot has it.
@@ -56,7 +56,7 @@ pub(super) struct Path {
 
 struct Step {
     number: u64,
-    bytes: Vec<u8>,
+    bytes: PageBytes,
     /// Which child comes next; for the leaf, none.
     index: usize,
 }
