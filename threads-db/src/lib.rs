@@ -11,6 +11,8 @@ mod document;
 mod entity;
 mod export;
 mod feed;
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod history;
 pub mod index;

@@ -45,7 +45,7 @@ use threads_core::{CodecId, Error, Result, block};
 /// ```
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// The codec. See the [crate](crate) for its format.
+/// The codec. See the [crate] for its format.
 ///
 /// ```
 /// use example_codec_registers::Registers;

@@ -1,0 +1,36 @@
+//! Doors to decoders that have no other, for the fuzzer: no part of the interface.
+//!
+//! ```
+//! assert!(threads_db::fuzzing::read_car(b"no CAR file").is_err());
+//! ```
+
+use threads_core::block::Block;
+use threads_core::{Cid, Result};
+
+use crate::car::{CarReader, CarWriter};
+use crate::passphrase::SealedSecret;
+
+/// The roots and blocks of a CAR file. See the [module](self).
+pub fn read_car(bytes: &[u8]) -> Result<(Vec<Cid>, Vec<Block>)> {
+    let car = CarReader::new(bytes)?;
+    let roots = car.roots().to_vec();
+    Ok((roots, car.collect::<Result<_>>()?))
+}
+
+/// The CAR file of these blocks. See the [module](self).
+pub fn write_car(root: Cid, blocks: &[Block]) -> Result<Vec<u8>> {
+    let mut car = CarWriter::new(Vec::new(), root)?;
+    blocks.iter().try_for_each(|block| car.write(block))?;
+    car.finish()
+}
+
+/// A sealed secret, decoded and encoded again. See the [module](self).
+pub fn recode_secret(bytes: &[u8]) -> Result<Vec<u8>> {
+    SealedSecret::decode(bytes)?.encode()
+}
+
+/// What is in a sealed secret. See the [module](self).
+pub fn open_secret(bytes: &[u8], passphrase: &str, context: &[u8]) -> Result<Vec<u8>> {
+    let secret = SealedSecret::decode(bytes)?.open(passphrase, context)?;
+    Ok(secret.to_vec())
+}
