@@ -6,6 +6,7 @@ pub mod datastore;
 pub mod faulty;
 mod law;
 pub mod reducer;
+pub mod transport;
 
 #[doc = include_str!("../guides/writing-a-codec.md")]
 pub mod writing_a_codec {}

@@ -7,9 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use threads_core::transport::memory::{Endpoint, Hub, INBOX_EVENTS_MAX, PEERS_MAX};
+use threads_core::transport::memory::{Endpoint, Hub, PEERS_MAX};
 use threads_core::transport::{
-    FRAME_BYTES_MAX, ReplyToken, TOPIC_BYTES_MAX, Transport, TransportEvent,
+    DISCOVERED_ADDRESSES_MAX, DISCOVERIES_MAX, FRAME_BYTES_MAX, Inbox, PEER_EVENTS_MAX, ReplyToken,
+    TOPIC_BYTES_MAX, Transport, TransportEvent,
 };
 use threads_core::{ErrorKind, PeerId};
 
@@ -125,6 +126,7 @@ async fn an_end_that_left_stays_ended_and_may_join_again() {
     assert!(b.request(peer(1), vec![]).await.is_err());
     assert!(b.publish(b"t", vec![]).await.is_err());
     let again = hub.join(peer(2)).unwrap();
+    again.subscribe(b"t").await.unwrap();
     // The old end, dropped, does not take the new one with it.
     drop(b);
     a.publish(b"t", b"hello".to_vec()).await.unwrap();
@@ -169,6 +171,7 @@ async fn a_cut_ends_requests_and_a_heal_reconnects() {
 #[tokio::test]
 async fn waiting_for_an_event_can_be_cancelled() {
     let (_hub, a, b) = pair().await;
+    b.subscribe(b"t").await.unwrap();
     for i in 0..100_u8 {
         {
             let mut waiting = pin!(b.next_event());
@@ -197,7 +200,8 @@ async fn a_cancelled_request_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_full_inbox_refuses_requests_loses_publications_and_keeps_news() {
     let (hub, a, b) = pair().await;
-    for i in 0..INBOX_EVENTS_MAX + 10 {
+    b.subscribe(b"t").await.unwrap();
+    for i in 0..PEER_EVENTS_MAX + 10 {
         a.publish(b"t", vec![(i % 256) as u8]).await.unwrap();
     }
     let error = a.request(peer(2), vec![]).await.unwrap_err();
@@ -208,7 +212,7 @@ async fn a_full_inbox_refuses_requests_loses_publications_and_keeps_news() {
         hub.heal(peer(1), peer(2));
     }
     hub.cut(peer(1), peer(2));
-    for i in 0..INBOX_EVENTS_MAX {
+    for i in 0..PEER_EVENTS_MAX {
         let event = b.next_event().await.unwrap();
         let expected = [(i % 256) as u8];
         assert!(matches!(event, TransportEvent::Published { frame, .. } if frame == expected));
@@ -221,9 +225,51 @@ async fn a_full_inbox_refuses_requests_loses_publications_and_keeps_news() {
 }
 
 #[tokio::test]
-async fn a_publication_reaches_every_other_peer() {
+async fn a_cut_keeps_two_peers_from_connecting_and_a_disconnect_outlasts_it() {
+    let (hub, a, b) = pair().await;
+    hub.cut(peer(1), peer(2));
+    let there = &b.addresses()[0];
+    assert_eq!(
+        a.connect(there).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    hub.heal(peer(1), peer(2));
+    a.disconnect(peer(2)).await.unwrap();
+    hub.cut(peer(1), peer(2));
+    hub.heal(peer(1), peer(2));
+    assert!(a.request(peer(2), vec![]).await.is_err());
+    assert_eq!(a.connect(there).await.unwrap(), peer(2));
+    let mut request = pin!(a.request(peer(2), vec![]));
+    assert!(poll(request.as_mut()).is_pending());
+}
+
+#[tokio::test]
+async fn discoveries_are_bounded_and_the_latest_stay() {
+    let inbox = Inbox::new();
+    let address: threads_core::Multiaddr = "/memory/1".parse().unwrap();
+    for n in 0..DISCOVERIES_MAX + 10 {
+        inbox.discovered(
+            peer(n as u8),
+            vec![address.clone(); DISCOVERED_ADDRESSES_MAX + 1],
+        );
+    }
+    for n in 10..DISCOVERIES_MAX + 10 {
+        let event = inbox.next().await.unwrap();
+        let (wanted, most) = (peer(n as u8), DISCOVERED_ADDRESSES_MAX);
+        assert!(
+            matches!(event, TransportEvent::Discovered { peer, addrs } if peer == wanted && addrs.len() == most)
+        );
+    }
+    assert!(poll(pin!(inbox.next())).is_pending());
+}
+
+#[tokio::test]
+async fn a_publication_reaches_every_other_peer_that_subscribed() {
     let hub = Hub::new();
     let ends: Vec<_> = (1..5).map(|n| hub.join(peer(n)).unwrap()).collect();
+    for end in &ends {
+        end.subscribe(b"topic").await.unwrap();
+    }
     ends[0].publish(b"topic", b"hello".to_vec()).await.unwrap();
     for end in &ends[1..] {
         loop {

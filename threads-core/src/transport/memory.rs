@@ -5,24 +5,27 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use multiaddr::{Multiaddr, Protocol};
 
-use super::{ReplyToken, Transport, TransportEvent, check_frame, check_topic};
+use super::{
+    FOUND_ADDRESSES_MAX, Inbox, ReplyToken, TOPICS_MAX, Transport, TransportEvent, check_frame,
+    check_publication, check_topic, named_peer, with_peer,
+};
 use crate::queue::Queue;
 use crate::{Error, PeerId, Result};
 
-/// The most events that wait for one peer. Beyond it requests are refused and publications lost;
-/// news of connections, at most one per peer, always fits.
-pub const INBOX_EVENTS_MAX: usize = 1024;
-/// The most requests of one hub that wait for a reply. Beyond it requests are refused.
+/// The most requests of one peer that wait for a reply. Beyond it requests are refused.
 pub const REQUESTS_MAX: usize = 4096;
 /// The most peers of one hub.
 pub const PEERS_MAX: usize = 256;
+/// The most keys that the peers of one hub provide.
+pub const PROVIDED_MAX: usize = 4096;
 
-type Inbox = Queue<TransportEvent>;
 /// At most one reply goes through it.
 type Reply = Queue<Vec<u8>>;
 
-/// Where the peers of one process meet. Everyone is connected to everyone, until cut.
+/// Where the peers of one process meet. Everyone is connected to everyone, until one disconnects
+/// or the hub cuts them.
 ///
 /// ```
 /// use threads_core::PeerId;
@@ -31,19 +34,32 @@ type Reply = Queue<Vec<u8>>;
 /// let hub = Hub::new();
 /// let ann = hub.join(PeerId::from_key_bytes([1; 32])).unwrap();
 /// assert_eq!(ann.local_peer(), PeerId::from_key_bytes([1; 32]));
+/// assert!(ann.addresses()[0].to_string().starts_with("/memory/1/p2p/"));
 /// ```
 #[derive(Clone, Default)]
 pub struct Hub(Arc<Mutex<Peers>>);
 
-/// Nothing of an inbox is dropped while this is locked: a reply token that is dropped locks it.
+/// No reply token is dropped while this is locked: one that is dropped locks it.
 #[derive(Default)]
 struct Peers {
-    inboxes: BTreeMap<PeerId, Arc<Inbox>>,
+    members: BTreeMap<PeerId, Member>,
     /// Pairs that cannot reach each other, the smaller id first.
     cut: BTreeSet<(PeerId, PeerId)>,
+    /// Pairs that could, and one of them disconnected.
+    apart: BTreeSet<(PeerId, PeerId)>,
+    /// Who provides what.
+    provided: BTreeSet<([u8; 32], PeerId)>,
     /// Requests that wait, by the number in their token.
     waiting: BTreeMap<u64, Waiting>,
     requests: u64,
+    joined: u64,
+}
+
+struct Member {
+    /// Its number in addresses.
+    place: u64,
+    inbox: Arc<Inbox>,
+    topics: BTreeSet<Vec<u8>>,
 }
 
 struct Waiting {
@@ -56,21 +72,34 @@ fn pair(a: PeerId, b: PeerId) -> (PeerId, PeerId) {
     (a.min(b), a.max(b))
 }
 
+fn closed() -> Error {
+    Error::unavailable("this end has left the hub")
+}
+
 impl Peers {
-    /// Whether this inbox is in use: its end may have left, and its peer joined again.
-    fn has(&self, peer: PeerId, inbox: &Arc<Inbox>) -> bool {
-        self.inboxes
-            .get(&peer)
-            .is_some_and(|present| Arc::ptr_eq(present, inbox))
+    /// The end that uses this inbox: it may have left, and its peer joined again.
+    fn member(&mut self, peer: PeerId, inbox: &Arc<Inbox>) -> Option<&mut Member> {
+        let member = self.members.get_mut(&peer)?;
+        Arc::ptr_eq(&member.inbox, inbox).then_some(member)
     }
 
-    /// The inboxes of everyone whom `peer` reaches.
-    fn reached_by(&self, peer: PeerId) -> impl Iterator<Item = (PeerId, &Arc<Inbox>)> {
+    fn connected(&self, a: PeerId, b: PeerId) -> bool {
+        let pair = pair(a, b);
+        a != b && !self.cut.contains(&pair) && !self.apart.contains(&pair)
+    }
+
+    /// Everyone to whom `peer` is connected.
+    fn reached_by(&self, peer: PeerId) -> impl Iterator<Item = (PeerId, &Member)> {
         let others = self
-            .inboxes
+            .members
             .iter()
-            .filter(move |(id, _)| **id != peer && !self.cut.contains(&pair(**id, peer)));
-        others.map(|(id, inbox)| (*id, inbox))
+            .filter(move |(id, _)| self.connected(**id, peer));
+        others.map(|(id, member)| (*id, member))
+    }
+
+    fn address(&self, peer: PeerId) -> Option<Multiaddr> {
+        let place = self.members.get(&peer)?.place;
+        Some(with_peer(Protocol::Memory(place).into(), peer))
     }
 
     /// Ends the requests that wait between two peers for whom `gone` holds.
@@ -85,35 +114,23 @@ impl Peers {
     }
 
     /// Tells both, if both are there.
-    fn tell(&self, (a, b): (PeerId, PeerId), news: fn(PeerId) -> TransportEvent) {
-        if let (Some(to_a), Some(to_b)) = (self.inboxes.get(&a), self.inboxes.get(&b)) {
-            push_news(to_a, b, news(b));
-            push_news(to_b, a, news(a));
+    fn tell_connected(&self, (a, b): (PeerId, PeerId)) {
+        if let (Some(to_a), Some(to_b)) = (self.members.get(&a), self.members.get(&b)) {
+            to_a.inbox.connected(b);
+            to_b.inbox.connected(a);
         }
     }
-}
 
-/// Queues news of the connection to `about`, in place of older news that nobody read.
-fn push_news(inbox: &Inbox, about: PeerId, news: TransportEvent) {
-    // A closed inbox has nobody to tell.
-    inbox.edit(|events| {
-        events.retain(|event| {
-            !matches!(event,
-            TransportEvent::Connected(peer) | TransportEvent::Disconnected(peer) if *peer == about)
-        });
-        events.push_back(news);
-    });
-}
-
-/// Queues a frame; gives it back when too many wait or nobody reads.
-fn push_frame(inbox: &Inbox, event: TransportEvent) -> Result<(), TransportEvent> {
-    let mut event = Some(event);
-    inbox.edit(|events| {
-        if events.len() < INBOX_EVENTS_MAX {
-            events.extend(event.take());
+    /// Ends requests between two peers and tells both. Gives tokens to drop later.
+    fn part(&mut self, (a, b): (PeerId, PeerId)) -> Vec<ReplyToken> {
+        self.give_up(|from, to| pair(from, to) == (a, b));
+        let mut unread = Vec::new();
+        if let (Some(to_a), Some(to_b)) = (self.members.get(&a), self.members.get(&b)) {
+            unread.extend(to_a.inbox.disconnected(b));
+            unread.extend(to_b.inbox.disconnected(a));
         }
-    });
-    event.map_or(Ok(()), Err)
+        unread
+    }
 }
 
 impl Hub {
@@ -146,16 +163,22 @@ impl Hub {
     /// ```
     pub fn join(&self, peer: PeerId) -> Result<Endpoint> {
         let mut peers = self.lock();
-        if peers.inboxes.contains_key(&peer) {
+        if peers.members.contains_key(&peer) {
             return Err(Error::conflict("this peer is at the hub already").with("peer", peer));
         }
-        if peers.inboxes.len() >= PEERS_MAX {
+        if peers.members.len() >= PEERS_MAX {
             return Err(Error::full("the hub has no room for another peer").with("most", PEERS_MAX));
         }
+        peers.joined += 1;
         let inbox = Arc::new(Inbox::new());
-        peers.inboxes.insert(peer, Arc::clone(&inbox));
+        let member = Member {
+            place: peers.joined,
+            inbox: Arc::clone(&inbox),
+            topics: BTreeSet::new(),
+        };
+        peers.members.insert(peer, member);
         for (other, _) in peers.reached_by(peer) {
-            peers.tell((peer, other), TransportEvent::Connected);
+            peers.tell_connected((peer, other));
         }
         Ok(Endpoint {
             hub: self.clone(),
@@ -164,7 +187,7 @@ impl Hub {
         })
     }
 
-    /// Cuts the connection of two peers: they are told, and their requests end.
+    /// Cuts two peers from each other: they are told, their requests end, and they cannot connect.
     ///
     /// ```
     /// use threads_core::{PeerId, transport::memory::Hub};
@@ -173,13 +196,14 @@ impl Hub {
     /// ```
     pub fn cut(&self, a: PeerId, b: PeerId) {
         let mut peers = self.lock();
-        if peers.cut.insert(pair(a, b)) {
-            peers.give_up(|from, to| pair(from, to) == pair(a, b));
-            peers.tell((a, b), TransportEvent::Disconnected);
-        }
+        let were_connected = peers.connected(a, b);
+        peers.cut.insert(pair(a, b));
+        let unread = were_connected.then(|| peers.part(pair(a, b)));
+        drop(peers);
+        drop(unread);
     }
 
-    /// Connects two peers again.
+    /// Takes a cut back. The two are connected again, unless one of them had disconnected.
     ///
     /// ```
     /// use threads_core::{PeerId, transport::memory::Hub};
@@ -188,8 +212,8 @@ impl Hub {
     /// ```
     pub fn heal(&self, a: PeerId, b: PeerId) {
         let mut peers = self.lock();
-        if peers.cut.remove(&pair(a, b)) {
-            peers.tell((a, b), TransportEvent::Connected);
+        if peers.cut.remove(&pair(a, b)) && peers.connected(a, b) {
+            peers.tell_connected(pair(a, b));
         }
     }
 
@@ -207,7 +231,7 @@ impl Hub {
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
-            .field("peers", &self.lock().inboxes.len())
+            .field("peers", &self.lock().members.len())
             .finish_non_exhaustive()
     }
 }
@@ -238,46 +262,24 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Leaves the hub: others are told, waiting requests end, and so does `next_event`.
-    ///
-    /// ```
-    /// use threads_core::{PeerId, transport::memory::Hub};
-    /// let hub = Hub::new();
-    /// let ann = hub.join(PeerId::from_key_bytes([1; 32])).unwrap();
-    /// ann.close();
-    /// assert!(hub.join(PeerId::from_key_bytes([1; 32])).is_ok());
-    /// ```
-    pub fn close(&self) {
-        let unread = self.inbox.edit(std::mem::take);
-        self.inbox.close();
+    /// The hub, if this end has not left it.
+    fn present(&self) -> Result<MutexGuard<'_, Peers>> {
         let mut peers = self.hub.lock();
-        if peers.has(self.peer, &self.inbox) {
-            peers.give_up(|from, to| from == self.peer || to == self.peer);
-            for (_, inbox) in peers.reached_by(self.peer) {
-                push_news(inbox, self.peer, TransportEvent::Disconnected(self.peer));
-            }
-            peers.inboxes.remove(&self.peer);
+        match peers.member(self.peer, &self.inbox) {
+            Some(_) => Ok(peers),
+            None => Err(closed()),
         }
-        drop(peers);
-        drop(unread);
-    }
-
-    fn check_present(&self, peers: &Peers) -> Result<()> {
-        if peers.has(self.peer, &self.inbox) {
-            return Ok(());
-        }
-        Err(Error::unavailable("this end has left the hub"))
     }
 
     /// Registers a request, so that a cut ends it.
     fn wait_for(&self, to: PeerId) -> Result<(Request, Arc<Inbox>, Arc<Reply>)> {
-        let mut peers = self.hub.lock();
-        self.check_present(&peers)?;
-        let inbox = peers.reached_by(self.peer).find(|(id, _)| *id == to);
-        let Some(inbox) = inbox.map(|(_, inbox)| Arc::clone(inbox)) else {
-            return Err(Error::unavailable("the peer cannot be reached").with("peer", to));
+        let mut peers = self.present()?;
+        let member = peers.reached_by(self.peer).find(|(id, _)| *id == to);
+        let Some(inbox) = member.map(|(_, member)| Arc::clone(&member.inbox)) else {
+            return Err(Error::unavailable("the peer is not connected").with("peer", to));
         };
-        if peers.waiting.len() >= REQUESTS_MAX {
+        let mine = |waiting: &&Waiting| waiting.from == self.peer;
+        if peers.waiting.values().filter(mine).count() >= REQUESTS_MAX {
             return Err(Error::unavailable("too many requests wait for replies"));
         }
         peers.requests += 1;
@@ -288,14 +290,8 @@ impl Endpoint {
             reply: Arc::clone(&reply),
         };
         peers.waiting.insert(number, waiting);
-        Ok((
-            Request {
-                hub: self.hub.clone(),
-                number,
-            },
-            inbox,
-            reply,
-        ))
+        let hub = self.hub.clone();
+        Ok((Request { hub, number }, inbox, reply))
     }
 }
 
@@ -305,6 +301,56 @@ impl Transport for Endpoint {
         self.peer
     }
 
+    fn addresses(&self) -> Vec<Multiaddr> {
+        let address = self
+            .present()
+            .ok()
+            .and_then(|peers| peers.address(self.peer));
+        address.into_iter().collect()
+    }
+
+    async fn connect(&self, addr: &Multiaddr) -> Result<PeerId> {
+        let Some(Protocol::Memory(place)) = addr.iter().next() else {
+            return Err(
+                Error::invalid("not an address at a hub, /memory/<number>").with("address", addr)
+            );
+        };
+        let mut peers = self.present()?;
+        let there = peers
+            .members
+            .iter()
+            .find(|(_, member)| member.place == place);
+        let Some(peer) = there.map(|(peer, _)| *peer) else {
+            return Err(Error::unavailable("nobody is at this address").with("address", addr));
+        };
+        if named_peer(addr).is_some_and(|named| named != peer) {
+            return Err(Error::unavailable("another peer is at this address").with("peer", peer));
+        }
+        if peer == self.peer {
+            return Err(Error::invalid("this is the address of this end itself"));
+        }
+        let pair = pair(self.peer, peer);
+        if peers.cut.contains(&pair) {
+            return Err(Error::unavailable("the peer cannot be reached").with("peer", peer));
+        }
+        if peers.apart.remove(&pair) {
+            peers.tell_connected(pair);
+        }
+        Ok(peer)
+    }
+
+    async fn disconnect(&self, peer: PeerId) -> Result<()> {
+        let mut peers = self.present()?;
+        let there = peers.members.contains_key(&peer) && peers.connected(self.peer, peer);
+        let unread = there.then(|| {
+            peers.apart.insert(pair(self.peer, peer));
+            peers.part(pair(self.peer, peer))
+        });
+        drop(peers);
+        drop(unread);
+        Ok(())
+    }
+
     async fn request(&self, peer: PeerId, frame: Vec<u8>) -> Result<Vec<u8>> {
         check_frame(&frame)?;
         let (request, inbox, reply) = self.wait_for(peer)?;
@@ -312,12 +358,7 @@ impl Transport for Endpoint {
             hub: self.hub.clone(),
             number: request.number,
         });
-        let event = TransportEvent::Request {
-            from: self.peer,
-            token,
-            frame,
-        };
-        if push_frame(&inbox, event).is_err() {
+        if inbox.request(self.peer, token, frame).is_err() {
             return Err(Error::unavailable("the peer is too busy").with("peer", peer));
         }
         let reply = reply.next().await;
@@ -333,35 +374,79 @@ impl Transport for Endpoint {
         Ok(())
     }
 
+    async fn subscribe(&self, topic: &[u8]) -> Result<()> {
+        check_topic(topic)?;
+        let mut peers = self.hub.lock();
+        let member = peers.member(self.peer, &self.inbox).ok_or_else(closed)?;
+        if member.topics.len() >= TOPICS_MAX && !member.topics.contains(topic) {
+            return Err(
+                Error::full("too many topics: share them out in buckets").with("most", TOPICS_MAX)
+            );
+        }
+        member.topics.insert(topic.to_vec());
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, topic: &[u8]) -> Result<()> {
+        check_topic(topic)?;
+        let mut peers = self.hub.lock();
+        let member = peers.member(self.peer, &self.inbox).ok_or_else(closed)?;
+        member.topics.remove(topic);
+        Ok(())
+    }
+
     async fn publish(&self, topic: &[u8], frame: Vec<u8>) -> Result<()> {
         check_topic(topic)?;
-        check_frame(&frame)?;
-        let reached: Vec<_> = {
-            let peers = self.hub.lock();
-            self.check_present(&peers)?;
-            peers
-                .reached_by(self.peer)
-                .map(|(_, inbox)| Arc::clone(inbox))
-                .collect()
-        };
-        for inbox in reached {
-            let (topic, frame) = (topic.to_vec(), frame.clone());
-            // Best effort: what does not fit is lost.
-            let _lost = push_frame(
-                &inbox,
-                TransportEvent::Published {
-                    from: self.peer,
-                    topic,
-                    frame,
-                },
-            );
+        check_publication(&frame)?;
+        let peers = self.present()?;
+        for (_, member) in peers.reached_by(self.peer) {
+            if member.topics.contains(topic) {
+                member.inbox.published(self.peer, topic, frame.clone());
+            }
         }
         Ok(())
     }
 
     async fn next_event(&self) -> Result<TransportEvent> {
-        let event = self.inbox.next().await;
-        event.ok_or_else(|| Error::unavailable("this end has left the hub"))
+        self.inbox.next().await
+    }
+
+    async fn provide(&self, key: &[u8; 32]) -> Result<()> {
+        let mut peers = self.present()?;
+        if peers.provided.len() >= PROVIDED_MAX && !peers.provided.contains(&(*key, self.peer)) {
+            return Err(Error::full("the hub has no room for more keys").with("most", PROVIDED_MAX));
+        }
+        peers.provided.insert((*key, self.peer));
+        Ok(())
+    }
+
+    async fn find(&self, key: &[u8; 32]) -> Result<Vec<Multiaddr>> {
+        let peers = self.present()?;
+        let others = peers
+            .provided
+            .iter()
+            .filter(|(provided, peer)| provided == key && *peer != self.peer);
+        let found = others.filter_map(|(_, peer)| peers.address(*peer));
+        Ok(found.take(FOUND_ADDRESSES_MAX).collect())
+    }
+
+    fn close(&self) {
+        let read = self.inbox.close();
+        let mut unread = Vec::new();
+        let mut peers = self.hub.lock();
+        if peers.member(self.peer, &self.inbox).is_some() {
+            peers.give_up(|from, to| from == self.peer || to == self.peer);
+            for (_, member) in peers.reached_by(self.peer) {
+                unread.extend(member.inbox.disconnected(self.peer));
+            }
+            peers.members.remove(&self.peer);
+            peers
+                .apart
+                .retain(|(a, b)| *a != self.peer && *b != self.peer);
+            peers.provided.retain(|(_, peer)| *peer != self.peer);
+        }
+        drop(peers);
+        drop((read, unread));
     }
 }
 
