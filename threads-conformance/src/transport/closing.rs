@@ -1,5 +1,7 @@
 //! Laws of closing.
 
+use threads_core::transport::TransportEvent;
+
 use super::Subject;
 use super::concurrent::both;
 use super::ends::{address, disconnected, is_unavailable};
@@ -8,7 +10,16 @@ use crate::law::Checked;
 pub(super) fn closed_is_for_good(subject: &Subject) -> Checked {
     subject.both_ways(async |a, b| {
         let there = address(b)?;
-        let (waiting, ()) = both(a.next_event(), async { a.close() }).await;
+        let next = async {
+            loop {
+                // What was found may come before.
+                match a.next_event().await {
+                    Ok(TransportEvent::Discovered { .. }) => {}
+                    event => return event,
+                }
+            }
+        };
+        let (waiting, ()) = both(next, async { a.close() }).await;
         is_unavailable(&waiting, "closed an end whose next event was waited for")?;
         disconnected(b, a.local_peer()).await?;
         a.close();
