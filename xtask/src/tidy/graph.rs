@@ -8,6 +8,8 @@ use super::Finding;
 const RUNTIMES: [&str; 3] = ["tokio", "libp2p", "heed"];
 /// The store on it, and what measures that store against it.
 const USERS_OF_HEED: [&str; 2] = ["threads-store-lmdb", "threads-benches"];
+/// The one that names libp2p.
+const USER_OF_LIBP2P: &str = "threads-net-libp2p";
 /// Implementations of the traits begin so.
 const IMPLEMENTATIONS: [&str; 4] = [
     "threads-store-",
@@ -79,6 +81,11 @@ pub(crate) fn layers(packages: &[Package]) -> Vec<Finding> {
         if !USERS_OF_HEED.contains(&&*package.name) {
             all.filter(|name| *name == "heed")
                 .for_each(|name| wrong(name, "only the store on it and the benchmarks may"));
+        }
+        if package.name != USER_OF_LIBP2P && package.name != "threads-core" {
+            let all = package.dependencies.iter().chain(&package.dev_dependencies);
+            all.filter(|name| name.starts_with("libp2p"))
+                .for_each(|name| wrong(name, "only the transport on it may"));
         }
         for name in &package.dependencies {
             if package.name == "threads-core" && RUNTIMES.iter().any(|word| name.starts_with(word))
@@ -157,6 +164,7 @@ mod tests {
             package("threads-core", &["tokio"], &[]),
             package("threads-db", &[], &["heed"]),
             package("threads-codec-jsonpatch", &["threads-db"], &[]),
+            package("threads-cli", &["libp2p"], &[]),
         ];
         for package in wrong {
             let name = package.name.clone();
@@ -166,6 +174,7 @@ mod tests {
             package("threads-core", &["serde"], &["tokio"]),
             package("threads-store-lmdb", &["heed"], &["threads-db"]),
             package("threads-cli", &["threads-db", "tokio"], &[]),
+            package("threads-net-libp2p", &["libp2p", "tokio"], &[]),
             package("threads-benches", &["threads-db", "heed"], &[]),
         ];
         assert!(layers(&right).is_empty());

@@ -1,0 +1,282 @@
+//! The background task: it owns the swarm, carries out what the handle asks, and fills the inbox.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
+
+use libp2p::core::transport::ListenerId;
+use libp2p::futures::StreamExt;
+use libp2p::kad::QueryId;
+use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::{Multiaddr, Swarm, ping};
+use threads_core::transport::{TOPICS_MAX, with_peer};
+use threads_core::{Error, PeerId};
+use tokio::sync::mpsc;
+use tokio::time::{self, Instant};
+
+use crate::behaviour::{Behaviour, BehaviourEvent};
+use crate::book::{Book, is_local_address};
+use crate::command::{Command, Done};
+use crate::limits::{ADDRESSES_MAX, CLOSING, Limits, TICK};
+use crate::outgoing::Outgoing;
+use crate::peer::{ours, theirs};
+use crate::transport::Shared;
+
+mod connections;
+mod finding;
+mod frames;
+mod topics;
+
+pub(crate) struct Task {
+    swarm: Swarm<Behaviour>,
+    commands: mpsc::Receiver<Command>,
+    shared: Arc<Shared>,
+    limits: Limits,
+    /// Whom the reader was told to be connected.
+    connected: HashSet<PeerId>,
+    connecting: HashMap<ConnectionId, Done<PeerId>>,
+    /// Connections that stay within one network, as this end sees it.
+    near: HashSet<ConnectionId>,
+    disconnecting: HashMap<PeerId, Vec<Done<()>>>,
+    listening: HashMap<ListenerId, Done<Multiaddr>>,
+    outgoing: Outgoing,
+    topics: HashSet<Vec<u8>>,
+    book: Book,
+    queries: HashMap<QueryId, finding::Query>,
+    provided: finding::Provided,
+    #[cfg(feature = "metrics")]
+    metrics: Option<libp2p::metrics::Metrics>,
+}
+
+impl Task {
+    pub(crate) fn new(
+        swarm: Swarm<Behaviour>,
+        commands: mpsc::Receiver<Command>,
+        shared: Arc<Shared>,
+        limits: Limits,
+        #[cfg(feature = "metrics")] metrics: Option<libp2p::metrics::Metrics>,
+    ) -> Self {
+        Self {
+            swarm,
+            commands,
+            shared,
+            limits,
+            connected: HashSet::new(),
+            connecting: HashMap::new(),
+            near: HashSet::new(),
+            disconnecting: HashMap::new(),
+            listening: HashMap::new(),
+            outgoing: Outgoing::default(),
+            topics: HashSet::with_capacity(TOPICS_MAX),
+            book: Book::default(),
+            queries: HashMap::new(),
+            provided: finding::Provided::default(),
+            #[cfg(feature = "metrics")]
+            metrics,
+        }
+    }
+
+    /// Until the handle is closed.
+    pub(crate) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut tick = time::interval(TICK);
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.closing.notified() => break,
+                command = self.commands.recv() => match command {
+                    Some(command) => self.carry_out(command),
+                    None => break,
+                },
+                event = self.swarm.select_next_some() => self.handle(event),
+                now = tick.tick() => self.outgoing.expire(now),
+            }
+        }
+        self.end().await;
+    }
+
+    /// Ends connections in an orderly way, so that the others are told at once.
+    async fn end(mut self) {
+        self.commands.close();
+        self.outgoing = Outgoing::default();
+        for peer in &self.connected {
+            // One that is gone already is gone.
+            let _gone = self.swarm.disconnect_peer_id(theirs(*peer));
+        }
+        let last = Instant::now() + CLOSING;
+        while !self.connected.is_empty() {
+            let Ok(event) = time::timeout_at(last, self.swarm.select_next_some()).await else {
+                break;
+            };
+            if let SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                ..
+            } = event
+                && let Some(peer) = ours(&peer_id)
+            {
+                self.connected.remove(&peer);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Listen(addr, done) => self.listen(addr, done),
+            Command::Announce(addr, done) => {
+                self.swarm.add_external_address(addr);
+                self.tell_addresses();
+                tell(done, Ok(()));
+            }
+            Command::Connect(addr, done) => self.connect(addr, done),
+            Command::Disconnect(peer, done) => self.disconnect(peer, done),
+            Command::Request(peer, frame, done) => self.request(peer, frame, done),
+            Command::Reply(channel, frame, done) => self.reply(channel, frame, done),
+            Command::Subscribe(topic, done) => self.subscribe(topic, done),
+            Command::Unsubscribe(topic, done) => self.unsubscribe(&topic, done),
+            Command::Publish(topic, frame, done) => self.publish(&topic, frame, done),
+            Command::Provide(key, done) => self.provide(&key, done),
+            Command::Find(key, done) => self.find(&key, done),
+        }
+    }
+
+    fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        #[cfg(feature = "metrics")]
+        self.record(&event);
+        match event {
+            SwarmEvent::Behaviour(event) => self.handle_part(event),
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                if is_local_address(endpoint.get_remote_address()) {
+                    self.near.insert(connection_id);
+                }
+                self.established(&peer_id, connection_id);
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                num_established,
+                ..
+            } => {
+                self.near.remove(&connection_id);
+                self.closed(&peer_id, num_established);
+            }
+            SwarmEvent::OutgoingConnectionError {
+                connection_id,
+                peer_id,
+                error,
+            } => self.not_connected(connection_id, peer_id, &error),
+            SwarmEvent::IncomingConnectionError { .. } => {
+                self.shared
+                    .counting
+                    .count(|counters| counters.connections_failed += 1);
+            }
+            SwarmEvent::NewListenAddr {
+                listener_id,
+                address,
+            } => self.listens(listener_id, address),
+            SwarmEvent::ListenerClosed {
+                listener_id,
+                reason,
+                ..
+            } => self.listens_no_more(listener_id, reason.err()),
+            SwarmEvent::ListenerError { listener_id, error } => {
+                self.listens_no_more(listener_id, Some(error));
+            }
+            SwarmEvent::ExpiredListenAddr { .. }
+            | SwarmEvent::ExternalAddrConfirmed { .. }
+            | SwarmEvent::ExternalAddrExpired { .. } => self.tell_addresses(),
+            _ => {}
+        }
+    }
+
+    fn handle_part(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Frames(event) => self.handle_frames(event),
+            BehaviourEvent::Gossip(event) => self.handle_gossip(event),
+            BehaviourEvent::Identify(event) => self.handle_identify(event),
+            BehaviourEvent::Kad(event) => self.handle_kad(event),
+            BehaviourEvent::Mdns(event) => self.handle_mdns(event),
+            BehaviourEvent::Ping(ping::Event {
+                connection,
+                result: Err(ping::Failure::Timeout | ping::Failure::Other { .. }),
+                ..
+            }) => {
+                // Nobody is there any more, whatever the system says.
+                self.swarm.close_connection(connection);
+            }
+            _ => {}
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn record(&self, event: &SwarmEvent<BehaviourEvent>) {
+        use libp2p::metrics::Recorder;
+        let Some(metrics) = &self.metrics else { return };
+        metrics.record(event);
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Kad(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => metrics.record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Dcutr(event)) => metrics.record(event),
+            _ => {}
+        }
+    }
+
+    /// Under which addresses others may call, as the handle gives them.
+    fn tell_addresses(&self) {
+        let me = *self.swarm.local_peer_id();
+        let mut addresses = Vec::new();
+        for addr in self
+            .swarm
+            .external_addresses()
+            .chain(self.swarm.listeners())
+        {
+            let named = addr.clone().with_p2p(me);
+            // One that ends in another peer's name is none of ours.
+            if let Ok(named) = named
+                && !addresses.contains(&named)
+                && addresses.len() < ADDRESSES_MAX
+            {
+                addresses.push(named);
+            }
+        }
+        let mut told = self
+            .shared
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *told = addresses;
+    }
+
+    /// The address with this peer's name at its end.
+    fn named(&self, addr: Multiaddr) -> Multiaddr {
+        match ours(self.swarm.local_peer_id()) {
+            Some(me) if threads_core::transport::named_peer(&addr) != Some(me) => {
+                with_peer(addr, me)
+            }
+            _ => addr,
+        }
+    }
+}
+
+/// A task that ends, even with its runtime, ends the events.
+impl Drop for Task {
+    fn drop(&mut self) {
+        drop(self.shared.inbox.close());
+    }
+}
+
+/// Tells the outcome, if anybody still waits for it.
+fn tell<T>(done: Done<T>, outcome: threads_core::Result<T>) {
+    let _nobody_waits = done.send(outcome);
+}
+
+fn unavailable(what: &'static str, cause: impl std::fmt::Display) -> Error {
+    Error::unavailable(what).with("cause", cause)
+}

@@ -1,0 +1,114 @@
+//! Requests and replies.
+
+use libp2p::request_response::{self, Message, ResponseChannel};
+use threads_core::transport::ReplyToken;
+use threads_core::{Error, PeerId};
+use tokio::time::Instant;
+
+use super::{Task, tell, unavailable};
+use crate::command::Done;
+use crate::frames::Frame;
+use crate::peer::{ours, theirs};
+
+impl Task {
+    pub(super) fn request(&mut self, peer: PeerId, frame: Vec<u8>, done: Done<Vec<u8>>) {
+        if !self.connected.contains(&peer) || self.disconnecting.contains_key(&peer) {
+            let error = Error::unavailable("the peer is not connected").with("peer", peer);
+            return tell(done, Err(error));
+        }
+        let until = Instant::now() + self.limits.request;
+        if let Err(done) = self.outgoing.push(peer, frame, done, until) {
+            self.shared
+                .counting
+                .count(|counters| counters.requests_refused += 1);
+            let error = Error::unavailable("too many requests to the peer wait").with("peer", peer);
+            return tell(done, Err(error));
+        }
+        self.send_queued(peer);
+    }
+
+    /// Puts on the wire what may go there.
+    fn send_queued(&mut self, peer: PeerId) {
+        let (frames, counting) = (
+            &mut self.swarm.behaviour_mut().frames,
+            &self.shared.counting,
+        );
+        let to = theirs(peer);
+        self.outgoing.send(peer, |frame| {
+            counting.frame_out(frame.len());
+            frames.send_request(&to, frame.into())
+        });
+    }
+
+    pub(super) fn reply(
+        &mut self,
+        channel: ResponseChannel<Frame>,
+        frame: Vec<u8>,
+        done: Done<()>,
+    ) {
+        let bytes = frame.len();
+        let frames = &mut self.swarm.behaviour_mut().frames;
+        let sent = frames.send_response(channel, frame.into());
+        if sent.is_ok() {
+            self.shared.counting.frame_out(bytes);
+        }
+        tell(
+            done,
+            sent.map_err(|_| Error::unavailable("nobody waits for the reply any more")),
+        );
+    }
+
+    pub(super) fn handle_frames(&mut self, event: request_response::Event<Frame, Frame>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => match message {
+                Message::Request {
+                    request, channel, ..
+                } => self.asked(&peer, request, channel),
+                Message::Response {
+                    request_id,
+                    response,
+                } => {
+                    self.shared.counting.frame_in(response.bytes.len());
+                    if let Some((peer, asker)) = self.outgoing.ended(request_id) {
+                        tell(asker, Ok(response.bytes));
+                        self.send_queued(peer);
+                    }
+                }
+            },
+            request_response::Event::OutboundFailure {
+                request_id, error, ..
+            } => {
+                if let Some((peer, asker)) = self.outgoing.ended(request_id) {
+                    self.shared
+                        .counting
+                        .count(|counters| counters.requests_failed += 1);
+                    tell(
+                        asker,
+                        Err(unavailable("the peer did not reply", error).with("peer", peer)),
+                    );
+                    if self.connected.contains(&peer) {
+                        self.send_queued(peer);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a peer asks goes to the reader, or is refused by dropping the way back.
+    fn asked(&self, peer: &libp2p::PeerId, request: Frame, channel: ResponseChannel<Frame>) {
+        self.shared.counting.frame_in(request.bytes.len());
+        let Some(from) = ours(peer).filter(|from| self.connected.contains(from)) else {
+            return;
+        };
+        let refused = self
+            .shared
+            .inbox
+            .request(from, ReplyToken::new(channel), request.bytes);
+        if refused.is_err() {
+            self.shared
+                .counting
+                .count(|counters| counters.requests_refused += 1);
+        }
+    }
+}
