@@ -14,4 +14,7 @@ pub mod writing_a_codec {}
 #[doc = include_str!("../guides/writing-a-store.md")]
 pub mod writing_a_store {}
 
+#[doc = include_str!("../guides/writing-a-transport.md")]
+pub mod writing_a_transport {}
+
 pub use law::{Law, Outcome, SECONDS_MAX, enforce, summary};

@@ -230,7 +230,7 @@ laws! { $
         "a laptop that is shut would stop everybody that asked it";
     "TR-8" requests::a_disconnect_fails_requests: "A disconnect by either end fails the requests under way and is told to both; then they can connect and ask again.",
         "a peer that is to be left alone would go on being waited for";
-    "TR-9" requests::a_request_nobody_waits_for_is_forgotten: "Requests whose askers stopped waiting take no room from later ones.",
+    "TR-9" requests::a_request_nobody_waits_for_is_forgotten: "Requests whose askers stopped waiting take no room from later ones once they are answered.",
         "every timeout would make the transport a little fuller, until it is full";
     "TR-10" requests::a_foreign_token_is_invalid: "A token of another transport is an error of kind Invalid.",
         "a node has several transports, and tells itself when it mixes them up";

@@ -14,7 +14,7 @@
 //!   (TR-5), a peer that is not connected (TR-6), one that goes away (TR-7), and a
 //!   [`Transport::disconnect`] of either end (TR-8) are
 //!   [`Unavailable`](crate::ErrorKind::Unavailable), and no wait for ever. A request whose asker
-//!   stopped waiting takes no room (TR-9). A token of another transport is `Invalid` (TR-10).
+//!   stopped waiting takes no room once it is answered (TR-9). A token of another transport is `Invalid` (TR-10).
 //! * Each of [`Transport::addresses`] names the peer (TR-11), and leads to it: [`Transport::connect`]
 //!   says who is there, and uses a connection that is there already (TR-12). An address where
 //!   nobody is (TR-13), another peer than the one it names (TR-14), or this end itself (TR-15) is an
