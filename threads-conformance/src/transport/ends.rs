@@ -141,8 +141,16 @@ pub(super) fn is_unavailable<T>(result: &Result<T>, done: &str) -> Checked {
     is_error(result, ErrorKind::Unavailable, done)
 }
 
-/// A frame of which no two windows are alike, and no two frames of other seeds.
+/// A frame in which every piece shows its place, and of other seeds every piece is another.
 pub(super) fn frame(bytes: usize, seed: u32) -> Vec<u8> {
-    let words = (0..(bytes as u32).div_ceil(4)).flat_map(|n| (n ^ seed).to_be_bytes());
-    words.take(bytes).collect()
+    const PAGE_BYTES: usize = 4096;
+    let words = (0..PAGE_BYTES as u32 / 4).flat_map(|n| (n ^ seed).to_be_bytes());
+    let page: Vec<u8> = words.collect();
+    let mut frame = page.repeat(bytes.div_ceil(PAGE_BYTES));
+    for (n, page) in frame.chunks_exact_mut(PAGE_BYTES).enumerate() {
+        let place = (n as u32 ^ seed).to_le_bytes();
+        page[..4].copy_from_slice(&place);
+    }
+    frame.truncate(bytes);
+    frame
 }

@@ -1,0 +1,294 @@
+//! Peers that speak libp2p and do not keep to the protocol; and topics, which gossip can lose without
+//! a word.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::io;
+
+use libp2p::futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
+use libp2p::gossipsub::{self, IdentTopic};
+use libp2p::request_response::{self, Codec, ProtocolSupport};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
+use threads_core::transport::{
+    FRAME_BYTES_MAX, PUBLICATION_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX, Transport, TransportEvent,
+};
+use threads_core::{IdentityKey, system_rng};
+use threads_net_libp2p::Libp2p;
+
+async fn start() -> Libp2p {
+    let identity = IdentityKey::generate(&mut system_rng());
+    let builder = Libp2p::builder(&identity).listen("/ip4/127.0.0.1/tcp/0".parse().unwrap());
+    builder.start().await.unwrap()
+}
+
+/// Sends bytes as they are, and reads whatever comes.
+#[derive(Clone, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        let mut bytes = Vec::new();
+        io.read_to_end(&mut bytes).await.map(|_| bytes)
+    }
+
+    async fn read_response<T>(&mut self, to: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        self.read_request(to, io).await
+    }
+
+    async fn write_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        bytes: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&bytes).await
+    }
+
+    async fn write_response<T>(
+        &mut self,
+        to: &StreamProtocol,
+        io: &mut T,
+        bytes: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        self.write_request(to, io, bytes).await
+    }
+}
+
+#[derive(NetworkBehaviour)]
+struct Parts {
+    frames: request_response::Behaviour<Raw>,
+    gossip: gossipsub::Behaviour,
+}
+
+fn stranger(gossip: gossipsub::Config) -> Swarm<Parts> {
+    let protocol = [(StreamProtocol::new("/threads/1"), ProtocolSupport::Full)];
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default(),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .unwrap()
+        .with_behaviour(|key| {
+            let author = gossipsub::MessageAuthenticity::Signed(key.clone());
+            Ok(Parts {
+                frames: request_response::Behaviour::new(
+                    protocol,
+                    request_response::Config::default(),
+                ),
+                gossip: gossipsub::Behaviour::new(author, gossip)?,
+            })
+        })
+        .unwrap()
+        .build()
+}
+
+/// What became of a request of raw bytes: the raw reply.
+async fn send_raw(stranger: &mut Swarm<Parts>, to: &Libp2p, bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let peer = libp2p::PeerId::from_bytes(&to.local_peer().to_bytes()).unwrap();
+    stranger.behaviour_mut().frames.send_request(&peer, bytes);
+    loop {
+        match stranger.select_next_some().await {
+            SwarmEvent::Behaviour(PartsEvent::Frames(request_response::Event::Message {
+                message: request_response::Message::Response { response, .. },
+                ..
+            })) => return Some(response),
+            SwarmEvent::Behaviour(PartsEvent::Frames(
+                request_response::Event::OutboundFailure { .. },
+            )) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn echo(end: &Libp2p) {
+    loop {
+        match end.next_event().await.unwrap() {
+            TransportEvent::Request { token, frame, .. } => end.reply(token, frame).await.unwrap(),
+            TransportEvent::Disconnected(peer) => panic!("{peer} was not to go"),
+            _ => {}
+        }
+    }
+}
+
+/// The length that is said, and so many bytes.
+fn wire(said: usize, bytes: usize) -> Vec<u8> {
+    [&(said as u32).to_be_bytes()[..], &vec![7; bytes]].concat()
+}
+
+#[tokio::test]
+async fn row_32_a_frame_over_the_bound_is_refused_and_the_next_one_is_read() {
+    let end = start().await;
+    let mut stranger = stranger(gossipsub::Config::default());
+    stranger.dial(end.addresses()[0].clone()).unwrap();
+    let trying = async {
+        for (said, bytes) in [
+            (FRAME_BYTES_MAX + 1, FRAME_BYTES_MAX + 1),
+            (u32::MAX as usize, 0),
+            (8, 7),
+            (FRAME_BYTES_MAX, 0),
+        ] {
+            let reply = send_raw(&mut stranger, &end, wire(said, bytes)).await;
+            // It is closed, with nothing on it.
+            assert!(
+                reply.is_none_or(|reply| reply.is_empty()),
+                "{said} said, {bytes} sent"
+            );
+        }
+        let reply = send_raw(&mut stranger, &end, wire(3, 3)).await;
+        assert_eq!(reply, Some(wire(3, 3)));
+    };
+    tokio::select! {
+        () = trying => {}
+        () = echo(&end) => {}
+    }
+    assert_eq!(end.counters().frames_in, 1);
+}
+
+#[tokio::test]
+async fn a_reply_over_the_bound_is_an_error() {
+    let end = start().await;
+    let mut stranger = stranger(gossipsub::Config::default());
+    let peer = threads_core::PeerId::from_bytes(&stranger.local_peer_id().to_bytes()).unwrap();
+    stranger.dial(end.addresses()[0].clone()).unwrap();
+    let answering = async {
+        loop {
+            if let SwarmEvent::Behaviour(PartsEvent::Frames(request_response::Event::Message {
+                message: request_response::Message::Request { channel, .. },
+                ..
+            })) = stranger.select_next_some().await
+            {
+                let long = wire(FRAME_BYTES_MAX + 1, 16);
+                let _gone = stranger.behaviour_mut().frames.send_response(channel, long);
+            }
+        }
+    };
+    let asking = async {
+        while !matches!(
+            end.next_event().await.unwrap(),
+            TransportEvent::Connected(_)
+        ) {}
+        end.request(peer, b"hello".to_vec()).await
+    };
+    let reply = tokio::select! {
+        reply = asking => reply,
+        () = answering => unreachable!(),
+    };
+    assert_eq!(
+        reply.unwrap_err().kind(),
+        threads_core::ErrorKind::Unavailable
+    );
+}
+
+/// Every topic of the longest kind, told again in one message when peers meet again.
+#[tokio::test]
+async fn all_topics_come_back_after_a_reconnect() {
+    let (a, b) = (start().await, start().await);
+    let topic = |n: usize| [n as u8; TOPIC_BYTES_MAX];
+    for n in 0..TOPICS_MAX {
+        b.subscribe(&topic(n)).await.unwrap();
+    }
+    for _ in 0..2 {
+        a.connect(&b.addresses()[0]).await.unwrap();
+        let mut missing: Vec<usize> = (0..TOPICS_MAX).collect();
+        while !missing.is_empty() {
+            for n in &missing {
+                a.publish(&topic(*n), b"news".to_vec()).await.unwrap();
+            }
+            let asking = a.request(b.local_peer(), vec![]);
+            let reading = async {
+                loop {
+                    match b.next_event().await.unwrap() {
+                        TransportEvent::Request { token, .. } => {
+                            b.reply(token, vec![]).await.unwrap()
+                        }
+                        TransportEvent::Published { topic, .. } => {
+                            missing.retain(|n| *n != usize::from(topic[0]));
+                        }
+                        _ => {}
+                    }
+                }
+            };
+            tokio::select! {
+                reply = asking => drop(reply.unwrap()),
+                () = reading => {}
+            }
+        }
+        a.disconnect(b.local_peer()).await.unwrap();
+        while !matches!(
+            b.next_event().await.unwrap(),
+            TransportEvent::Disconnected(_)
+        ) {}
+    }
+}
+
+/// Subscribes as the others do, and publishes something signed, sound for gossip, and too long.
+#[tokio::test]
+async fn row_39_what_is_not_sound_goes_no_further() {
+    let (a, b) = (start().await, start().await);
+    a.connect(&b.addresses()[0]).await.unwrap();
+    for end in [&a, &b] {
+        end.subscribe(b"news").await.unwrap();
+    }
+    let mut stranger = stranger(gossipsub::Config::default());
+    let name = stranger.local_peer_id().to_string();
+    let address: Multiaddr = a.addresses().remove(0);
+    stranger.dial(address).unwrap();
+    let publishing = async {
+        let topic = || IdentTopic::new("6e657773");
+        loop {
+            match stranger.select_next_some().await {
+                SwarmEvent::Behaviour(PartsEvent::Gossip(gossipsub::Event::Subscribed {
+                    ..
+                })) => {
+                    let long = vec![7; PUBLICATION_BYTES_MAX + 1];
+                    stranger
+                        .behaviour_mut()
+                        .gossip
+                        .publish(topic(), long)
+                        .unwrap();
+                    // Sent after it on the same way, and right.
+                    stranger
+                        .behaviour_mut()
+                        .gossip
+                        .publish(topic(), b"short".to_vec())
+                        .unwrap();
+                }
+                SwarmEvent::ConnectionClosed { .. } => panic!("it was not to go"),
+                _ => {}
+            }
+        }
+    };
+    let reading = async |end: &Libp2p| {
+        loop {
+            if let TransportEvent::Published { from, frame, .. } = end.next_event().await.unwrap() {
+                assert_eq!((from.to_string(), &*frame), (name.clone(), &b"short"[..]));
+                return;
+            }
+        }
+    };
+    // The one it is connected to, and the one behind it.
+    tokio::select! {
+        _ = async { tokio::join!(reading(&a), reading(&b)) } => {}
+        () = publishing => {}
+    }
+}
