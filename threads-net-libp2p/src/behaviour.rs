@@ -29,7 +29,7 @@ const _: () = assert!(PUBLICATION_BYTES_MAX + 4096 < GOSSIP_BYTES_MAX);
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     limits: connection_limits::Behaviour,
-    per_ip: PerIp,
+    pub(crate) per_ip: PerIp,
     pub(crate) frames: request_response::Behaviour<Frames>,
     identify: identify::Behaviour,
     ping: ping::Behaviour,

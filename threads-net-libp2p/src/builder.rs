@@ -1,5 +1,6 @@
 //! How a transport is started.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, tcp, yamux};
@@ -229,6 +230,7 @@ impl Builder {
             inbox: Inbox::new(),
             addresses: Mutex::default(),
             counting: Counting::default(),
+            closed: AtomicBool::new(false),
             closing: Notify::new(),
         });
         let task = Task::new(

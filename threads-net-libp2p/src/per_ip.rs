@@ -1,4 +1,4 @@
-//! How many connections others may make from one address.
+//! How many connections others may make from one address; none when this end closes.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,9 +28,21 @@ pub(crate) fn ip(addr: &Multiaddr) -> Option<IpAddr> {
 /// Refuses connections from an address that has too many, those under way included.
 pub(crate) struct PerIp {
     most: u32,
+    shut: bool,
     of: HashMap<ConnectionId, IpAddr>,
     counts: HashMap<IpAddr, u32>,
 }
+
+#[derive(Debug)]
+struct Shut;
+
+impl fmt::Display for Shut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this end is closing")
+    }
+}
+
+impl std::error::Error for Shut {}
 
 #[derive(Debug)]
 struct TooMany(IpAddr);
@@ -47,9 +59,15 @@ impl PerIp {
     pub(crate) fn new(most: u32) -> Self {
         Self {
             most,
+            shut: false,
             of: HashMap::new(),
             counts: HashMap::new(),
         }
+    }
+
+    /// Takes in nobody from now on, whoever is on the way included.
+    pub(crate) fn shut(&mut self) {
+        self.shut = true;
     }
 
     fn begin(&mut self, id: ConnectionId, ip: IpAddr) -> Result<(), TooMany> {
@@ -98,7 +116,10 @@ impl NetworkBehaviour for PerIp {
         _local: &Multiaddr,
         _remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(dummy::ConnectionHandler)
+        match self.shut {
+            true => Err(ConnectionDenied::new(Shut)),
+            false => Ok(dummy::ConnectionHandler),
+        }
     }
 
     fn handle_established_outbound_connection(

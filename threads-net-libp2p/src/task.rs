@@ -18,7 +18,7 @@ use crate::book::{Book, is_local_address};
 use crate::command::{Command, Done};
 use crate::limits::{ADDRESSES_MAX, CLOSING, Limits, TICK};
 use crate::outgoing::Outgoing;
-use crate::peer::{ours, theirs};
+use crate::peer::ours;
 use crate::transport::Shared;
 
 mod connections;
@@ -37,6 +37,8 @@ pub(crate) struct Task {
     /// Connections that stay within one network, as this end sees it.
     near: HashSet<ConnectionId>,
     disconnecting: HashMap<PeerId, Vec<Done<()>>>,
+    listeners: HashSet<ListenerId>,
+    /// Who waits for a listener's first address.
     listening: HashMap<ListenerId, Done<Multiaddr>>,
     outgoing: Outgoing,
     topics: HashSet<Vec<u8>>,
@@ -64,6 +66,7 @@ impl Task {
             connecting: HashMap::new(),
             near: HashSet::new(),
             disconnecting: HashMap::new(),
+            listeners: HashSet::new(),
             listening: HashMap::new(),
             outgoing: Outgoing::default(),
             topics: HashSet::with_capacity(TOPICS_MAX),
@@ -80,8 +83,8 @@ impl Task {
         let shared = Arc::clone(&self.shared);
         let mut tick = time::interval(TICK);
         loop {
+            // In no fixed order: who calls without a pause must not keep the network waiting.
             tokio::select! {
-                biased;
                 () = shared.closing.notified() => break,
                 command = self.commands.recv() => match command {
                     Some(command) => self.carry_out(command),
@@ -94,27 +97,31 @@ impl Task {
         self.end().await;
     }
 
-    /// Ends connections in an orderly way, so that the others are told at once.
+    /// Ends in an orderly way: nobody gets in any more, and then the others are told at once.
     async fn end(mut self) {
         self.commands.close();
         self.outgoing = Outgoing::default();
-        for peer in &self.connected {
-            // One that is gone already is gone.
-            let _gone = self.swarm.disconnect_peer_id(theirs(*peer));
-        }
+        self.swarm.behaviour_mut().per_ip.shut();
         let last = Instant::now() + CLOSING;
-        while !self.connected.is_empty() {
+        let mut listeners = std::mem::take(&mut self.listeners);
+        listeners.retain(|id| self.swarm.remove_listener(*id));
+        while !listeners.is_empty() {
             let Ok(event) = time::timeout_at(last, self.swarm.select_next_some()).await else {
                 break;
             };
-            if let SwarmEvent::ConnectionClosed {
-                peer_id,
-                num_established: 0,
-                ..
-            } = event
-                && let Some(peer) = ours(&peer_id)
-            {
-                self.connected.remove(&peer);
+            if let SwarmEvent::ListenerClosed { listener_id, .. } = event {
+                listeners.remove(&listener_id);
+            }
+        }
+        let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            // One that is gone already is gone.
+            let _gone = self.swarm.disconnect_peer_id(peer);
+        }
+        while self.swarm.connected_peers().next().is_some() {
+            let next = time::timeout_at(last, self.swarm.select_next_some());
+            if next.await.is_err() {
+                break;
             }
         }
     }
@@ -182,7 +189,10 @@ impl Task {
                 listener_id,
                 reason,
                 ..
-            } => self.listens_no_more(listener_id, reason.err()),
+            } => {
+                self.listeners.remove(&listener_id);
+                self.listens_no_more(listener_id, reason.err());
+            }
             SwarmEvent::ListenerError { listener_id, error } => {
                 self.listens_no_more(listener_id, Some(error));
             }

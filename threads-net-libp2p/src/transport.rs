@@ -1,6 +1,7 @@
 //! The handle of a transport.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) addresses: Mutex<Vec<Multiaddr>>,
     pub(crate) counting: Counting,
+    pub(crate) closed: AtomicBool,
     pub(crate) closing: Notify,
 }
 
@@ -126,6 +128,9 @@ impl Libp2p {
 
     /// Asks the task for something, and waits for the outcome.
     async fn ask<T>(&self, command: impl FnOnce(Done<T>) -> Command) -> Result<T> {
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
         let (done, outcome) = oneshot::channel();
         let sent = self.commands.send(command(done)).await;
         sent.map_err(|_| closed())?;
@@ -196,6 +201,7 @@ impl Transport for Libp2p {
     }
 
     fn close(&self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
         drop(self.shared.inbox.close());
         self.shared.closing.notify_one();
     }

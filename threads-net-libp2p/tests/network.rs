@@ -248,6 +248,29 @@ async fn a_burst_waits_for_its_turn() {
     }
 }
 
+/// Callers that never pause are answered, and so is the network.
+#[tokio::test]
+async fn tireless_callers_do_not_starve_the_network() {
+    let (a, b) = (start().await, start().await);
+    connect(&a, &b).await;
+    let tireless = async {
+        loop {
+            a.publish(b"news", vec![7]).await.unwrap();
+        }
+    };
+    let many = async {
+        tokio::join!(tireless, async {
+            loop {
+                a.publish(b"olds", vec![7]).await.unwrap()
+            }
+        })
+    };
+    tokio::select! {
+        _ = many => {}
+        () = asks(&b, &a) => {}
+    }
+}
+
 #[tokio::test]
 async fn row_37_who_says_nothing_is_cut_off() {
     let limits = Limits {

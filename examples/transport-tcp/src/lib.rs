@@ -219,6 +219,9 @@ impl Shared {
                 accepted = listener.accept() => accepted,
                 () = self.closing.notified() => return,
             };
+            if self.state().closed {
+                return;
+            }
             // Who finds no room, or hangs up at once, may call again.
             let (Ok((mut stream, _)), Ok(room)) =
                 (accepted, Arc::clone(&handshakes).try_acquire_owned())

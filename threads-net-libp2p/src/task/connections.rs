@@ -21,7 +21,10 @@ use crate::peer::{ours, theirs};
 impl Task {
     pub(super) fn listen(&mut self, addr: Multiaddr, done: Done<Multiaddr>) {
         match self.swarm.listen_on(addr) {
-            Ok(id) => drop(self.listening.insert(id, done)),
+            Ok(id) => {
+                self.listeners.insert(id);
+                self.listening.insert(id, done);
+            }
             Err(TransportError::MultiaddrNotSupported(addr)) => {
                 let what = "this transport cannot listen at such an address";
                 tell(done, Err(Error::invalid(what).with("address", addr)));
