@@ -103,13 +103,15 @@ pub enum Keyspace {
     Views,
     /// Records that verified and cannot be applied now.
     Held,
+    /// With whom each thread is shared, and what they have.
+    Peers,
 }
 
 impl Keyspace {
     /// Every keyspace, in a fixed order.
     ///
     /// ```
-    /// assert_eq!(threads_core::datastore::Keyspace::ALL.len(), 12);
+    /// assert_eq!(threads_core::datastore::Keyspace::ALL.len(), 13);
     /// ```
     pub const ALL: &'static [Self] = &[
         Self::Meta,
@@ -124,6 +126,7 @@ impl Keyspace {
         Self::Feed,
         Self::Views,
         Self::Held,
+        Self::Peers,
     ];
 
     /// The name a store files it under. Names are part of the on-disk format.
@@ -145,6 +148,7 @@ impl Keyspace {
             Self::Feed => "feed",
             Self::Views => "views",
             Self::Held => "held",
+            Self::Peers => "peers",
         }
     }
 }

@@ -3,14 +3,14 @@
 //! A record that cannot be applied now is held (see [`held`]). One that the policy does not accept
 //! stands in its log all the same, so that the records after it are judged on their own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
 use threads_core::policy::Verdict;
 use threads_core::record::{Record, Rejection, SignedRecord, Verified, skip_target};
-use threads_core::{Error, ErrorKind, Hlc, PeerId, Result};
+use threads_core::{Error, ErrorKind, Hlc, LogId, PeerId, Result};
 
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
@@ -45,7 +45,7 @@ pub(crate) struct Ingest<'a> {
 }
 
 /// What became of records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Intake {
     /// How many were applied.
     pub(crate) new: u64,
@@ -55,6 +55,8 @@ pub(crate) struct Intake {
     pub(crate) dropped: u64,
     /// How many the thread holds now.
     pub(crate) held: u64,
+    /// Their logs.
+    pub(crate) logs: BTreeSet<LogId>,
 }
 
 impl Intake {
@@ -63,6 +65,7 @@ impl Intake {
         self.present += more.present;
         self.dropped += more.dropped;
         self.held = more.held;
+        self.logs.extend(more.logs);
     }
 }
 
@@ -76,6 +79,7 @@ pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
     for (record, blocks) in records.iter().zip(blocks) {
         blocks.check_links(record)?;
     }
+    let logs = records.iter().map(|record| record.fields().log).collect();
     let records = Verified::check_all(records, &mut **thread.node.rng())?;
     let (mut intake, ready) = thread.node.store.transact(Durability::Group, |txn| {
         let mut ingest = Ingest::new(txn, thread)?;
@@ -85,6 +89,7 @@ pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
         ingest.finish()
     })?;
     thread.node.notifier.notify();
+    intake.logs = logs;
     if !ready.is_empty() {
         intake.add(settle(thread, ready)?);
     }

@@ -28,6 +28,11 @@ pub(crate) mod meta {
         [b"name/", name.as_bytes()].concat()
     }
 
+    /// By what peers that hold the thread's replica key call it.
+    pub(crate) fn thread_by_locator(locator: &[u8; 16]) -> Vec<u8> {
+        [b"loc/", &locator[..]].concat()
+    }
+
     pub(crate) const THREADS: &[u8] = b"thread/";
 
     pub(crate) fn thread(thread: Number) -> Vec<u8> {
@@ -258,6 +263,44 @@ pub(crate) mod held {
     /// How much is in quarantine for an author; how much waits, for none.
     pub(crate) fn tally(thread: Number, author: &[u8]) -> Vec<u8> {
         [&tallies(thread)[..], author].concat()
+    }
+}
+
+/// Keys of [`Keyspace::Peers`].
+pub(crate) mod peers {
+    use super::Number;
+    use threads_core::PeerId;
+
+    /// No thread has this number: behind it are the rows by peer.
+    const BY_PEER: Number = Number::MAX;
+
+    /// The peers that share a thread.
+    pub(crate) fn of_thread(thread: Number) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"p"].concat()
+    }
+
+    /// That a peer shares a thread, from the thread.
+    pub(crate) fn share(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&of_thread(thread)[..], peer.key_bytes()].concat()
+    }
+
+    /// How far a peer said that logs of a thread have got on its disk.
+    pub(crate) fn acks(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"a", peer.key_bytes()].concat()
+    }
+
+    pub(crate) fn ack(thread: Number, peer: &PeerId, log: Number) -> Vec<u8> {
+        [acks(thread, peer), log.to_be_bytes().to_vec()].concat()
+    }
+
+    /// The threads that a peer shares.
+    pub(crate) fn of_peer(peer: &PeerId) -> Vec<u8> {
+        [&BY_PEER.to_be_bytes()[..], peer.key_bytes()].concat()
+    }
+
+    /// That a peer shares a thread, from the peer.
+    pub(crate) fn share_by_peer(peer: &PeerId, thread: Number) -> Vec<u8> {
+        [of_peer(peer), thread.to_be_bytes().to_vec()].concat()
     }
 }
 

@@ -31,7 +31,9 @@ mod read;
 mod reducers;
 mod restore;
 pub mod schema;
+mod sharing;
 mod stage;
+pub mod sync;
 mod text;
 mod thread;
 mod txn;
@@ -49,6 +51,7 @@ pub use log::{LogEntry, Shown, ShownEvent};
 pub use node::{Node, NodeBuilder, ThreadSummary};
 pub use progress::Progress;
 pub use restore::{RestoreOptions, RestoreReport};
+pub use sharing::ThreadKeys;
 pub use txn::{Commit, ReadTransaction, Rows, WriteTransaction};
 pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
 

@@ -49,6 +49,18 @@ struct ThreadRow {
     created_ms: u64,
 }
 
+/// The id of a thread by its number.
+pub(crate) fn thread_id(txn: &dyn ReadTxn, number: Number) -> Result<ThreadId> {
+    thread_row(txn, number).map(|row| row.id)
+}
+
+fn thread_row(txn: &dyn ReadTxn, number: Number) -> Result<ThreadRow> {
+    let row = txn
+        .get(Keyspace::Meta, &meta::thread(number))?
+        .ok_or_else(|| Error::corrupt("a thread's row is missing"))?;
+    decode_row(&row)
+}
+
 /// A thread of a node, in short.
 ///
 /// ```
@@ -131,23 +143,11 @@ impl Node {
             )
         };
         let number = self.inner.store.transact(self.inner.durability, |txn| {
-            self.add_thread(txn, &id, name, &replica, &read)
+            let number = layout::reserve(txn)?;
+            self.add_thread_at(txn, number, &id, name, &replica, &read)?;
+            Ok(number)
         })?;
         self.db(number)
-    }
-
-    /// Files a thread with its name and keys under a new number.
-    fn add_thread(
-        &self,
-        txn: &mut dyn WriteTxn,
-        id: &ThreadId,
-        name: &str,
-        replica: &ReplicaKey,
-        read: &ReadKey,
-    ) -> Result<Number> {
-        let number = layout::reserve(txn)?;
-        self.add_thread_at(txn, number, id, name, replica, read)?;
-        Ok(number)
     }
 
     /// Files a thread with its name and keys under a number that was reserved for it.
@@ -161,7 +161,8 @@ impl Node {
         read: &ReadKey,
     ) -> Result<()> {
         check_free(txn.as_read(), name)?;
-        for key in [meta::thread_by_id(id), meta::thread_by_name(name)] {
+        let locator = meta::thread_by_locator(&replica.locator());
+        for key in [meta::thread_by_id(id), meta::thread_by_name(name), locator] {
             txn.put(Keyspace::Meta, &key, &number.to_be_bytes())?;
         }
         let row = ThreadRow {
@@ -253,10 +254,7 @@ impl Node {
         let (thread, holding) = {
             let txn = self.inner.store.read()?;
             let holding = held::any(&*txn, number)?;
-            let row = txn
-                .get(Keyspace::Meta, &meta::thread(number))?
-                .ok_or_else(|| Error::corrupt("a thread's row is missing"))?;
-            let row: ThreadRow = decode_row(&row)?;
+            let row = thread_row(&*txn, number)?;
             let (replica, read) = books::thread_keys(&*txn, &row.id)?;
             let thread = Thread {
                 node: Arc::clone(&self.inner),

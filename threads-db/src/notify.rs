@@ -1,8 +1,11 @@
 //! Waking those who wait for commits, without a queue and without a runtime.
 
+use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
+
+use crate::sync::News;
 
 /// The most tasks that can wait at once; a further one is woken at once and asks again.
 const WAKERS_MAX: usize = 1_024;
@@ -18,6 +21,9 @@ pub(crate) struct Notifier {
 struct State {
     commits: u64,
     wakers: Vec<Waker>,
+    /// What sync has not been told; nothing is kept before it has asked. At most one for each
+    /// thread, and for each thread and peer.
+    news: Option<BTreeSet<News>>,
 }
 
 impl Notifier {
@@ -42,6 +48,20 @@ impl Notifier {
         for waker in wakers {
             waker.wake();
         }
+    }
+
+    /// Says what was committed, to sync as well.
+    pub(crate) fn notify_of(&self, news: News) {
+        if let Some(kept) = &mut self.lock().news {
+            kept.insert(news);
+        }
+        self.notify();
+    }
+
+    /// What sync has not been told.
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        let news = self.lock().news.replace(BTreeSet::new());
+        news.unwrap_or_default().into_iter().collect()
     }
 
     /// Waits until there were more than `seen` commits, or `wait` is over. Says which.

@@ -26,6 +26,7 @@ use crate::layout::{self, Number, Prefix, meta, thread_prefix};
 use crate::node::Node;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
+use crate::sync::{Fresh, News};
 use crate::thread::{Thread, books};
 
 /// How many records, and about how many bytes, one commit of a restore takes in.
@@ -231,6 +232,7 @@ impl Node {
                 Keyspace::Indexes,
                 Keyspace::Feed,
                 Keyspace::Held,
+                Keyspace::Peers,
             ] {
                 self.clear_rows(space, &prefix)?;
             }
@@ -374,6 +376,8 @@ fn take_all(
     }
     done += chunk.len() as u64;
     intake.add(ingest::take_in(thread, &chunk)?);
+    let news = News(Fresh::Committed(thread.number));
+    thread.node.notifier.notify_of(news);
     progress(Progress { done, total });
     Ok(intake)
 }

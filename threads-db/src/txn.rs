@@ -18,6 +18,7 @@ use crate::catalogue::{Catalogue, Definition};
 use crate::collection::Collection;
 use crate::db::Db;
 use crate::stage::Staged;
+use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
 
 mod reads;
@@ -365,7 +366,9 @@ impl<'a> WriteTransaction<'a> {
         }
         let commit = self.dispatch()?;
         self.txn.commit(durability)?;
-        self.db.thread().node.notifier.notify();
+        let thread = self.db.thread();
+        let news = News(Fresh::Committed(thread.number));
+        thread.node.notifier.notify_of(news);
         Ok(Some(commit))
     }
 }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hmac::{Hmac, KeyInit, Mac};
 use rand_core::CryptoRng;
+use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use super::{aead, derive, text};
-use crate::{Error, Result};
+use crate::{Error, PeerId, Result};
 
 macro_rules! symmetric_key {
     ($name:ident, $tag:literal) => {
@@ -132,6 +134,9 @@ pub struct ReplicaKey {
     nonce_key: Zeroizing<[u8; 32]>,
 }
 
+/// The bytes of a [`ReplicaKey::locator`] and of a [`ReplicaKey::proof`].
+const MAC_BYTES: usize = 16;
+
 symmetric_key!(ReplicaKey, "replica");
 
 impl ReplicaKey {
@@ -190,6 +195,57 @@ impl ReplicaKey {
             ));
         }
         Ok(plaintext)
+    }
+
+    /// The name of the key's thread between those who hold the key. Nobody else can tell which
+    /// thread it stands for, or make it from the thread's id.
+    ///
+    /// ```
+    /// use threads_core::ReplicaKey;
+    /// let key = ReplicaKey::from_bytes(&[7; 32]);
+    /// assert_eq!(key.locator(), ReplicaKey::from_bytes(&[7; 32]).locator());
+    /// assert_ne!(key.locator(), ReplicaKey::from_bytes(&[8; 32]).locator());
+    /// ```
+    pub fn locator(&self) -> [u8; MAC_BYTES] {
+        let derived = derive(&self.bytes, b"threads/locator/1");
+        let mut locator = [0; MAC_BYTES];
+        locator.copy_from_slice(&derived[..MAC_BYTES]);
+        locator
+    }
+
+    /// What `from` says to `to`, over a connection that authenticates both, to show that it holds
+    /// the key: a MAC of the two. It is of no use to anyone else, nor towards anyone else. Compare
+    /// it in constant time, as [`ReplicaKey::proves`] does.
+    ///
+    /// ```
+    /// use threads_core::{PeerId, ReplicaKey};
+    /// let key = ReplicaKey::from_bytes(&[7; 32]);
+    /// let (ann, bob) = (PeerId::from_key_bytes([1; 32]), PeerId::from_key_bytes([2; 32]));
+    /// assert_ne!(key.proof(&ann, &bob), key.proof(&bob, &ann));
+    /// ```
+    pub fn proof(&self, from: &PeerId, to: &PeerId) -> [u8; MAC_BYTES] {
+        let key = derive(&self.bytes, b"threads/proof/1");
+        // HMAC takes keys of any length.
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_ref()).expect("a key of any length");
+        mac.update(from.key_bytes());
+        mac.update(to.key_bytes());
+        let mut proof = [0; MAC_BYTES];
+        proof.copy_from_slice(&mac.finalize().into_bytes()[..MAC_BYTES]);
+        proof
+    }
+
+    /// Whether `proof` is the one that `from` gives `to`.
+    ///
+    /// ```
+    /// use threads_core::{PeerId, ReplicaKey};
+    /// let key = ReplicaKey::from_bytes(&[7; 32]);
+    /// let (ann, bob) = (PeerId::from_key_bytes([1; 32]), PeerId::from_key_bytes([2; 32]));
+    /// let proof = key.proof(&ann, &bob);
+    /// assert!(key.proves(&ann, &bob, &proof));
+    /// assert!(!key.proves(&bob, &ann, &proof));
+    /// ```
+    pub fn proves(&self, from: &PeerId, to: &PeerId, proof: &[u8; MAC_BYTES]) -> bool {
+        self.proof(from, to)[..].ct_eq(proof).into()
     }
 }
 

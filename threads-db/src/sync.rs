@@ -1,0 +1,36 @@
+//! Synchronising threads with peers.
+//!
+//! Logs have one writer each, so what a peer has of a thread is told by one number for each log. Peers
+//! that meet compare a digest of those numbers, thread by thread; where it differs they exchange the
+//! numbers, and each gets what it lacks:
+//!
+//! * **Its writer pushes** what is new, to each peer that it is connected to, in one frame.
+//! * **Who lacks more pulls** it, in bounded pages, oldest first, from one holder at a time. An
+//!   interrupted pull goes on at the record where it was, with this or another holder.
+//! * **Everything else is told by numbers.** They acknowledge what is on disk, and say what is to be
+//!   had. A record is never sent on suspicion.
+//!
+//! A [`Machine`] decides all of that. It does nothing itself: what happens goes in as [`Input`], what
+//! is to be done comes out as [`Output`], and time and randomness are arguments. Its driver moves
+//! frames, and has [`Node::perform`](crate::Node::perform) do the work on the store. A thread that
+//! nothing is to be done for takes no memory in it.
+//!
+//! The frames and rules are in the project's `spec/06-sync.md`.
+
+mod active;
+mod answers;
+mod attend;
+mod conduct;
+mod io;
+mod limits;
+mod machine;
+mod page;
+mod pause;
+pub(crate) mod shares;
+mod store;
+mod timers;
+mod wire;
+
+pub(crate) use io::Fresh;
+pub use io::{CallId, Input, News, OpId, Output, RequestId, Work, Worked};
+pub use machine::Machine;

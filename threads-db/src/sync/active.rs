@@ -1,0 +1,162 @@
+//! A thread that has something to send or to get. Threads that have not are not in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use threads_core::{LogId, PeerId};
+
+use super::limits::PUSH_RECORDS_MAX;
+use super::pause::Pause;
+use super::wire::{Claim, Frontier, RANGES_MAX, Range};
+
+/// What is known of a thread while it is in use.
+#[derive(Debug, Default)]
+pub(crate) struct Active {
+    /// How far its logs have got here, on disk; empty until `loaded`.
+    pub(crate) heads: Frontier,
+    /// The logs that this node writes.
+    pub(crate) own: BTreeSet<LogId>,
+    pub(crate) loaded: bool,
+    /// Whether the store is being asked how it stands.
+    pub(crate) loading: bool,
+    /// Logs that moved while it was not loaded.
+    pub(crate) moved: BTreeSet<LogId>,
+    /// With each connected peer that shares it.
+    pub(crate) links: BTreeMap<PeerId, Link>,
+    pub(crate) pull: Option<Pull>,
+}
+
+/// What is known of a thread and one peer.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) claim: Claim,
+    /// How far the peer said that it has got, on its disk.
+    pub(crate) theirs: Frontier,
+    /// How far this node said that it has got.
+    pub(crate) told: Frontier,
+    /// Whether `theirs` came by comparing, and `told` is still to be derived from it.
+    pub(crate) compared: bool,
+    pub(crate) pushing: bool,
+    pub(crate) telling: bool,
+    /// When to tell it what is new here; nothing is told before there is such a time.
+    pub(crate) tell_at: Option<u64>,
+    /// When what it has may be pulled from it.
+    pub(crate) pull_at: u64,
+    pub(crate) pause: Pause,
+}
+
+/// A pull that is under way: from one peer at a time.
+#[derive(Debug)]
+pub(crate) struct Pull {
+    pub(crate) from: PeerId,
+    pub(crate) calling: bool,
+    /// How many pages are being stored.
+    pub(crate) storing: usize,
+    /// How far the pages that came so far reach.
+    pub(crate) upto: Frontier,
+}
+
+/// Raises what is known of a log.
+pub(crate) fn raise(frontier: &mut Frontier, log: LogId, seq: u64) {
+    let known = frontier.entry(log).or_insert(0);
+    *known = (*known).max(seq);
+}
+
+pub(crate) fn raise_all(frontier: &mut Frontier, more: &Frontier) {
+    more.iter()
+        .for_each(|(log, seq)| raise(frontier, *log, *seq));
+}
+
+fn at(frontier: &Frontier, log: &LogId) -> u64 {
+    frontier.get(log).copied().unwrap_or(0)
+}
+
+impl Link {
+    pub(crate) fn new(claim: Claim) -> Self {
+        Self {
+            claim,
+            theirs: Frontier::new(),
+            told: Frontier::new(),
+            compared: false,
+            pushing: false,
+            telling: false,
+            tell_at: None,
+            pull_at: 0,
+            pause: Pause::default(),
+        }
+    }
+}
+
+impl Active {
+    /// Two that compared know of each other what they have in common.
+    pub(crate) fn settle(&mut self) {
+        for link in self.links.values_mut() {
+            if std::mem::take(&mut link.compared) {
+                let common = |(log, seq): (&LogId, &u64)| (*log, (*seq).min(at(&self.heads, log)));
+                link.told = link.theirs.iter().map(common).collect();
+            }
+        }
+    }
+
+    /// What this node wrote and the peer lacks, if it is little enough to be pushed.
+    pub(crate) fn to_push(&self, link: &Link) -> Vec<Range> {
+        let ranges = self.own.iter().filter_map(|log| {
+            let range = Range {
+                log: *log,
+                from: at(&link.theirs, log) + 1,
+                to: at(&self.heads, log),
+            };
+            (range.from <= range.to && is_little(&range)).then_some(range)
+        });
+        ranges.take(RANGES_MAX).collect()
+    }
+
+    /// What the peer has not been told of and will not be pushed.
+    pub(crate) fn to_tell(&self, link: &Link) -> Frontier {
+        let news = self.heads.iter().filter(|(log, seq)| {
+            let gap = Range {
+                log: **log,
+                from: at(&link.theirs, log) + 1,
+                to: **seq,
+            };
+            let pushed = self.own.contains(*log) && (gap.from > gap.to || is_little(&gap));
+            at(&link.told, log) < **seq && !pushed
+        });
+        news.map(|(log, seq)| (*log, *seq)).collect()
+    }
+
+    /// What the peer has and this node lacks, but for what is on its way.
+    pub(crate) fn to_pull(&self, link: &Link) -> Vec<Range> {
+        let on_its_way = |log| self.pull.as_ref().map_or(0, |pull| at(&pull.upto, log));
+        let lacks = link.theirs.iter().filter_map(|(log, seq)| {
+            let from = at(&self.heads, log).max(on_its_way(log)) + 1;
+            (from <= *seq).then_some(Range {
+                log: *log,
+                from,
+                to: *seq,
+            })
+        });
+        lacks.take(RANGES_MAX).collect()
+    }
+
+    /// How many records the peer has that this node lacks.
+    pub(crate) fn lacking(&self, link: &Link) -> u64 {
+        let lacks = |(log, seq): (&LogId, &u64)| seq.saturating_sub(at(&self.heads, log));
+        link.theirs.iter().map(lacks).fold(0, u64::saturating_add)
+    }
+
+    /// Whether nothing is under way and nothing left to be done with any connected peer.
+    pub(crate) fn is_idle(&self) -> bool {
+        let idle = |link: &Link| {
+            !link.pushing
+                && !link.telling
+                && self.to_push(link).is_empty()
+                && self.to_tell(link).is_empty()
+                && self.lacking(link) == 0
+        };
+        self.loaded && !self.loading && self.pull.is_none() && self.links.values().all(idle)
+    }
+}
+
+fn is_little(range: &Range) -> bool {
+    range.to - range.from < PUSH_RECORDS_MAX
+}

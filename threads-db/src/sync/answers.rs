@@ -1,0 +1,110 @@
+//! Answering what peers ask.
+//!
+//! A thread that is not here, one that the peer has no right to, and a wrong proof are all answered
+//! alike, so that nobody learns from an answer whether a thread is here.
+
+use threads_core::{PeerId, Result};
+
+use super::conduct::{PROBE, cost};
+use super::io::{Compared, Done, Output, RequestId, TakenIn};
+use super::limits::BUSY_MS;
+use super::machine::Machine;
+use super::timers::Timer;
+use super::wire::{Answer, HEADS_MAX, Verdict, listed};
+use crate::layout::Number;
+
+impl Machine {
+    /// Answers a request with what came from the store.
+    pub(super) fn answer(&mut self, from: PeerId, request: RequestId, done: Result<Done>) {
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.answering = peer.answering.saturating_sub(1);
+        }
+        match done {
+            Ok(Done::Compared(compared)) => self.verdicts(from, request, compared),
+            Ok(Done::Served(Some(page))) => {
+                let upto = listed(&page.upto);
+                self.reply(request, &Answer::Page(page.parcels, upto, page.more));
+            }
+            Ok(Done::Received(Some(taken))) => self.received(from, request, taken),
+            Ok(Done::Heard(Some(heard))) => {
+                self.reply(request, &Answer::Have(listed(&heard.ours)));
+                self.shares(from, heard.thread);
+                self.heard(heard.thread, from, heard.claim, &heard.theirs, &heard.ours);
+            }
+            Ok(Done::Served(None) | Done::Received(None) | Done::Heard(None)) => {
+                self.out.push(Output::Refuse(request));
+                self.fault(from, PROBE);
+            }
+            // The disk is full, or fails: nothing that the peer could mend.
+            Ok(_) | Err(_) => self.busy(request),
+        }
+    }
+
+    fn verdicts(&mut self, from: PeerId, request: RequestId, compared: Vec<Compared>) {
+        let mut listable = HEADS_MAX;
+        let mut verdicts = Vec::with_capacity(compared.len());
+        let mut probes = 0;
+        for one in compared {
+            verdicts.push(match one {
+                Compared::Unknown => {
+                    probes += PROBE;
+                    Verdict::Unknown
+                }
+                Compared::Same(thread) => {
+                    self.shares(from, thread);
+                    Verdict::Same
+                }
+                Compared::Differs(thread, heads) => {
+                    self.shares(from, thread);
+                    let mut heads = listed(&heads);
+                    // What does not fit is heard of when the rest is level.
+                    heads.truncate(listable);
+                    listable -= heads.len();
+                    Verdict::Differs(heads)
+                }
+            });
+        }
+        self.reply(request, &Answer::Heads(verdicts));
+        // Somebody who shares a hundred threads that this node has left is no attacker.
+        self.fault(from, probes.min(PROBE));
+    }
+
+    fn received(&mut self, from: PeerId, request: RequestId, taken: TakenIn) {
+        self.reply(request, &Answer::Have(listed(&taken.heads)));
+        self.shares(from, taken.thread);
+        if let Some(refused) = &taken.refused {
+            self.fault(from, cost(refused));
+        }
+        if taken.new > 0 {
+            self.came_in(taken.thread, from, &taken.heads);
+        }
+    }
+
+    /// A peer shares a thread. If it is in use, it is in use with this peer too.
+    pub(super) fn shares(&mut self, id: PeerId, thread: Number) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        peer.threads.insert(thread);
+        if let Some(active) = self.active.get_mut(&thread)
+            && !active.links.contains_key(&id)
+        {
+            active.loaded = false;
+            self.timers.set(Timer::Thread(thread), self.now);
+        }
+    }
+
+    fn reply(&mut self, request: RequestId, answer: &Answer) {
+        let output = match answer.encode() {
+            Ok(frame) => Output::Reply(request, frame),
+            // What this node says is within the bounds of the format.
+            Err(_) => Output::Refuse(request),
+        };
+        self.out.push(output);
+    }
+
+    /// Asks a peer to come back later.
+    pub(super) fn busy(&mut self, request: RequestId) {
+        self.reply(request, &Answer::Busy(BUSY_MS));
+    }
+}

@@ -1,0 +1,395 @@
+//! What a thread needs: decided anew from what is known of it, whenever something changed.
+
+use threads_core::rand_core::CryptoRng;
+use threads_core::{PeerId, Result};
+
+use super::active::{Pull, raise, raise_all};
+use super::conduct::{STALE, cost};
+use super::io::{Done, Op};
+use super::limits::{GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, TELL_AFTER_MS};
+use super::machine::{Call, Doing, Machine, put_off, unfit};
+use super::timers::Timer;
+use super::wire::{Answer, Ask, Frontier, frontier, listed};
+use crate::layout::Number;
+
+impl Machine {
+    /// Pushes, tells and pulls what is to be pushed, told and pulled, and puts the thread away when
+    /// nothing is.
+    pub(super) fn see_to(&mut self, thread: Number, rng: &mut dyn CryptoRng) {
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        if !active.loaded {
+            if !std::mem::replace(&mut active.loading, true) {
+                let shares = |(id, peer): (&PeerId, &super::machine::Peer)| {
+                    peer.threads.contains(&thread).then_some(*id)
+                };
+                let peers = self.peers.iter().filter_map(shares).collect();
+                self.op(Op::Load(thread, peers), Doing::Load(thread));
+            }
+            return;
+        }
+        let peers: Vec<PeerId> = active.links.keys().copied().collect();
+        for peer in peers {
+            self.send_to(thread, peer);
+        }
+        self.pull(thread, rng);
+        if self
+            .active
+            .get(&thread)
+            .is_some_and(super::active::Active::is_idle)
+        {
+            self.active.remove(&thread);
+        }
+    }
+
+    /// Pushes to one peer and tells it the rest.
+    fn send_to(&mut self, thread: Number, peer: PeerId) {
+        let now = self.now;
+        let Some(active) = self.active.get(&thread) else {
+            return;
+        };
+        let Some(link) = active.links.get(&peer) else {
+            return;
+        };
+        if let Some(until) = link.pause.until(now) {
+            return self.timers.set(Timer::Thread(thread), until);
+        }
+        let (push, news) = (active.to_push(link), active.to_tell(link));
+        let (claim, due) = (link.claim, link.tell_at);
+        let (pushing, telling) = (link.pushing, link.telling);
+        if !push.is_empty() && !pushing {
+            self.change(thread, &peer, |link| link.pushing = true);
+            self.op(Op::Read(thread, push), Doing::Push(thread, peer));
+        }
+        if news.is_empty() || telling {
+            return;
+        }
+        let due = due.unwrap_or(now + TELL_AFTER_MS);
+        self.change(thread, &peer, |link| link.tell_at = Some(due));
+        if due > now {
+            return self.timers.set(Timer::Thread(thread), due);
+        }
+        self.change(thread, &peer, |link| {
+            (link.telling, link.tell_at) = (true, None);
+        });
+        let ask = Ask::Have(claim, listed(&news));
+        self.call(peer, &ask, Call::Have(thread, peer, news));
+    }
+
+    fn change(
+        &mut self,
+        thread: Number,
+        peer: &PeerId,
+        how: impl FnOnce(&mut super::active::Link),
+    ) {
+        if let Some(link) = self.link(thread, peer) {
+            how(link);
+        }
+    }
+
+    /// A page of this node's own log was read: it is pushed.
+    pub(super) fn push_read(
+        &mut self,
+        thread: Number,
+        peer: PeerId,
+        done: Result<Done>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let now = self.now;
+        let Some(link) = self.link(thread, &peer) else {
+            return;
+        };
+        match done {
+            Ok(Done::Page(page)) if !page.parcels.is_empty() => {
+                let ask = Ask::Push(link.claim, page.parcels);
+                self.call(peer, &ask, Call::Push(thread, peer, page.upto));
+            }
+            _ => {
+                link.pushing = false;
+                link.pause.fail(now, rng);
+                self.timers.set(Timer::Thread(thread), now);
+            }
+        }
+    }
+
+    /// A push ended.
+    pub(super) fn pushed(
+        &mut self,
+        thread: Number,
+        peer: PeerId,
+        upto: &Frontier,
+        answer: Result<Answer>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let now = self.now;
+        self.timers.set(Timer::Thread(thread), now);
+        let Some(link) = self.link(thread, &peer) else {
+            return;
+        };
+        link.pushing = false;
+        let heads = match answer {
+            Ok(Answer::Have(heads)) => frontier(&heads).unwrap_or_default(),
+            other => return put_off(link, &other, now, rng),
+        };
+        let took = upto.iter().any(|(log, seq)| heads.get(log) >= Some(seq));
+        // What the peer has it has, and what it lost it lacks.
+        link.theirs.extend(&heads);
+        raise_all(&mut link.told, upto);
+        match took {
+            true => link.pause.clear(),
+            // It has them and does not take them now: it holds them back, or is full.
+            false => link.pause.fail(now, rng),
+        }
+        self.op(Op::Acked(thread, peer, heads), Doing::Note);
+    }
+
+    /// A peer has been told, and said how far it has got itself.
+    pub(super) fn has_been_told(
+        &mut self,
+        thread: Number,
+        peer: PeerId,
+        told: &Frontier,
+        answer: Result<Answer>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let now = self.now;
+        self.timers.set(Timer::Thread(thread), now);
+        let Some(link) = self.link(thread, &peer) else {
+            return;
+        };
+        link.telling = false;
+        let heads = match answer {
+            Ok(Answer::Have(heads)) => frontier(&heads).unwrap_or_default(),
+            other => return put_off(link, &other, now, rng),
+        };
+        raise_all(&mut link.told, told);
+        link.theirs.extend(&heads);
+        self.op(Op::Acked(thread, peer, heads), Doing::Note);
+    }
+
+    /// Begins a pull from the peer that has most of what is missing, or goes on with the one that
+    /// is under way.
+    fn pull(&mut self, thread: Number, rng: &mut dyn CryptoRng) {
+        let now = self.now;
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        if active
+            .pull
+            .as_ref()
+            .is_some_and(|pull| !pull.calling && pull.storing == 0)
+        {
+            let done = active.pull.as_ref().map(|pull| pull.from);
+            let link = done.and_then(|from| active.links.get(&from));
+            if link.is_none_or(|link| active.to_pull(link).is_empty()) {
+                active.pull = None;
+            }
+        }
+        if active.pull.is_none() {
+            let lacking = |link: &super::active::Link| active.lacking(link);
+            let mut wait = None;
+            let mut best: Option<(u64, u32, PeerId)> = None;
+            for (peer, link) in &active.links {
+                let lacks = lacking(link);
+                if lacks == 0 {
+                    continue;
+                }
+                // What is much will not be pushed: there is nothing to wait for.
+                let grace = if lacks > PUSH_RECORDS_MAX {
+                    now
+                } else {
+                    link.pull_at
+                };
+                let at = link.pause.until(now).unwrap_or(now).max(grace);
+                if at > now {
+                    wait = Some(wait.map_or(at, |wait: u64| wait.min(at)));
+                    continue;
+                }
+                best = best.max(Some((lacks, rng.next_u32(), *peer)));
+            }
+            active.pull = best.map(|(_, _, from)| Pull {
+                from,
+                calling: false,
+                storing: 0,
+                upto: Frontier::new(),
+            });
+            if let Some(at) = wait {
+                self.timers.set(Timer::Thread(thread), at);
+            }
+        }
+        self.ask_for_more(thread);
+    }
+
+    /// Asks for the next page of a pull, unless pages wait to be stored.
+    fn ask_for_more(&mut self, thread: Number) {
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        let Some(pull) = &active.pull else { return };
+        if pull.calling || pull.storing > PAGES_STORING_MAX {
+            return;
+        }
+        let from = pull.from;
+        let Some(link) = active.links.get(&from) else {
+            return;
+        };
+        let (claim, ranges) = (link.claim, active.to_pull(link));
+        if ranges.is_empty() {
+            return;
+        }
+        if let Some(pull) = &mut active.pull {
+            pull.calling = true;
+        }
+        self.call(from, &Ask::Pull(claim, ranges), Call::Pull(thread, from));
+    }
+
+    /// A page came: it goes to the store, and the next one is asked for.
+    pub(super) fn pulled(
+        &mut self,
+        thread: Number,
+        peer: PeerId,
+        answer: Result<Answer>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let now = self.now;
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        let Some(pull) = active.pull.as_mut().filter(|pull| pull.from == peer) else {
+            return;
+        };
+        pull.calling = false;
+        self.timers.set(Timer::Thread(thread), now);
+        match answer {
+            Ok(Answer::Page(parcels, upto, _)) if !parcels.is_empty() && !upto.is_empty() => {
+                let upto = frontier(&upto).unwrap_or_default();
+                raise_all(&mut pull.upto, &upto);
+                pull.storing += 1;
+                let doing = Doing::Pulled(thread, peer, upto);
+                self.op(Op::TakeIn(thread, parcels), doing);
+                self.ask_for_more(thread);
+            }
+            Ok(Answer::Page(..)) => {
+                // It has not what it said it has.
+                self.give_up_on(thread, &peer);
+                self.fault(peer, STALE);
+            }
+            other => {
+                let other = other.and_then(|other| match other {
+                    Answer::Busy(_) => Ok(other),
+                    _ => Err(unfit()),
+                });
+                if pull.storing == 0 {
+                    active.pull = None;
+                }
+                if let Some(link) = active.links.get_mut(&peer) {
+                    put_off(link, &other, now, rng);
+                }
+            }
+        }
+    }
+
+    /// Forgets what a peer said it has, until it says so again, and pulls from others.
+    fn give_up_on(&mut self, thread: Number, peer: &PeerId) {
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        if let Some(link) = active.links.get_mut(peer) {
+            for (log, seq) in &mut link.theirs {
+                *seq = (*seq).min(active.heads.get(log).copied().unwrap_or(0));
+            }
+            link.theirs.retain(|_, seq| *seq > 0);
+        }
+        if active.pull.as_ref().is_some_and(|pull| pull.storing == 0) {
+            active.pull = None;
+        }
+    }
+
+    /// A page was stored, or was not.
+    pub(super) fn pull_stored(
+        &mut self,
+        thread: Number,
+        peer: PeerId,
+        upto: &Frontier,
+        done: Result<Done>,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let now = self.now;
+        self.timers.set(Timer::Thread(thread), now);
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        if let Some(pull) = &mut active.pull {
+            pull.storing = pull.storing.saturating_sub(1);
+        }
+        let (progress, refused) = match done {
+            Ok(Done::TakenIn(taken)) => {
+                let heads = &taken.heads;
+                let got = |(log, seq): (_, &u64)| heads.get(log) >= Some(seq);
+                let progress = upto.iter().all(got);
+                raise_all(&mut active.heads, heads);
+                (progress, taken.refused)
+            }
+            Ok(_) => (false, None),
+            Err(error) => (false, Some(error)),
+        };
+        if !progress {
+            active.pull = None;
+            if let Some(link) = active.links.get_mut(&peer) {
+                link.pause.fail(now, rng);
+            }
+        } else if let Some(link) = active.links.get_mut(&peer) {
+            link.pause.clear();
+        }
+        if let Some(error) = refused {
+            self.fault(peer, cost(&error));
+        }
+    }
+
+    /// Records came in by another way than a pull: this thread's other peers are told.
+    pub(super) fn came_in(&mut self, thread: Number, from: PeerId, heads: &Frontier) {
+        if let Some(active) = self.active.get_mut(&thread) {
+            raise_all(&mut active.heads, heads);
+            if !active.loaded {
+                active.moved.extend(heads.keys());
+            }
+            if let Some(link) = active.links.get_mut(&from) {
+                // It was told in the reply.
+                raise_all(&mut link.told, heads);
+            }
+            self.timers.set(Timer::Thread(thread), self.now);
+            return;
+        }
+        let shares = |(id, peer): (&PeerId, &super::machine::Peer)| {
+            *id != from && peer.threads.contains(&thread)
+        };
+        if self.peers.iter().any(shares) {
+            self.activate(thread).moved.extend(heads.keys());
+        }
+    }
+
+    /// A peer said how far it has got.
+    pub(super) fn heard(
+        &mut self,
+        thread: Number,
+        from: PeerId,
+        claim: super::wire::Claim,
+        theirs: &Frontier,
+        ours: &Frontier,
+    ) {
+        let has_more = theirs.iter().any(|(log, seq)| ours.get(log) < Some(seq));
+        if !has_more && !self.active.contains_key(&thread) {
+            return;
+        }
+        let now = self.now;
+        let link = self.link_with(thread, from, claim);
+        for (log, seq) in theirs {
+            raise(&mut link.theirs, *log, *seq);
+        }
+        raise_all(&mut link.told, ours);
+        if has_more {
+            link.pull_at = now + GRACE_MS;
+        }
+    }
+}

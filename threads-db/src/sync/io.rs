@@ -1,0 +1,200 @@
+//! What goes into the machine and what comes out of it.
+
+use threads_core::{Error, PeerId, Result};
+
+use super::wire::{Claim, Digest, Frontier, Parcel, Range};
+use crate::layout::Number;
+
+/// A request of this node that waits for its reply.
+pub type CallId = u64;
+/// A request of a peer that waits for this node's reply, as the driver numbers them.
+pub type RequestId = u64;
+/// An operation on the store that the driver carries out.
+pub type OpId = u64;
+
+/// Something that happened.
+///
+/// ```
+/// use threads_core::PeerId;
+/// use threads_db::sync::Input;
+/// let input = Input::Connected(PeerId::from_key_bytes([1; 32]));
+/// assert!(format!("{input:?}").starts_with("Connected"));
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Input {
+    /// A peer can be reached.
+    Connected(PeerId),
+    /// A peer cannot be reached any more. Calls to it end with an error.
+    Disconnected(PeerId),
+    /// A peer asks. The number is the driver's.
+    Request(PeerId, RequestId, Vec<u8>),
+    /// A call ended.
+    Reply(CallId, Result<Vec<u8>>),
+    /// Work on the store ended.
+    Worked(Worked),
+    /// The node itself did something: see [`Node::news`](crate::Node::news).
+    News(News),
+    /// The time that was asked for has come.
+    Woken,
+}
+
+/// Something to do.
+///
+/// ```
+/// use threads_db::sync::Output;
+/// fn goes_out(output: &Output) -> bool { matches!(output, Output::Call(..) | Output::Reply(..)) }
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Output {
+    /// Send a request, and bring the reply.
+    Call(PeerId, CallId, Vec<u8>),
+    /// Reply to a request.
+    Reply(RequestId, Vec<u8>),
+    /// Let a request go without a reply.
+    Refuse(RequestId),
+    /// Have the node do this work, and bring what came of it.
+    Work(Work),
+    /// End the connection to a peer.
+    Disconnect(PeerId),
+}
+
+/// Work on the store, for [`Node::perform`](crate::Node::perform).
+///
+/// ```
+/// fn perform(node: &threads_db::Node, work: threads_db::sync::Work) -> threads_db::sync::Input {
+///     threads_db::sync::Input::Worked(node.perform(work))
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Work(pub(crate) OpId, pub(crate) Op);
+
+/// What came of work on the store. To lose it loses what the work was for: after a crash, begin with a
+/// new machine.
+///
+/// ```
+/// fn take(done: threads_db::sync::Worked) -> threads_db::sync::Input {
+///     threads_db::sync::Input::Worked(done)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Worked(pub(crate) OpId, pub(crate) Result<Done>);
+
+/// Something that a node did itself.
+///
+/// ```
+/// fn tell(news: threads_db::sync::News) -> threads_db::sync::Input {
+///     threads_db::sync::Input::News(news)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct News(pub(crate) Fresh);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fresh {
+    /// Something was committed to a thread.
+    Committed(Number),
+    /// A thread is shared with a peer as of now.
+    Shared(Number, PeerId),
+}
+
+/// An operation on the store.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// Which threads are shared with a peer.
+    Shared(PeerId),
+    /// Which threads a peer claims rightly, and how they stand.
+    Compare(PeerId, Vec<(Claim, Digest)>),
+    /// How a thread stands here and, as far as they said, with these peers.
+    Load(Number, Vec<PeerId>),
+    /// A page of a thread, to push.
+    Read(Number, Vec<Range>),
+    /// A page of the thread that a peer claims.
+    Serve(PeerId, Claim, Vec<Range>),
+    /// Take in records of a thread that a peer gave when asked.
+    TakeIn(Number, Vec<Parcel>),
+    /// Take in records that a peer pushed.
+    Receive(PeerId, Claim, Vec<Parcel>),
+    /// Note what a peer says it has, and say how far these logs have got here.
+    Heard(PeerId, Claim, Frontier),
+    /// Note what a peer acknowledged.
+    Acked(Number, PeerId, Frontier),
+    /// Note that a peer has all that this node has of these threads, if their digest is still this.
+    Level(PeerId, Vec<(Number, Digest)>),
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Shared(Vec<Share>),
+    Compared(Vec<Compared>),
+    Loaded(Loaded),
+    Page(Page),
+    /// `None` when the peer has no right to ask.
+    Served(Option<Page>),
+    TakenIn(TakenIn),
+    Received(Option<TakenIn>),
+    Heard(Option<Heard>),
+    Noted,
+}
+
+/// A thread that is shared with a peer.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) thread: Number,
+    pub(crate) claim: Claim,
+    pub(crate) digest: Digest,
+}
+
+/// How a thread that a peer claims stands.
+#[derive(Debug)]
+pub(crate) enum Compared {
+    Unknown,
+    Same(Number),
+    Differs(Number, Frontier),
+}
+
+/// What a peer said of a thread, and how far the same logs have got here.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) thread: Number,
+    /// What shows the peer that this node holds the key.
+    pub(crate) claim: Claim,
+    pub(crate) theirs: Frontier,
+    pub(crate) ours: Frontier,
+}
+
+/// How a thread stands.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) heads: Frontier,
+    /// The logs that this node writes.
+    pub(crate) own: Vec<threads_core::LogId>,
+    /// What peers acknowledged.
+    pub(crate) acked: Vec<(PeerId, Frontier)>,
+    /// What shows each peer that this node holds the key.
+    pub(crate) claims: Vec<(PeerId, Claim)>,
+}
+
+/// Records, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) parcels: Vec<Parcel>,
+    /// How far they bring each log.
+    pub(crate) upto: Frontier,
+    /// Whether the ranges ask for more than is in it.
+    pub(crate) more: bool,
+}
+
+/// What became of records.
+#[derive(Debug)]
+pub(crate) struct TakenIn {
+    pub(crate) thread: Number,
+    /// How far the logs concerned have got.
+    pub(crate) heads: Frontier,
+    /// How many were new.
+    pub(crate) new: u64,
+    /// The first that broke a rule.
+    pub(crate) refused: Option<Error>,
+}

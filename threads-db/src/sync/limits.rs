@@ -1,0 +1,30 @@
+//! How fast, how often and how much: the times and bounds of sync.
+
+/// How many records of a log a writer pushes. A peer that lacks more is told so, and pulls.
+pub(crate) const PUSH_RECORDS_MAX: u64 = 256;
+/// How long what was taken in waits before other peers are told of it, in milliseconds.
+pub(crate) const TELL_AFTER_MS: u64 = 250;
+/// How long a record that a peer is known to have may take to be pushed by its writer before it is
+/// pulled, in milliseconds.
+pub(crate) const GRACE_MS: u64 = 500;
+/// How long the peer with the greater id waits to be asked before it asks itself, in milliseconds.
+pub(crate) const GREET_AFTER_MS: u64 = 1_000;
+/// The shortest and the longest wait after a failure, in milliseconds.
+pub(crate) const PAUSE_MS: u64 = 1_000;
+pub(crate) const PAUSE_MS_MAX: u64 = 5 * 60 * 1_000;
+/// How many requests of one peer are answered at a time.
+pub(crate) const ANSWERS_MAX: usize = 8;
+/// How many requests of one peer are answered in a second, and how many in a burst.
+pub(crate) const REQUESTS_PER_SECOND: u64 = 1_000;
+pub(crate) const REQUESTS_BURST: u64 = 4_000;
+/// How long a peer that is asked too much asks others to wait, in milliseconds.
+pub(crate) const BUSY_MS: u64 = 200;
+/// How many pages of a pull may wait to be stored.
+pub(crate) const PAGES_STORING_MAX: usize = 1;
+/// At which score a peer is cut off, and for how long, in milliseconds.
+pub(crate) const SCORE_MIN: i64 = -100;
+pub(crate) const BANNED_MS: u64 = 60 * 60 * 1_000;
+/// In which time half of a score is forgotten, in milliseconds.
+pub(crate) const SCORE_HALF_LIFE_MS: u64 = 10 * 60 * 1_000;
+/// The most peers whose bad conduct is remembered.
+pub(crate) const REMEMBERED_MAX: usize = 4_096;

@@ -1,0 +1,421 @@
+//! The state machine of sync: things that happened go in, things to do come out.
+//!
+//! It knows no runtime, socket, clock or disk. The same machine runs over any
+//! [`Transport`](threads_core::transport::Transport), and in the simulator, where one seed gives
+//! one history. What it does for a thread follows from what is known of it, each time anew
+//! ([`Machine::see_to`]), and not from the order in which it came to be known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use threads_core::rand_core::CryptoRng;
+use threads_core::{Error, PeerId, Result};
+
+use super::active::{Active, Link, raise_all};
+use super::conduct::{Allowance, Conducts};
+use super::io::{
+    CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Share, Work, Worked,
+};
+use super::limits::{ANSWERS_MAX, GREET_AFTER_MS};
+use super::timers::{Timer, Timers};
+use super::wire::{Answer, Ask, CLAIMS_MAX, Claim, Frontier, Verdict, frontier};
+use crate::layout::Number;
+
+/// What this node knows of its peers and of the threads in use. See the [module](super).
+///
+/// ```
+/// use threads_core::{PeerId, system_rng};
+/// use threads_db::sync::{Input, Machine, Output};
+///
+/// let (ann, bob) = (PeerId::from_key_bytes([1; 32]), PeerId::from_key_bytes([2; 32]));
+/// let mut machine = Machine::new(ann);
+/// let todo = machine.handle(0, Input::Connected(bob), &mut system_rng());
+/// assert!(matches!(todo[..], [Output::Work(_)]), "it asks which threads it shares with bob");
+/// ```
+pub struct Machine {
+    pub(super) me: PeerId,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
+    pub(super) active: BTreeMap<Number, Active>,
+    calls: BTreeMap<CallId, Call>,
+    doing: BTreeMap<OpId, Doing>,
+    pub(super) conducts: Conducts,
+    pub(super) timers: Timers,
+    next: u64,
+    pub(super) now: u64,
+    pub(super) out: Vec<Output>,
+}
+
+/// A connected peer.
+pub(super) struct Peer {
+    /// The threads it shares.
+    pub(super) threads: BTreeSet<Number>,
+    /// Whether the two have compared their threads since they connected, or are about to.
+    pub(super) greeted: bool,
+    /// How many of its requests wait for the store.
+    pub(super) answering: usize,
+    pub(super) allowance: Allowance,
+}
+
+/// What a call is for.
+pub(super) enum Call {
+    Heads(PeerId, Vec<Share>),
+    Pull(Number, PeerId),
+    Push(Number, PeerId, Frontier),
+    Have(Number, PeerId, Frontier),
+}
+
+/// What an operation on the store is for.
+pub(super) enum Doing {
+    /// The threads to compare with a peer; only the one, if there is one.
+    Greet(PeerId, Option<Number>),
+    Load(Number),
+    Push(Number, PeerId),
+    Pulled(Number, PeerId, Frontier),
+    /// A peer's request is answered from it.
+    Answer(PeerId, RequestId),
+    /// Something is noted; nothing follows from it.
+    Note,
+}
+
+impl Machine {
+    /// The machine of the node `me`, with no peer connected.
+    ///
+    /// ```
+    /// use threads_core::PeerId;
+    /// use threads_db::sync::Machine;
+    /// assert_eq!(Machine::new(PeerId::from_key_bytes([1; 32])).wake_at(), None);
+    /// ```
+    pub fn new(me: PeerId) -> Self {
+        Self {
+            me,
+            peers: BTreeMap::new(),
+            active: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            doing: BTreeMap::new(),
+            conducts: Conducts::default(),
+            timers: Timers::default(),
+            next: 0,
+            now: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// When the machine is to be woken by [`Input::Woken`], at the latest; in milliseconds.
+    ///
+    /// ```
+    /// use threads_core::{PeerId, system_rng};
+    /// use threads_db::sync::{Input, Machine};
+    /// let (ann, bob) = (PeerId::from_key_bytes([1; 32]), PeerId::from_key_bytes([2; 32]));
+    /// let mut machine = Machine::new(bob);
+    /// machine.handle(7, Input::Connected(ann), &mut system_rng());
+    /// assert!(machine.wake_at() > Some(7), "ann is to ask first");
+    /// ```
+    pub fn wake_at(&self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    /// Takes in what happened at `now_ms`, of a clock that never goes back, and gives what to do, in
+    /// this order. See the [type](Self) for an example.
+    ///
+    /// ```
+    /// # use threads_core::{PeerId, system_rng};
+    /// # use threads_db::sync::{Input, Machine};
+    /// # let mut machine = Machine::new(PeerId::from_key_bytes([1; 32]));
+    /// assert!(machine.handle(0, Input::Woken, &mut system_rng()).is_empty());
+    /// ```
+    pub fn handle(&mut self, now_ms: u64, input: Input, rng: &mut dyn CryptoRng) -> Vec<Output> {
+        self.now = self.now.max(now_ms);
+        match input {
+            Input::Connected(peer) => self.connected(peer),
+            Input::Disconnected(peer) => self.disconnected(peer),
+            Input::Request(from, request, frame) => self.asked(from, request, &frame),
+            Input::Reply(call, reply) => self.replied(call, reply, rng),
+            Input::Worked(Worked(op, done)) => self.done(op, done, rng),
+            Input::News(News(Fresh::Committed(thread))) => self.committed(thread),
+            Input::News(News(Fresh::Shared(thread, peer))) => {
+                if self.peers.contains_key(&peer) {
+                    self.op(Op::Shared(peer), Doing::Greet(peer, Some(thread)));
+                }
+            }
+            Input::Woken => {}
+        }
+        while let Some(timer) = self.timers.due(self.now) {
+            match timer {
+                Timer::Greet(peer) => self.greet(peer),
+                Timer::Thread(thread) => self.see_to(thread, rng),
+            }
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    fn connected(&mut self, peer: PeerId) {
+        if self.conducts.is_banned(&peer, self.now) {
+            self.out.push(Output::Disconnect(peer));
+            return;
+        }
+        self.peers.insert(
+            peer,
+            Peer {
+                threads: BTreeSet::new(),
+                greeted: false,
+                answering: 0,
+                allowance: Allowance::new(self.now),
+            },
+        );
+        // One of the two asks; the other only if it was not asked.
+        let wait = if self.me < peer { 0 } else { GREET_AFTER_MS };
+        self.timers.set(Timer::Greet(peer), self.now + wait);
+    }
+
+    fn disconnected(&mut self, peer: PeerId) {
+        self.peers.remove(&peer);
+        for (thread, active) in &mut self.active {
+            if active.links.remove(&peer).is_some() {
+                // Another peer may have what this one was to give.
+                self.timers.set(Timer::Thread(*thread), self.now);
+            }
+        }
+    }
+
+    /// Compares threads with a peer, unless the two have done so.
+    fn greet(&mut self, peer: PeerId) {
+        if let Some(known) = self.peers.get_mut(&peer)
+            && !std::mem::replace(&mut known.greeted, true)
+        {
+            self.op(Op::Shared(peer), Doing::Greet(peer, None));
+        }
+    }
+
+    fn committed(&mut self, thread: Number) {
+        let mut peers = self.peers.values();
+        if self.active.contains_key(&thread) || peers.any(|peer| peer.threads.contains(&thread)) {
+            // How far it got is read from the store, where it is on disk.
+            self.activate(thread).loaded = false;
+        }
+    }
+
+    /// What is known of a thread, to begin with or so far. It is seen to next.
+    pub(super) fn activate(&mut self, thread: Number) -> &mut Active {
+        self.timers.set(Timer::Thread(thread), self.now);
+        self.active.entry(thread).or_default()
+    }
+
+    /// The thread and a connected peer, if it is in use.
+    pub(super) fn link(&mut self, thread: Number, peer: &PeerId) -> Option<&mut Link> {
+        self.active.get_mut(&thread)?.links.get_mut(peer)
+    }
+
+    /// A link to a peer that has shown what it has.
+    pub(super) fn link_with(&mut self, thread: Number, peer: PeerId, claim: Claim) -> &mut Link {
+        let active = self.activate(thread);
+        active.links.entry(peer).or_insert_with(|| Link::new(claim))
+    }
+
+    pub(super) fn op(&mut self, op: Op, doing: Doing) {
+        self.next += 1;
+        self.doing.insert(self.next, doing);
+        self.out.push(Output::Work(Work(self.next, op)));
+    }
+
+    pub(super) fn call(&mut self, peer: PeerId, ask: &Ask, call: Call) {
+        // What this node says is within the bounds of the format.
+        let Ok(frame) = ask.encode() else { return };
+        self.next += 1;
+        self.calls.insert(self.next, call);
+        self.out.push(Output::Call(peer, self.next, frame));
+    }
+
+    pub(super) fn fault(&mut self, peer: PeerId, cost: i64) {
+        if self.conducts.fault(peer, cost, self.now) {
+            self.out.push(Output::Disconnect(peer));
+        }
+    }
+
+    fn done(&mut self, op: OpId, done: Result<Done>, rng: &mut dyn CryptoRng) {
+        let Some(doing) = self.doing.remove(&op) else {
+            return;
+        };
+        match (doing, done) {
+            (Doing::Greet(peer, only), Ok(Done::Shared(shares))) => {
+                self.compare(peer, only, shares);
+            }
+            (Doing::Load(thread), Ok(Done::Loaded(loaded))) => self.loaded(thread, loaded),
+            (Doing::Load(thread), Err(_)) => _ = self.active.remove(&thread),
+            (Doing::Push(thread, peer), done) => self.push_read(thread, peer, done, rng),
+            (Doing::Pulled(thread, peer, upto), done) => {
+                self.pull_stored(thread, peer, &upto, done, rng);
+            }
+            (Doing::Answer(from, request), done) => self.answer(from, request, done),
+            _ => {}
+        }
+    }
+
+    /// Asks a peer about the threads shared with it.
+    fn compare(&mut self, peer: PeerId, only: Option<Number>, mut shares: Vec<Share>) {
+        let Some(known) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        known
+            .threads
+            .extend(shares.iter().map(|share| share.thread));
+        if let Some(only) = only {
+            shares.retain(|share| share.thread == only);
+        }
+        while !shares.is_empty() {
+            let rest = shares.split_off(shares.len().min(CLAIMS_MAX));
+            let claims = shares.iter().map(|share| (share.claim, share.digest));
+            self.call(
+                peer,
+                &Ask::Heads(claims.collect()),
+                Call::Heads(peer, shares),
+            );
+            shares = rest;
+        }
+    }
+
+    fn loaded(&mut self, thread: Number, loaded: Loaded) {
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        (active.loading, active.loaded) = (false, true);
+        active.own = loaded.own.into_iter().collect();
+        let moved = std::mem::take(&mut active.moved);
+        for (peer, claim) in loaded.claims {
+            let acked = loaded.acked.iter().find(|(acked, _)| *acked == peer);
+            let theirs = acked.map(|(_, acked)| acked.clone()).unwrap_or_default();
+            active.links.entry(peer).or_insert_with(|| {
+                // What was so when the thread was put away has been told.
+                let mut told = loaded.heads.clone();
+                told.retain(|log, _| !moved.contains(log) && !active.own.contains(log));
+                raise_all(&mut told, &theirs);
+                Link {
+                    theirs,
+                    told,
+                    ..Link::new(claim)
+                }
+            });
+        }
+        active.heads = loaded.heads;
+        active.settle();
+        self.timers.set(Timer::Thread(thread), self.now);
+    }
+
+    fn replied(&mut self, call: CallId, reply: Result<Vec<u8>>, rng: &mut dyn CryptoRng) {
+        let Some(call) = self.calls.remove(&call) else {
+            return;
+        };
+        let (Call::Heads(peer, _)
+        | Call::Pull(_, peer)
+        | Call::Push(_, peer, _)
+        | Call::Have(_, peer, _)) = call;
+        let answer = match reply.map(|frame| Answer::decode(&frame)) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(malformed)) => {
+                self.fault(peer, super::conduct::MALFORMED);
+                Err(malformed)
+            }
+            Err(unreachable) => Err(unreachable),
+        };
+        match call {
+            Call::Heads(peer, shares) => self.compared(peer, shares, answer),
+            Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
+            Call::Push(thread, peer, upto) => self.pushed(thread, peer, &upto, answer, rng),
+            Call::Have(thread, peer, told) => self.has_been_told(thread, peer, &told, answer, rng),
+        }
+    }
+
+    /// What a peer has of the threads it was asked about.
+    fn compared(&mut self, peer: PeerId, shares: Vec<Share>, answer: Result<Answer>) {
+        let verdicts = match answer {
+            Ok(Answer::Heads(verdicts)) if verdicts.len() == shares.len() => verdicts,
+            // Ask again when somebody has something to say.
+            _ => return self.not_greeted(peer),
+        };
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        let mut level = Vec::new();
+        for (share, verdict) in shares.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Unknown => {
+                    if let Some(known) = self.peers.get_mut(&peer) {
+                        known.threads.remove(&share.thread);
+                    }
+                }
+                Verdict::Same => {
+                    self.shares(peer, share.thread);
+                    level.push((share.thread, share.digest));
+                }
+                Verdict::Differs(heads) => {
+                    // Decoding has checked it.
+                    let theirs = frontier(&heads).unwrap_or_default();
+                    let now = self.now;
+                    let link = self.link_with(share.thread, peer, share.claim);
+                    link.theirs = theirs.clone();
+                    link.compared = true;
+                    (link.tell_at, link.pull_at) = (Some(now), now);
+                    self.op(Op::Acked(share.thread, peer, theirs), Doing::Note);
+                }
+            }
+        }
+        if !level.is_empty() {
+            self.op(Op::Level(peer, level), Doing::Note);
+        }
+    }
+
+    fn not_greeted(&mut self, peer: PeerId) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.greeted = false;
+            self.timers
+                .set(Timer::Greet(peer), self.now + GREET_AFTER_MS);
+        }
+    }
+
+    /// A request of a peer: at once refused, or handed to the store.
+    fn asked(&mut self, from: PeerId, request: RequestId, frame: &[u8]) {
+        let Some(peer) = self.peers.get_mut(&from) else {
+            self.out.push(Output::Refuse(request));
+            return;
+        };
+        if peer.answering >= ANSWERS_MAX || !peer.allowance.take(self.now) {
+            return self.busy(request);
+        }
+        let op = match Ask::decode(frame) {
+            Ok(Ask::Heads(claims)) => {
+                peer.greeted = true;
+                Op::Compare(from, claims)
+            }
+            Ok(Ask::Pull(claim, ranges)) => Op::Serve(from, claim, ranges),
+            Ok(Ask::Push(claim, parcels)) => Op::Receive(from, claim, parcels),
+            Ok(Ask::Have(claim, heads)) => Op::Heard(from, claim, heads.into_iter().collect()),
+            Err(_) => {
+                self.out.push(Output::Refuse(request));
+                return self.fault(from, super::conduct::MALFORMED);
+            }
+        };
+        peer.answering += 1;
+        self.op(op, Doing::Answer(from, request));
+    }
+}
+
+/// Shows how much there is, not what.
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("peers", &self.peers.len())
+            .field("active", &self.active.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A link's failure is remembered; a wait that the peer asks for is granted.
+pub(super) fn put_off(link: &mut Link, answer: &Result<Answer>, now: u64, rng: &mut dyn CryptoRng) {
+    match answer {
+        Ok(Answer::Busy(ms)) => link.pause.wait(now, *ms),
+        _ => link.pause.fail(now, rng),
+    }
+}
+
+/// The error of an answer that does not fit what was asked.
+pub(super) fn unfit() -> Error {
+    Error::rejected("a peer's answer does not fit what it was asked")
+}

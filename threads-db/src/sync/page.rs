@@ -1,0 +1,141 @@
+//! Reading records to send: oldest first, and none before the records that it builds on.
+
+use std::collections::BTreeMap;
+
+use threads_core::datastore::ReadTxn;
+use threads_core::record::{Dep, SignedRecord};
+use threads_core::{LogId, Result};
+
+use super::io::Page;
+use super::wire::{PAGE_BYTES_MAX, PAGE_RECORDS_MAX, Range};
+use crate::chain::{self, Blocks};
+use crate::layout::{self, Place, meta};
+use crate::thread::Thread;
+
+/// What is left of one range.
+struct Rest {
+    log: layout::Number,
+    next: u64,
+    to: u64,
+    /// The next record, when it was looked at already.
+    peeked: Option<(Blocks, Vec<Dep>)>,
+}
+
+/// Reads a page of `ranges`, each as far as it is here.
+pub(crate) fn read(txn: &dyn ReadTxn, thread: &Thread, ranges: &[Range]) -> Result<Page> {
+    let mut reading = Reading::new(txn, thread, ranges)?;
+    let mut page = Page::default();
+    let mut bytes = 0;
+    // Ends: each turn takes a record off finitely many, or leaves.
+    while let Some(log) = reading.next()? {
+        let Some((blocks, seq)) = reading.take(&log)? else {
+            continue;
+        };
+        bytes += blocks.bytes() as usize;
+        if bytes > PAGE_BYTES_MAX && !page.parcels.is_empty()
+            || page.parcels.len() == PAGE_RECORDS_MAX
+        {
+            page.more = true;
+            break;
+        }
+        page.parcels.push(blocks.into());
+        page.upto.insert(log, seq);
+    }
+    Ok(page)
+}
+
+struct Reading<'a> {
+    txn: &'a dyn ReadTxn,
+    thread: &'a Thread,
+    rests: BTreeMap<LogId, Rest>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(txn: &'a dyn ReadTxn, thread: &'a Thread, ranges: &[Range]) -> Result<Self> {
+        let mut rests = BTreeMap::new();
+        for range in ranges {
+            let key = meta::log_by_id(thread.number, &range.log);
+            let Some(log) = layout::number(txn, &key)? else {
+                continue;
+            };
+            let rest = Rest {
+                log,
+                next: range.from,
+                to: range.to,
+                peeked: None,
+            };
+            rests.insert(range.log, rest);
+        }
+        Ok(Self { txn, thread, rests })
+    }
+
+    /// The log whose next record builds on none that is still to be sent.
+    fn next(&mut self) -> Result<Option<LogId>> {
+        let Some(mut log) = self.rests.keys().next().copied() else {
+            return Ok(None);
+        };
+        // Records link to others by hash, so they cannot wait for each other in a circle; a record
+        // that is damaged might, so no more steps are taken than there are logs.
+        for _ in 0..self.rests.len() {
+            match self.awaited(&log)? {
+                Some(other) => log = other,
+                None => break,
+            }
+        }
+        Ok(Some(log))
+    }
+
+    /// A log with a record still to be sent that the next record of `log` builds on.
+    fn awaited(&mut self, log: &LogId) -> Result<Option<LogId>> {
+        if self.rests.len() < 2 {
+            return Ok(None);
+        }
+        self.peek(log)?;
+        let peeked = self.rests.get(log).and_then(|rest| rest.peeked.as_ref());
+        let deps = peeked.map_or(&[][..], |(_, deps)| deps);
+        let waits = |dep: &&Dep| {
+            let rest = self.rests.get(&dep.log);
+            rest.is_some_and(|rest| rest.next <= dep.seq)
+        };
+        Ok(deps.iter().find(waits).map(|dep| dep.log))
+    }
+
+    fn peek(&mut self, log: &LogId) -> Result<()> {
+        let Some(rest) = self.rests.get_mut(log) else {
+            return Ok(());
+        };
+        if rest.peeked.is_none()
+            && let Some(blocks) = chain::get(self.txn, place(self.thread, rest))?
+        {
+            let (id, replica) = (&self.thread.id, &self.thread.replica);
+            let record = SignedRecord::open(&blocks.record, id, replica)?;
+            rest.peeked = Some((blocks, record.fields().deps.clone()));
+        }
+        Ok(())
+    }
+
+    /// The next record of a log; `None` when there is none here, which ends its range.
+    fn take(&mut self, log: &LogId) -> Result<Option<(Blocks, u64)>> {
+        let Some(rest) = self.rests.get_mut(log) else {
+            return Ok(None);
+        };
+        let blocks = match rest.peeked.take() {
+            Some((blocks, _)) => Some(blocks),
+            None => chain::get(self.txn, place(self.thread, rest))?,
+        };
+        let seq = rest.next;
+        rest.next += 1;
+        if blocks.is_none() || rest.next > rest.to {
+            self.rests.remove(log);
+        }
+        Ok(blocks.map(|blocks| (blocks, seq)))
+    }
+}
+
+fn place(thread: &Thread, rest: &Rest) -> Place {
+    Place {
+        thread: thread.number,
+        log: rest.log,
+        seq: rest.next,
+    }
+}

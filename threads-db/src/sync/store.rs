@@ -1,0 +1,308 @@
+//! What the machine asks of the store, carried out on a node.
+
+use std::collections::BTreeSet;
+
+use serde_bytes::ByteArray;
+use threads_core::block::sha256;
+use threads_core::books::{HeadBook, KeyBook};
+use threads_core::datastore::{Datastore, DatastoreExt, Durability, ReadTxn};
+use threads_core::{Error, ErrorKind, LogId, PeerId, ReplicaKey, Result};
+
+use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
+use super::wire::{Claim, Digest, Frontier, Parcel, Range};
+use super::{page, shares};
+use crate::chain::Blocks;
+use crate::layout::{self, Number, meta};
+use crate::node::{self, Node};
+use crate::thread::{OwnLog, books};
+use crate::{Db, ingest};
+
+impl Node {
+    /// Does work that the [machine](super::Machine) of this node asked for. It waits for the disk.
+    ///
+    /// ```
+    /// use threads_core::{PeerId, datastore::Memory, system_rng};
+    /// use threads_db::{Node, sync::{Input, Machine, Output}};
+    ///
+    /// let node = Node::builder(Memory::new()).open().unwrap();
+    /// let mut machine = Machine::new(node.peer_id());
+    /// let peer = Input::Connected(PeerId::from_key_bytes([255; 32]));
+    /// for output in machine.handle(0, peer, &mut system_rng()) {
+    ///     if let Output::Work(work) = output {
+    ///         machine.handle(0, Input::Worked(node.perform(work)), &mut system_rng());
+    ///     }
+    /// }
+    /// ```
+    pub fn perform(&self, work: Work) -> Worked {
+        let Work(id, op) = work;
+        Worked(id, self.carry_out(op))
+    }
+
+    /// What this node did since it was last asked, for its [machine](super::Machine). Nothing is
+    /// remembered before it was asked once.
+    ///
+    /// ```
+    /// use threads_core::datastore::Memory;
+    /// let node = threads_db::Node::builder(Memory::new()).open().unwrap();
+    /// assert!(node.news().is_empty());
+    /// ```
+    pub fn news(&self) -> Vec<News> {
+        self.inner.notifier.take_news()
+    }
+
+    fn carry_out(&self, op: Op) -> Result<Done> {
+        match op {
+            Op::Shared(peer) => self.shared_with(&peer).map(Done::Shared),
+            Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
+            Op::Load(thread, peers) => self.load(thread, &peers).map(Done::Loaded),
+            Op::Read(thread, ranges) => self.page(thread, &ranges).map(Done::Page),
+            Op::Serve(peer, claim, ranges) => {
+                let thread = self.claimed(&peer, &claim)?;
+                let page = thread
+                    .map(|thread| self.page(thread, &ranges))
+                    .transpose()?;
+                Ok(Done::Served(page))
+            }
+            Op::TakeIn(thread, parcels) => self.take_in(thread, parcels).map(Done::TakenIn),
+            Op::Receive(peer, claim, parcels) => {
+                let thread = self.claimed(&peer, &claim)?;
+                let taken = thread
+                    .map(|thread| self.take_in(thread, parcels))
+                    .transpose()?;
+                Ok(Done::Received(taken))
+            }
+            Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
+            Op::Acked(thread, peer, heads) => {
+                self.note(|txn| shares::acknowledge(txn, thread, &peer, &heads))
+            }
+            Op::Level(peer, threads) => self.level(&peer, &threads),
+        }
+    }
+
+    fn note(
+        &self,
+        what: impl FnOnce(&mut dyn threads_core::datastore::WriteTxn) -> Result<()>,
+    ) -> Result<Done> {
+        // What is lost of it in a crash is heard again.
+        self.inner.store.transact(Durability::Relaxed, what)?;
+        Ok(Done::Noted)
+    }
+
+    /// Sees to it that what a snapshot shows is on disk: what peers hear of must not be lost here,
+    /// or this node's log would be written a second time from an earlier place.
+    fn snapshot_on_disk(&self) -> Result<Box<dyn ReadTxn + '_>> {
+        let txn = self.inner.store.read()?;
+        self.inner.store.transact(Durability::Group, |_| Ok(()))?;
+        Ok(txn)
+    }
+
+    fn shared_with(&self, peer: &PeerId) -> Result<Vec<Share>> {
+        let txn = self.snapshot_on_disk()?;
+        let threads = shares::of_peer(&*txn, peer)?;
+        let share = |thread| {
+            let (id, replica) = replica_key(&*txn, thread)?;
+            Ok(Share {
+                thread,
+                claim: Claim::new(&replica, &self.peer_id(), peer),
+                digest: digest(&*txn, &id)?,
+            })
+        };
+        threads.into_iter().map(share).collect()
+    }
+
+    /// The thread that a peer rightly claims. Whoever holds its key shares it.
+    fn claimed(&self, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
+        let (thread, known) = {
+            let txn = self.inner.store.read()?;
+            let Some(thread) = self.resolve(&*txn, peer, claim)? else {
+                return Ok(None);
+            };
+            (thread, shares::has(&*txn, thread, peer)?)
+        };
+        if !known {
+            self.add_share(thread, peer)?;
+        }
+        Ok(Some(thread))
+    }
+
+    pub(crate) fn add_share(&self, thread: Number, peer: &PeerId) -> Result<()> {
+        let new = self
+            .inner
+            .store
+            .transact(Durability::Group, |txn| shares::add(txn, thread, peer))?;
+        if new {
+            let news = News(Fresh::Shared(thread, *peer));
+            self.inner.notifier.notify_of(news);
+        }
+        Ok(())
+    }
+
+    /// Takes as long for a thread that is not here as for a proof that is wrong.
+    fn resolve(&self, txn: &dyn ReadTxn, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
+        let thread = layout::number(txn, &meta::thread_by_locator(claim.locator()))?;
+        let replica = match thread {
+            Some(thread) => replica_key(txn, thread)?.1,
+            None => ReplicaKey::from_bytes(&[0; 32]),
+        };
+        let proved = replica.proves(peer, &self.peer_id(), claim.proof());
+        Ok(thread.filter(|_| proved))
+    }
+
+    fn compare(&self, peer: &PeerId, claims: &[(Claim, Digest)]) -> Result<Vec<Compared>> {
+        let mut new = Vec::new();
+        let compared = {
+            let txn = self.snapshot_on_disk()?;
+            let one = |(claim, theirs): &(Claim, Digest)| {
+                let Some(thread) = self.resolve(&*txn, peer, claim)? else {
+                    return Ok(Compared::Unknown);
+                };
+                if !shares::has(&*txn, thread, peer)? {
+                    new.push(thread);
+                }
+                let id = node::thread_id(&*txn, thread)?;
+                Ok(match digest(&*txn, &id)? == *theirs {
+                    true => Compared::Same(thread),
+                    false => Compared::Differs(thread, heads(&*txn, &id)?),
+                })
+            };
+            claims.iter().map(one).collect::<Result<_>>()?
+        };
+        for thread in new {
+            self.add_share(thread, peer)?;
+        }
+        Ok(compared)
+    }
+
+    fn load(&self, number: Number, peers: &[PeerId]) -> Result<Loaded> {
+        let db = self.db(number)?;
+        let thread = db.thread();
+        let txn = self.snapshot_on_disk()?;
+        let acked = |peer: &PeerId| Ok((*peer, shares::acked(&*txn, thread, peer)?));
+        let claim = |peer: &PeerId| (*peer, Claim::new(&thread.replica, &self.peer_id(), peer));
+        Ok(Loaded {
+            heads: heads(&*txn, &thread.id)?,
+            own: OwnLog::get(&*txn, number)?
+                .map(|own| own.log)
+                .into_iter()
+                .collect(),
+            acked: peers.iter().map(acked).collect::<Result<_>>()?,
+            claims: peers.iter().map(claim).collect(),
+        })
+    }
+
+    fn page(&self, number: Number, ranges: &[Range]) -> Result<super::io::Page> {
+        let db = self.db(number)?;
+        let txn = self.snapshot_on_disk()?;
+        page::read(&*txn, db.thread(), ranges)
+    }
+
+    fn take_in(&self, number: Number, parcels: Vec<Parcel>) -> Result<TakenIn> {
+        let db = self.db(number)?;
+        let blocks: Vec<Blocks> = parcels.into_iter().map(Blocks::from).collect();
+        let mut taken = Taking::default();
+        taken.take(&db, &blocks)?;
+        let txn = self.snapshot_on_disk()?;
+        let book = HeadBook::new(&*txn);
+        let mut heads = Frontier::new();
+        for log in taken.logs {
+            if let Some(head) = book.get(db.id(), &log)? {
+                heads.insert(log, head.seq);
+            }
+        }
+        Ok(TakenIn {
+            thread: number,
+            heads,
+            new: taken.new,
+            refused: taken.refused,
+        })
+    }
+
+    fn heard(&self, peer: &PeerId, claim: &Claim, theirs: Frontier) -> Result<Option<Heard>> {
+        let Some(thread) = self.claimed(peer, claim)? else {
+            return Ok(None);
+        };
+        let (id, replica) = replica_key(&*self.inner.store.read()?, thread)?;
+        let mut ours = heads(&*self.snapshot_on_disk()?, &id)?;
+        ours.retain(|log, _| theirs.contains_key(log));
+        self.note(|txn| shares::acknowledge(txn, thread, peer, &theirs))?;
+        Ok(Some(Heard {
+            thread,
+            claim: Claim::new(&replica, &self.peer_id(), peer),
+            theirs,
+            ours,
+        }))
+    }
+
+    fn level(&self, peer: &PeerId, threads: &[(Number, Digest)]) -> Result<Done> {
+        self.note(|txn| {
+            for (thread, then) in threads {
+                let id = node::thread_id(txn.as_read(), *thread)?;
+                if digest(txn.as_read(), &id)? == *then {
+                    let heads = heads(txn.as_read(), &id)?;
+                    shares::acknowledge(txn, *thread, peer, &heads)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What comes of taking in records, one bad record in nobody's way.
+#[derive(Default)]
+struct Taking {
+    logs: BTreeSet<LogId>,
+    new: u64,
+    refused: Option<Error>,
+}
+
+impl Taking {
+    fn take(&mut self, db: &Db, blocks: &[Blocks]) -> Result<()> {
+        match ingest::take_in(db.thread(), blocks) {
+            Ok(intake) => {
+                self.new += intake.new;
+                self.logs.extend(intake.logs);
+                Ok(())
+            }
+            Err(error) if !is_of_the_record(&error) => Err(error),
+            Err(error) if blocks.len() == 1 => {
+                self.refused.get_or_insert(error);
+                Ok(())
+            }
+            Err(_) => {
+                let (first, second) = blocks.split_at(blocks.len() / 2);
+                self.take(db, first)?;
+                self.take(db, second)
+            }
+        }
+    }
+}
+
+/// Whether an error is of a record, and not of this node's disk.
+fn is_of_the_record(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Invalid)
+}
+
+fn replica_key(txn: &dyn ReadTxn, thread: Number) -> Result<(threads_core::ThreadId, ReplicaKey)> {
+    let id = node::thread_id(txn, thread)?;
+    let key = KeyBook::new(txn).replica_key(&id)?;
+    let key = key.ok_or_else(|| Error::corrupt("a thread's key is missing").with("thread", &id))?;
+    Ok((id, key))
+}
+
+fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Frontier> {
+    let heads = books::heads(txn, thread)?.into_iter();
+    Ok(heads.map(|(log, head)| (log, head.seq)).collect())
+}
+
+/// A digest of a thread's heads.
+fn digest(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Digest> {
+    let mut bytes = Vec::new();
+    for (log, head) in books::heads(txn, thread)? {
+        bytes.extend_from_slice(log.key_bytes());
+        bytes.extend_from_slice(&head.seq.to_be_bytes());
+        bytes.extend_from_slice(head.record.hash().digest());
+    }
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&sha256(&bytes)[..16]);
+    Ok(ByteArray::new(digest))
+}

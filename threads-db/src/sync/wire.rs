@@ -1,0 +1,302 @@
+//! The frames of sync: one peer asks, the other answers (`spec/06-sync.md`).
+//!
+//! Everything a peer may say of a thread begins with a [`Claim`], by which it shows that it holds
+//! the thread's replica key. Records travel sealed, as they are kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
+use threads_core::block;
+use threads_core::{Error, LogId, PeerId, ReplicaKey, Result};
+
+use crate::chain::Blocks;
+
+/// The most threads that one frame asks about.
+pub(crate) const CLAIMS_MAX: usize = 8_192;
+/// The most logs of which one frame lists the heads, over all its threads.
+pub(crate) const HEADS_MAX: usize = 16_384;
+/// The most ranges of one pull.
+pub(crate) const RANGES_MAX: usize = 64;
+/// The most records of one frame.
+pub(crate) const PAGE_RECORDS_MAX: usize = 1_000;
+/// The most bytes of records in one frame, unless it holds a single record.
+pub(crate) const PAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// How far logs have got: the sequence number of the last record, by log.
+pub(crate) type Frontier = BTreeMap<LogId, u64>;
+
+/// Names a thread, and shows that whoever says so holds its replica key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim(ByteArray<32>);
+
+impl Claim {
+    pub(crate) fn new(replica: &ReplicaKey, from: &PeerId, to: &PeerId) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&replica.locator());
+        bytes[16..].copy_from_slice(&replica.proof(from, to));
+        Self(ByteArray::new(bytes))
+    }
+
+    pub(crate) fn locator(&self) -> &[u8; 16] {
+        // The first half of 32 bytes.
+        self.0.first_chunk().expect("32 bytes")
+    }
+
+    pub(crate) fn proof(&self) -> &[u8; 16] {
+        self.0.last_chunk().expect("32 bytes")
+    }
+}
+
+/// What a thread's heads hash to: equal for peers that have the same records.
+pub(crate) type Digest = ByteArray<16>;
+
+/// The records of one log from one sequence number to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Range {
+    pub(crate) log: LogId,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// A record with its event and body, as they travel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parcel(ByteBuf, ByteBuf, ByteBuf);
+
+impl From<Blocks> for Parcel {
+    fn from(blocks: Blocks) -> Self {
+        let [record, event, body] = [blocks.record, blocks.event, blocks.body].map(ByteBuf::from);
+        Self(record, event, body)
+    }
+}
+
+impl From<Parcel> for Blocks {
+    fn from(Parcel(record, event, body): Parcel) -> Self {
+        let [record, event, body] = [record, event, body].map(ByteBuf::into_vec);
+        Self {
+            record,
+            event,
+            body,
+        }
+    }
+}
+
+/// What a peer asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ask {
+    /// Do we have the same of these threads?
+    Heads(Vec<(Claim, Digest)>),
+    /// Give me these records, oldest first, as many as go into a page.
+    Pull(Claim, Vec<Range>),
+    /// Take these records.
+    Push(Claim, Vec<Parcel>),
+    /// I have these logs so far, on disk. How far have you?
+    Have(Claim, Vec<(LogId, u64)>),
+}
+
+/// What a peer answers. A peer that does not answer at all may have any reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Answer {
+    /// To [`Ask::Heads`]: one verdict for each thread.
+    Heads(Vec<Verdict>),
+    /// To [`Ask::Pull`]: records, how far they bring each log, and whether there are more.
+    Page(Vec<Parcel>, Vec<(LogId, u64)>, bool),
+    /// To [`Ask::Push`] and [`Ask::Have`]: how far the logs concerned have got here, on disk.
+    Have(Vec<(LogId, u64)>),
+    /// To anything: not now. Ask again after so many milliseconds.
+    Busy(u64),
+}
+
+/// What a peer says of a thread it was asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    /// It does not share it with who asks, for whatever reason.
+    Unknown,
+    /// It has the same heads.
+    Same,
+    /// It has these heads.
+    Differs(Vec<(LogId, u64)>),
+}
+
+pub(crate) fn listed(frontier: &Frontier) -> Vec<(LogId, u64)> {
+    frontier.iter().map(|(log, seq)| (*log, *seq)).collect()
+}
+
+/// What a peer listed as a frontier: each log once, ascending, from 1.
+pub(crate) fn frontier(listed: &[(LogId, u64)]) -> Result<Frontier> {
+    let ascending = listed.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    if !ascending || listed.iter().any(|(_, seq)| *seq == 0) {
+        return Err(malformed("heads are not in order"));
+    }
+    Ok(listed.iter().copied().collect())
+}
+
+fn malformed(why: &'static str) -> Error {
+    Error::rejected("a frame of sync is malformed").with("why", why)
+}
+
+impl Ask {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        block::encode(self)
+    }
+
+    /// Decodes what a peer sent, within every bound.
+    pub(crate) fn decode(frame: &[u8]) -> Result<Self> {
+        let ask: Self = block::decode(frame)?;
+        match &ask {
+            Self::Heads(claims) => check(claims.len(), CLAIMS_MAX)?,
+            Self::Pull(_, ranges) => {
+                check(ranges.len(), RANGES_MAX)?;
+                if ranges
+                    .iter()
+                    .any(|range| range.from == 0 || range.to < range.from)
+                {
+                    return Err(malformed("a range is empty"));
+                }
+            }
+            Self::Push(_, parcels) => check(parcels.len(), PAGE_RECORDS_MAX)?,
+            Self::Have(_, heads) => {
+                check(heads.len(), HEADS_MAX)?;
+                frontier(heads)?;
+            }
+        }
+        Ok(ask)
+    }
+}
+
+impl Answer {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        block::encode(self)
+    }
+
+    /// Decodes what a peer sent, within every bound.
+    pub(crate) fn decode(frame: &[u8]) -> Result<Self> {
+        let answer: Self = block::decode(frame)?;
+        match &answer {
+            Self::Heads(verdicts) => {
+                check(verdicts.len(), CLAIMS_MAX)?;
+                for verdict in verdicts {
+                    if let Verdict::Differs(heads) = verdict {
+                        frontier(heads)?;
+                    }
+                }
+            }
+            Self::Page(parcels, upto, _) => {
+                check(parcels.len(), PAGE_RECORDS_MAX)?;
+                check(upto.len(), RANGES_MAX)?;
+                frontier(upto)?;
+            }
+            Self::Have(heads) => {
+                check(heads.len(), HEADS_MAX)?;
+                frontier(heads)?;
+            }
+            Self::Busy(_) => {}
+        }
+        Ok(answer)
+    }
+}
+
+fn check(count: usize, most: usize) -> Result<()> {
+    match count > most {
+        true => Err(malformed("more in it than the format allows").with("count", count)),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(byte: u8) -> LogId {
+        LogId::from_key_bytes([byte; 32])
+    }
+
+    fn claim() -> Claim {
+        let (ann, bob) = (
+            PeerId::from_key_bytes([1; 32]),
+            PeerId::from_key_bytes([2; 32]),
+        );
+        Claim::new(&ReplicaKey::from_bytes(&[7; 32]), &ann, &bob)
+    }
+
+    #[test]
+    fn frames_come_back_as_they_went() {
+        let parcel = Parcel(vec![1].into(), vec![2].into(), vec![3].into());
+        let asks = [
+            Ask::Heads(vec![(claim(), ByteArray::new([3; 16]))]),
+            Ask::Pull(
+                claim(),
+                vec![Range {
+                    log: log(1),
+                    from: 1,
+                    to: 2,
+                }],
+            ),
+            Ask::Push(claim(), vec![parcel.clone()]),
+            Ask::Have(claim(), vec![(log(1), 7)]),
+        ];
+        for ask in asks {
+            assert_eq!(Ask::decode(&ask.encode().unwrap()).unwrap(), ask);
+        }
+        let answers = [
+            Answer::Heads(vec![
+                Verdict::Unknown,
+                Verdict::Same,
+                Verdict::Differs(vec![(log(1), 2)]),
+            ]),
+            Answer::Page(vec![parcel], vec![(log(1), 1)], true),
+            Answer::Have(vec![(log(1), 1)]),
+            Answer::Busy(100),
+        ];
+        for answer in answers {
+            assert_eq!(Answer::decode(&answer.encode().unwrap()).unwrap(), answer);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_level_costs_at_most_64_bytes() {
+        let ask = |threads| {
+            let claims = vec![(claim(), ByteArray::new([3; 16])); threads];
+            Ask::Heads(claims).encode().unwrap().len()
+        };
+        let answer = |threads| {
+            Answer::Heads(vec![Verdict::Same; threads])
+                .encode()
+                .unwrap()
+                .len()
+        };
+        let each = (ask(1_000) + answer(1_000)) / 1_000;
+        assert!(each <= 64, "{each} bytes for each thread");
+    }
+
+    #[test]
+    fn what_breaks_a_bound_or_an_order_is_rejected() {
+        let range = |from, to| Range {
+            log: log(1),
+            from,
+            to,
+        };
+        let heads = vec![(log(2), 1), (log(1), 1)];
+        let asks = [
+            Ask::Heads(vec![(claim(), ByteArray::new([3; 16])); CLAIMS_MAX + 1]),
+            Ask::Pull(claim(), vec![range(1, 1); RANGES_MAX + 1]),
+            Ask::Pull(claim(), vec![range(0, 1)]),
+            Ask::Pull(claim(), vec![range(2, 1)]),
+            Ask::Have(claim(), heads.clone()),
+            Ask::Have(claim(), vec![(log(1), 0)]),
+        ];
+        for ask in asks {
+            let refused = Ask::decode(&ask.encode().unwrap()).unwrap_err();
+            assert_eq!(
+                refused.kind(),
+                threads_core::ErrorKind::Rejected,
+                "{refused}"
+            );
+        }
+        assert!(Answer::decode(&Answer::Have(heads).encode().unwrap()).is_err());
+        assert!(Ask::decode(b"").is_err());
+    }
+}

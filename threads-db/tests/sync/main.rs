@@ -1,0 +1,63 @@
+//! Synchronising nodes by the machine of sync, over a network that delivers at once.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod net;
+
+use net::Net;
+use serde_json::json;
+
+#[test]
+fn what_one_writes_another_gets() {
+    let mut net = Net::new(2);
+    let db = net.shared_thread();
+    net.put(0, json!({"_id": "bob", "age": 42}));
+    net.connect_all();
+    net.run();
+    assert_eq!(net.get(1, "bob"), Some(json!({"_id": "bob", "age": 42})));
+    net.put(1, json!({"_id": "eve"}));
+    net.run();
+    assert_eq!(net.get(0, "eve"), Some(json!({"_id": "eve"})));
+    net.assert_level(&db);
+}
+
+#[test]
+fn three_agree_after_offline_edits_on_all_sides() {
+    let mut net = Net::new(3);
+    let db = net.shared_thread();
+    for node in 0..3 {
+        for n in 0..20 {
+            net.put(node, json!({"_id": format!("x{n}"), "by": node}));
+        }
+    }
+    net.connect_all();
+    net.run();
+    net.assert_level(&db);
+}
+
+#[test]
+fn a_long_log_comes_in_pages_and_nothing_comes_twice() {
+    let mut net = Net::new(2);
+    let db = net.shared_thread();
+    for n in 0..2_500 {
+        net.put(0, json!({"_id": "x", "n": n}));
+    }
+    net.connect_all();
+    net.run();
+    net.assert_level(&db);
+    let (received, whole) = (net.received(1), net.exported(0));
+    assert!(received < whole, "{received} bytes for {whole}");
+}
+
+#[test]
+fn a_thread_that_is_level_is_put_away() {
+    let mut net = Net::new(3);
+    let db = net.shared_thread();
+    net.put(0, json!({"_id": "x"}));
+    net.connect_all();
+    net.run();
+    net.assert_level(&db);
+    for node in 0..3 {
+        let machine = format!("{:?}", net.machine(node));
+        assert!(machine.contains("active: 0"), "{machine}");
+    }
+}

@@ -1,0 +1,198 @@
+//! A network in memory that delivers at once, in order.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::datastore::Memory;
+use threads_core::module::CollectionSpec;
+use threads_core::{Error, ThreadId, system_rng};
+use threads_db::query::Query;
+use threads_db::sync::{Input, Machine, Output};
+use threads_db::{Db, ExportOptions, Node};
+
+const STEPS_MAX: usize = 100_000;
+
+struct End {
+    node: Node,
+    machine: Machine,
+    db: Option<Db>,
+}
+
+pub(crate) struct Net {
+    ends: Vec<End>,
+    now: u64,
+    queue: VecDeque<(usize, Input)>,
+    /// Who asked, by the number of the request.
+    requests: Vec<(usize, u64)>,
+    received: Vec<u64>,
+}
+
+impl Net {
+    pub(crate) fn new(nodes: usize) -> Self {
+        let end = |_| {
+            let store = Memory::new();
+            let node = Node::builder(store).codec(JsonPatch::new()).open().unwrap();
+            node.news();
+            let machine = Machine::new(node.peer_id());
+            End {
+                node,
+                machine,
+                db: None,
+            }
+        };
+        Self {
+            ends: (0..nodes).map(end).collect(),
+            now: 0,
+            queue: VecDeque::new(),
+            requests: Vec::new(),
+            received: vec![0; nodes],
+        }
+    }
+
+    /// A thread of the first node that every node shares with every other.
+    pub(crate) fn shared_thread(&mut self) -> ThreadId {
+        let db = self.ends[0].node.create("shared").unwrap();
+        let spec = CollectionSpec::new("Thing".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+        db.define(&spec).unwrap();
+        let (id, keys) = (db.id().clone(), db.keys());
+        self.ends[0].db = Some(db);
+        let peers: Vec<_> = self.ends.iter().map(|end| end.node.peer_id()).collect();
+        for end in &mut self.ends {
+            let db = end
+                .db
+                .take()
+                .unwrap_or_else(|| end.node.add_thread("shared", &keys).unwrap());
+            for peer in peers.iter().filter(|peer| **peer != end.node.peer_id()) {
+                db.share_with(peer).unwrap();
+            }
+            end.db = Some(db);
+        }
+        id
+    }
+
+    fn db(&self, node: usize) -> &Db {
+        self.ends[node].db.as_ref().unwrap()
+    }
+
+    pub(crate) fn machine(&self, node: usize) -> &Machine {
+        &self.ends[node].machine
+    }
+
+    /// Saves an entity; on a node that does not know the collection yet, defines it.
+    pub(crate) fn put(&mut self, node: usize, entity: Value) {
+        let db = self.db(node);
+        let spec = CollectionSpec::new("Thing".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+        db.define(&spec).unwrap();
+        db.collection("Thing").unwrap().save(&entity).unwrap();
+    }
+
+    pub(crate) fn get(&self, node: usize, id: &str) -> Option<Value> {
+        let things = self.db(node).collection("Thing").unwrap();
+        things.get(id).unwrap()
+    }
+
+    pub(crate) fn connect_all(&mut self) {
+        let peers: Vec<_> = self.ends.iter().map(|end| end.node.peer_id()).collect();
+        for at in 0..self.ends.len() {
+            for peer in peers.iter().filter(|peer| **peer != peers[at]) {
+                self.queue.push_back((at, Input::Connected(*peer)));
+            }
+        }
+    }
+
+    /// Runs until nothing is left to be done, in time that passes at once.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..STEPS_MAX {
+            for (at, end) in self.ends.iter().enumerate() {
+                let news = end
+                    .node
+                    .news()
+                    .into_iter()
+                    .map(|news| (at, Input::News(news)));
+                self.queue.extend(news);
+            }
+            if let Some((at, input)) = self.queue.pop_front() {
+                self.step(at, input);
+                continue;
+            }
+            let wake = self.ends.iter().enumerate();
+            let wake = wake
+                .filter_map(|(at, end)| Some((end.machine.wake_at()?, at)))
+                .min();
+            let Some((when, at)) = wake else { return };
+            self.now = self.now.max(when);
+            self.queue.push_back((at, Input::Woken));
+        }
+        panic!("there is always something left to be done");
+    }
+
+    fn step(&mut self, at: usize, input: Input) {
+        let (Input::Request(_, _, frame) | Input::Reply(_, Ok(frame))) = &input else {
+            return self.handle(at, input);
+        };
+        self.received[at] += frame.len() as u64;
+        self.handle(at, input);
+    }
+
+    fn handle(&mut self, at: usize, input: Input) {
+        let end = &mut self.ends[at];
+        let outputs = end.machine.handle(self.now, input, &mut system_rng());
+        for output in outputs {
+            match output {
+                Output::Work(work) => {
+                    let done = Input::Worked(self.ends[at].node.perform(work));
+                    self.queue.push_back((at, done));
+                }
+                Output::Call(peer, call, frame) => {
+                    let mut ends = self.ends.iter();
+                    let to = ends.position(|end| end.node.peer_id() == peer).unwrap();
+                    self.requests.push((at, call));
+                    let (from, request) =
+                        (self.ends[at].node.peer_id(), self.requests.len() as u64 - 1);
+                    self.queue
+                        .push_back((to, Input::Request(from, request, frame)));
+                }
+                Output::Reply(request, frame) => self.reply(request, Ok(frame)),
+                Output::Refuse(request) => self.reply(request, Err(Error::unavailable("refused"))),
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+    }
+
+    fn reply(&mut self, request: u64, reply: threads_core::Result<Vec<u8>>) {
+        let (to, call) = self.requests[request as usize];
+        self.queue.push_back((to, Input::Reply(call, reply)));
+    }
+
+    /// The bytes that were sent to a node.
+    pub(crate) fn received(&self, node: usize) -> u64 {
+        self.received[node]
+    }
+
+    /// The bytes of an export of the thread, which holds every block once, with its CID.
+    pub(crate) fn exported(&self, node: usize) -> u64 {
+        let mut file = Vec::new();
+        let options = ExportOptions::default();
+        self.db(node)
+            .export(&mut file, &options, &mut |_| {})
+            .unwrap();
+        file.len() as u64
+    }
+
+    pub(crate) fn assert_level(&self, id: &ThreadId) {
+        let heads = |end: &End| {
+            let db = end.node.open(&id.to_string()).unwrap();
+            assert_eq!(db.held_counts().unwrap().pending, 0);
+            let things = db.collection("Thing").unwrap();
+            let rows = things.find(&Query::default()).unwrap().into_iter();
+            let mut rows: Vec<_> = rows.map(|row| row.to_string()).collect();
+            rows.sort();
+            rows
+        };
+        let first = heads(&self.ends[0]);
+        for end in &self.ends[1..] {
+            assert_eq!(heads(end), first);
+        }
+    }
+}
