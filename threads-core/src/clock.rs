@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -66,6 +67,35 @@ impl Clock for SystemClock {
             .unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// Measures time that never goes back, and waits: the door of asynchronous code to a runtime.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use threads_core::{Timer, async_trait};
+///
+/// #[derive(Debug)]
+/// struct Tokio(tokio::time::Instant);
+///
+/// #[async_trait]
+/// impl Timer for Tokio {
+///     fn elapsed_ms(&self) -> u64 {
+///         self.0.elapsed().as_millis() as u64
+///     }
+///
+///     async fn sleep_until(&self, at_ms: u64) {
+///         tokio::time::sleep_until(self.0 + Duration::from_millis(at_ms)).await;
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Timer: fmt::Debug + Send + Sync + 'static {
+    /// Milliseconds since this timer began.
+    fn elapsed_ms(&self) -> u64;
+
+    /// Waits until so many milliseconds have passed since this timer began.
+    async fn sleep_until(&self, at_ms: u64);
 }
 
 /// A clock that a test sets.

@@ -22,7 +22,8 @@ mod seal;
 pub mod transport;
 
 pub use address::ThreadAddr;
-pub use clock::{Clock, Hlc, ManualClock, SystemClock};
+pub use async_trait::async_trait;
+pub use clock::{Clock, Hlc, ManualClock, SystemClock, Timer};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};
 pub use key::{

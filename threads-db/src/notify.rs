@@ -58,6 +58,13 @@ impl Notifier {
         self.notify();
     }
 
+    pub(crate) fn has_news(&self) -> bool {
+        self.lock()
+            .news
+            .as_ref()
+            .is_some_and(|news| !news.is_empty())
+    }
+
     /// What sync has not been told.
     pub(crate) fn take_news(&self) -> Vec<News> {
         let news = self.lock().news.replace(BTreeSet::new());

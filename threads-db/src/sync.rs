@@ -12,8 +12,8 @@
 //!
 //! A [`Machine`] decides all of that. It does nothing itself: what happens goes in as [`Input`], what
 //! is to be done comes out as [`Output`], and time and randomness are arguments. Its driver moves
-//! frames, and has [`Node::perform`](crate::Node::perform) do the work on the store. A thread that
-//! nothing is to be done for takes no memory in it.
+//! frames, and has [`Node::perform`](crate::Node::perform) do the work on the store: [`Service`] is the
+//! one for applications. A thread that nothing is to be done for takes no memory in it.
 //!
 //! The frames and rules are in the project's `spec/06-sync.md`.
 
@@ -26,6 +26,7 @@ mod limits;
 mod machine;
 mod page;
 mod pause;
+mod service;
 pub(crate) mod shares;
 mod store;
 mod timers;
@@ -34,3 +35,4 @@ mod wire;
 pub(crate) use io::Fresh;
 pub use io::{CallId, Input, News, OpId, Output, RequestId, Work, Worked};
 pub use machine::Machine;
+pub use service::Service;

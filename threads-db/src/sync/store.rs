@@ -34,8 +34,15 @@ impl Node {
     /// }
     /// ```
     pub fn perform(&self, work: Work) -> Worked {
+        self.perform_on(work).0
+    }
+
+    /// As [`Node::perform`], with the thread that was worked on, to be kept open.
+    pub(crate) fn perform_on(&self, work: Work) -> (Worked, Option<Db>) {
         let Work(id, op) = work;
-        Worked(id, self.carry_out(op))
+        let mut worked_on = None;
+        let done = self.carry_out(op, &mut worked_on);
+        (Worked(id, done), worked_on)
     }
 
     /// What this node did since it was last asked, for its [machine](super::Machine). Nothing is
@@ -50,26 +57,35 @@ impl Node {
         self.inner.notifier.take_news()
     }
 
-    fn carry_out(&self, op: Op) -> Result<Done> {
+    fn carry_out(&self, op: Op, on: &mut Option<Db>) -> Result<Done> {
         match op {
             Op::Shared(peer) => self.shared_with(&peer).map(Done::Shared),
             Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
-            Op::Load(thread, peers) => self.load(thread, &peers).map(Done::Loaded),
-            Op::Read(thread, ranges) => self.page(thread, &ranges).map(Done::Page),
-            Op::Serve(peer, claim, ranges) => {
-                let thread = self.claimed(&peer, &claim)?;
-                let page = thread
-                    .map(|thread| self.page(thread, &ranges))
-                    .transpose()?;
-                Ok(Done::Served(page))
+            Op::Load(thread, peers) => {
+                let db = on.insert(self.db(thread)?);
+                self.load(db, &peers).map(Done::Loaded)
             }
-            Op::TakeIn(thread, parcels) => self.take_in(thread, parcels).map(Done::TakenIn),
+            Op::Read(thread, ranges) => {
+                let db = on.insert(self.db(thread)?);
+                self.page(db, &ranges).map(Done::Page)
+            }
+            Op::Serve(peer, claim, ranges) => {
+                let Some(thread) = self.claimed(&peer, &claim)? else {
+                    return Ok(Done::Served(None));
+                };
+                let db = on.insert(self.db(thread)?);
+                Ok(Done::Served(Some(self.page(db, &ranges)?)))
+            }
+            Op::TakeIn(thread, parcels) => {
+                let db = on.insert(self.db(thread)?);
+                self.take_in(db, parcels).map(Done::TakenIn)
+            }
             Op::Receive(peer, claim, parcels) => {
-                let thread = self.claimed(&peer, &claim)?;
-                let taken = thread
-                    .map(|thread| self.take_in(thread, parcels))
-                    .transpose()?;
-                Ok(Done::Received(taken))
+                let Some(thread) = self.claimed(&peer, &claim)? else {
+                    return Ok(Done::Received(None));
+                };
+                let db = on.insert(self.db(thread)?);
+                Ok(Done::Received(Some(self.take_in(db, parcels)?)))
             }
             Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
             Op::Acked(thread, peer, heads) => {
@@ -173,15 +189,14 @@ impl Node {
         Ok(compared)
     }
 
-    fn load(&self, number: Number, peers: &[PeerId]) -> Result<Loaded> {
-        let db = self.db(number)?;
+    fn load(&self, db: &Db, peers: &[PeerId]) -> Result<Loaded> {
         let thread = db.thread();
         let txn = self.snapshot_on_disk()?;
         let acked = |peer: &PeerId| Ok((*peer, shares::acked(&*txn, thread, peer)?));
         let claim = |peer: &PeerId| (*peer, Claim::new(&thread.replica, &self.peer_id(), peer));
         Ok(Loaded {
             heads: heads(&*txn, &thread.id)?,
-            own: OwnLog::get(&*txn, number)?
+            own: OwnLog::get(&*txn, thread.number)?
                 .map(|own| own.log)
                 .into_iter()
                 .collect(),
@@ -190,17 +205,15 @@ impl Node {
         })
     }
 
-    fn page(&self, number: Number, ranges: &[Range]) -> Result<super::io::Page> {
-        let db = self.db(number)?;
+    fn page(&self, db: &Db, ranges: &[Range]) -> Result<super::io::Page> {
         let txn = self.snapshot_on_disk()?;
         page::read(&*txn, db.thread(), ranges)
     }
 
-    fn take_in(&self, number: Number, parcels: Vec<Parcel>) -> Result<TakenIn> {
-        let db = self.db(number)?;
+    fn take_in(&self, db: &Db, parcels: Vec<Parcel>) -> Result<TakenIn> {
         let blocks: Vec<Blocks> = parcels.into_iter().map(Blocks::from).collect();
         let mut taken = Taking::default();
-        taken.take(&db, &blocks)?;
+        taken.take(db, &blocks)?;
         let txn = self.snapshot_on_disk()?;
         let book = HeadBook::new(&*txn);
         let mut heads = Frontier::new();
@@ -210,7 +223,7 @@ impl Node {
             }
         }
         Ok(TakenIn {
-            thread: number,
+            thread: db.thread().number,
             heads,
             new: taken.new,
             refused: taken.refused,

@@ -80,7 +80,7 @@ impl Net {
     }
 
     /// Saves an entity; on a node that does not know the collection yet, defines it.
-    pub(crate) fn put(&mut self, node: usize, entity: Value) {
+    pub(crate) fn put(&self, node: usize, entity: Value) {
         let db = self.db(node);
         let spec = CollectionSpec::new("Thing".parse().unwrap(), "jsonpatch/1".parse().unwrap());
         db.define(&spec).unwrap();

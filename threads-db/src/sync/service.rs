@@ -1,0 +1,283 @@
+//! Runs the machine of sync over a transport.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::stream::{FuturesUnordered, Stream};
+use threads_core::transport::{ReplyToken, Transport, TransportEvent};
+use threads_core::{PeerId, Result, Timer, system_rng};
+
+use super::io::{CallId, Input, Output, RequestId, Work};
+use super::machine::Machine;
+use crate::db::Db;
+use crate::node::Node;
+
+/// How many calls to peers are under way at a time. More wait for their turn.
+const CALLS_MAX: usize = 256;
+/// How many requests of peers wait for an answer. More are refused.
+const REQUESTS_MAX: usize = 1_024;
+/// How many threads stay open between two pieces of work.
+const WARM_MAX: usize = 16;
+
+type Ended = Option<(CallId, Result<Vec<u8>>)>;
+type Sending = Pin<Box<dyn Future<Output = Ended> + Send>>;
+
+/// Keeps a node's threads in sync with its peers: the paper's *thread service*.
+///
+/// It spawns nothing and knows no runtime. Drive [`Service::run`] on a task of its own: it waits for
+/// the disk when records are stored.
+pub struct Service {
+    node: Node,
+    transport: Arc<dyn Transport>,
+    timer: Arc<dyn Timer>,
+    machine: Machine,
+    /// What happened and has not been taken in.
+    inputs: VecDeque<Input>,
+    sending: FuturesUnordered<Sending>,
+    /// Calls that wait for their turn.
+    calls: VecDeque<(PeerId, CallId, Vec<u8>)>,
+    calling: usize,
+    requests: HashMap<RequestId, ReplyToken>,
+    next_request: RequestId,
+    warm: VecDeque<Db>,
+}
+
+/// Says whose service it is.
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("node", &self.node)
+            .field("machine", &self.machine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the service waits for.
+enum Woken {
+    Event(Result<TransportEvent>),
+    Sent(Ended),
+    News,
+    Time,
+}
+
+impl Service {
+    /// The service of `node` over `transport`, whose local peer must be the node.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when the transport is another's.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use threads_core::{Timer, async_trait, datastore::Memory, transport::memory::Hub};
+    /// # use threads_db::{Node, sync::Service};
+    /// # #[derive(Debug)] struct Never;
+    /// # #[async_trait] impl Timer for Never {
+    /// #     fn elapsed_ms(&self) -> u64 { 0 }
+    /// #     async fn sleep_until(&self, _: u64) { std::future::pending().await }
+    /// # }
+    /// let node = Node::builder(Memory::new()).open().unwrap();
+    /// let transport = Arc::new(Hub::new().join(node.peer_id()).unwrap());
+    /// let service = Service::new(&node, transport, Arc::new(Never)).unwrap();
+    /// ```
+    pub fn new(node: &Node, transport: Arc<dyn Transport>, timer: Arc<dyn Timer>) -> Result<Self> {
+        if transport.local_peer() != node.peer_id() {
+            return Err(threads_core::Error::invalid(
+                "the transport speaks for another peer than the node: open it with its identity",
+            ));
+        }
+        // From here on the node remembers what it does.
+        node.news();
+        Ok(Self {
+            machine: Machine::new(node.peer_id()),
+            node: node.clone(),
+            transport,
+            timer,
+            inputs: VecDeque::new(),
+            sending: FuturesUnordered::new(),
+            calls: VecDeque::new(),
+            calling: 0,
+            requests: HashMap::new(),
+            next_request: 0,
+            warm: VecDeque::new(),
+        })
+    }
+
+    /// Runs until the transport ends.
+    ///
+    /// # Errors
+    ///
+    /// The transport's last one.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use threads_core::{Timer, async_trait, datastore::Memory, transport::memory::Hub};
+    /// # use threads_db::{Node, sync::Service};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # #[derive(Debug)] struct Tokio(tokio::time::Instant);
+    /// # #[async_trait] impl Timer for Tokio {
+    /// #     fn elapsed_ms(&self) -> u64 { self.0.elapsed().as_millis() as u64 }
+    /// #     async fn sleep_until(&self, at: u64) { tokio::time::sleep_until(self.0 + Duration::from_millis(at)).await }
+    /// # }
+    /// # fn timer() -> Arc<Tokio> { Arc::new(Tokio(tokio::time::Instant::now())) }
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let node = || Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// let (ann, bob, hub) = (node(), node(), Hub::new());
+    /// let theirs = ann.create("friends").unwrap();
+    /// theirs.share_with(&bob.peer_id()).unwrap();
+    /// let ours = bob.add_thread("friends", &theirs.keys()).unwrap();
+    /// ours.share_with(&ann.peer_id()).unwrap();
+    ///
+    /// for node in [&ann, &bob] {
+    ///     let transport = Arc::new(hub.join(node.peer_id()).unwrap());
+    ///     tokio::spawn(Service::new(node, transport, timer()).unwrap().run());
+    /// }
+    /// # use threads_core::module::CollectionSpec;
+    /// let spec = CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+    /// theirs.define(&spec).unwrap();
+    /// while ours.collection("Person").is_err() {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// # });
+    /// ```
+    pub async fn run(mut self) -> Result<()> {
+        loop {
+            self.work_off();
+            match self.wait().await {
+                Woken::Event(event) => self.event(event?),
+                Woken::Sent(ended) => self.sent(ended),
+                Woken::News => {}
+                Woken::Time => self.inputs.push_back(Input::Woken),
+            }
+        }
+    }
+
+    /// Takes in all that happened, and does what comes of it.
+    fn work_off(&mut self) {
+        // Ends: work leads to other work only as far as there are records and peers; whatever waits
+        // for others is awaited outside.
+        loop {
+            let news = self.node.news().into_iter().map(Input::News);
+            self.inputs.extend(news);
+            let Some(input) = self.inputs.pop_front() else {
+                return;
+            };
+            let now = self.timer.elapsed_ms();
+            for output in self.machine.handle(now, input, &mut system_rng()) {
+                self.act(output);
+            }
+        }
+    }
+
+    fn act(&mut self, output: Output) {
+        match output {
+            Output::Call(peer, call, frame) => {
+                self.calls.push_back((peer, call, frame));
+                self.next_calls();
+            }
+            Output::Reply(request, frame) => {
+                if let Some(token) = self.requests.remove(&request) {
+                    let transport = Arc::clone(&self.transport);
+                    self.sending.push(Box::pin(async move {
+                        // Who waits no longer asks again.
+                        _ = transport.reply(token, frame).await;
+                        None
+                    }));
+                }
+            }
+            // Dropping the token is the refusal.
+            Output::Refuse(request) => drop(self.requests.remove(&request)),
+            Output::Work(work) => self.perform(work),
+            // Transports cannot end one connection yet; the machine answers nothing that comes over it.
+            Output::Disconnect(_) => {}
+        }
+    }
+
+    fn perform(&mut self, work: Work) {
+        let (worked, db) = self.node.perform_on(work);
+        self.inputs.push_back(Input::Worked(worked));
+        if let Some(db) = db {
+            self.warm.retain(|warm| warm.id() != db.id());
+            self.warm.push_back(db);
+            if self.warm.len() > WARM_MAX {
+                self.warm.pop_front();
+            }
+        }
+    }
+
+    fn next_calls(&mut self) {
+        while self.calling < CALLS_MAX
+            && let Some((peer, call, frame)) = self.calls.pop_front()
+        {
+            let transport = Arc::clone(&self.transport);
+            self.calling += 1;
+            self.sending.push(Box::pin(async move {
+                Some((call, transport.request(peer, frame).await))
+            }));
+        }
+    }
+
+    fn sent(&mut self, ended: Ended) {
+        if let Some((call, reply)) = ended {
+            self.calling -= 1;
+            self.inputs.push_back(Input::Reply(call, reply));
+            self.next_calls();
+        }
+    }
+
+    fn event(&mut self, event: TransportEvent) {
+        let input = match event {
+            TransportEvent::Connected(peer) => Input::Connected(peer),
+            TransportEvent::Disconnected(peer) => Input::Disconnected(peer),
+            TransportEvent::Request { from, token, frame } => {
+                if self.requests.len() >= REQUESTS_MAX {
+                    return;
+                }
+                self.next_request += 1;
+                self.requests.insert(self.next_request, token);
+                Input::Request(from, self.next_request, frame)
+            }
+            _ => return,
+        };
+        self.inputs.push_back(input);
+    }
+
+    /// Waits for whatever comes first.
+    async fn wait(&mut self) -> Woken {
+        let seen = self.node.inner.notifier.commits();
+        if self.node.inner.notifier.has_news() {
+            return Woken::News;
+        }
+        let (transport, timer) = (Arc::clone(&self.transport), Arc::clone(&self.timer));
+        let wake_at = self.machine.wake_at();
+        let mut event = pin!(transport.next_event());
+        let mut time = pin!(async move {
+            match wake_at {
+                Some(at_ms) => timer.sleep_until(at_ms).await,
+                None => std::future::pending().await,
+            }
+        });
+        let (sending, node) = (&mut self.sending, &self.node);
+        poll_fn(move |cx| {
+            if let Poll::Ready(Some(ended)) = Pin::new(&mut *sending).poll_next(cx) {
+                return Poll::Ready(Woken::Sent(ended));
+            }
+            if let Poll::Ready(event) = event.as_mut().poll(cx) {
+                return Poll::Ready(Woken::Event(event));
+            }
+            if time.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Woken::Time);
+            }
+            if node.inner.notifier.commits() != seen {
+                return Poll::Ready(Woken::News);
+            }
+            node.inner.notifier.register(seen, cx.waker());
+            Poll::Pending
+        })
+        .await
+    }
+}
