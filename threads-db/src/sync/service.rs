@@ -192,8 +192,14 @@ impl Service {
             // Dropping the token is the refusal.
             Output::Refuse(request) => drop(self.requests.remove(&request)),
             Output::Work(work) => self.perform(work),
-            // Transports cannot end one connection yet; the machine answers nothing that comes over it.
-            Output::Disconnect(_) => {}
+            Output::Disconnect(peer) => {
+                let transport = Arc::clone(&self.transport);
+                self.sending.push(Box::pin(async move {
+                    // It may have gone by itself.
+                    _ = transport.disconnect(peer).await;
+                    None
+                }));
+            }
         }
     }
 
