@@ -295,7 +295,16 @@ pub(crate) mod peers {
 
     /// The threads that a peer shares.
     pub(crate) fn of_peer(peer: &PeerId) -> Vec<u8> {
-        [&BY_PEER.to_be_bytes()[..], peer.key_bytes()].concat()
+        [&BY_PEER.to_be_bytes()[..], b"s", peer.key_bytes()].concat()
+    }
+
+    /// Where peers can be reached.
+    pub(crate) fn all_addrs() -> Vec<u8> {
+        [&BY_PEER.to_be_bytes()[..], b"d"].concat()
+    }
+
+    pub(crate) fn addrs(peer: &PeerId) -> Vec<u8> {
+        [&all_addrs()[..], peer.key_bytes()].concat()
     }
 
     /// That a peer shares a thread, from the peer.

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use threads_core::datastore::{Datastore, DatastoreExt, Durability};
-use threads_core::{Error, PeerId, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::transport::named_peer;
+use threads_core::{Error, Multiaddr, PeerId, ReadKey, ReplicaKey, Result, ThreadId};
 
 use crate::db::Db;
 use crate::layout::{self, meta};
 use crate::node::Node;
-use crate::sync::shares;
+use crate::sync::addresses::{self, ADDRS_PER_PEER_MAX};
+use crate::sync::{Fresh, News, shares};
 
 /// A thread's id and the keys that open it: all that a peer needs to share it. Whoever has them reads
 /// the thread.
@@ -128,6 +130,62 @@ impl Db {
 }
 
 impl Node {
+    /// Notes where a peer can be reached: an address that ends in `/p2p/<peer>`. It is forgotten after
+    /// thirty days unless it is named again. Gives the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for an address that names no peer, or
+    /// this node.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// let peer = threads_core::PeerId::from_key_bytes([1; 32]);
+    /// let addr = format!("/ip4/192.0.2.7/tcp/4001/p2p/{peer}").parse().unwrap();
+    /// assert_eq!(node.add_address(&addr).unwrap(), peer);
+    /// assert_eq!(node.addresses_of(&peer).unwrap(), [addr]);
+    /// ```
+    pub fn add_address(&self, addr: &Multiaddr) -> Result<PeerId> {
+        let peer = named_peer(addr).filter(|peer| *peer != self.peer_id());
+        let peer = peer.ok_or_else(|| {
+            Error::invalid("an address of another peer ends in /p2p/ and its id").with("addr", addr)
+        })?;
+        let now_ms = self.inner.clock.now_ms();
+        let store = &self.inner.store;
+        store.transact(Durability::Group, |txn| {
+            addresses::add(txn, &peer, addr, now_ms)
+        })?;
+        self.inner.notifier.notify_of(News(Fresh::Address(peer)));
+        Ok(peer)
+    }
+
+    /// Where a peer can be reached, as far as is known; the latest first.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// let peer = threads_core::PeerId::from_key_bytes([1; 32]);
+    /// assert!(node.addresses_of(&peer).unwrap().is_empty());
+    /// ```
+    pub fn addresses_of(&self, peer: &PeerId) -> Result<Vec<Multiaddr>> {
+        addresses::of(&*self.inner.store.read()?, peer, self.inner.clock.now_ms())
+    }
+
+    /// Notes where a peer is said to be, if something is shared with it.
+    pub(crate) fn discovered(&self, peer: &PeerId, addrs: &[Multiaddr]) -> Result<()> {
+        if shares::of_peer(&*self.inner.store.read()?, peer)?.is_empty() {
+            return Ok(());
+        }
+        let known = self.addresses_of(peer)?;
+        let news = addrs.iter().filter(|addr| named_peer(addr) == Some(*peer));
+        let news = news
+            .filter(|addr| !known.contains(addr))
+            .take(ADDRS_PER_PEER_MAX);
+        for addr in news {
+            self.add_address(addr)?;
+        }
+        Ok(())
+    }
+
     /// Takes part in a thread of somebody else's, under a name of one's own. It is empty until a
     /// peer has sent what it holds; joining makes no log.
     ///

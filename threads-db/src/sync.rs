@@ -18,9 +18,11 @@
 //! The frames and rules are in the project's `spec/06-sync.md`.
 
 mod active;
+pub(crate) mod addresses;
 mod answers;
 mod attend;
 mod conduct;
+mod dial;
 mod io;
 mod limits;
 mod machine;

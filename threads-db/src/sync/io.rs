@@ -1,6 +1,6 @@
 //! What goes into the machine and what comes out of it.
 
-use threads_core::{Error, PeerId, Result};
+use threads_core::{Error, Multiaddr, PeerId, Result};
 
 use super::wire::{Claim, Digest, Frontier, Parcel, Range};
 use crate::layout::Number;
@@ -27,6 +27,10 @@ pub enum Input {
     Connected(PeerId),
     /// A peer cannot be reached any more. Calls to it end with an error.
     Disconnected(PeerId),
+    /// The node began: peers that share something are dialled.
+    Started,
+    /// An attempt to connect ended.
+    Dialled(PeerId, Result<()>),
     /// A peer asks. The number is the driver's.
     Request(PeerId, RequestId, Vec<u8>),
     /// A call ended.
@@ -56,6 +60,8 @@ pub enum Output {
     Refuse(RequestId),
     /// Have the node do this work, and bring what came of it.
     Work(Work),
+    /// Connect to a peer at an address, and say how it ended.
+    Connect(PeerId, Multiaddr),
     /// End the connection to a peer.
     Disconnect(PeerId),
 }
@@ -97,11 +103,17 @@ pub(crate) enum Fresh {
     Committed(Number),
     /// A thread is shared with a peer as of now.
     Shared(Number, PeerId),
+    /// An address of a peer became known.
+    Address(PeerId),
 }
 
 /// An operation on the store.
 #[derive(Debug)]
 pub(crate) enum Op {
+    /// Which peers are to be dialled.
+    Peers,
+    /// Where a peer can be reached.
+    Addresses(PeerId),
     /// Which threads are shared with a peer.
     Shared(PeerId),
     /// Which threads a peer claims rightly, and how they stand.
@@ -127,6 +139,8 @@ pub(crate) enum Op {
 /// What came of an operation.
 #[derive(Debug)]
 pub(crate) enum Done {
+    Peers(Vec<PeerId>),
+    Addresses(Vec<Multiaddr>),
     Shared(Vec<Share>),
     Compared(Vec<Compared>),
     Loaded(Loaded),

@@ -28,3 +28,5 @@ pub(crate) const BANNED_MS: u64 = 60 * 60 * 1_000;
 pub(crate) const SCORE_HALF_LIFE_MS: u64 = 10 * 60 * 1_000;
 /// The most peers whose bad conduct is remembered.
 pub(crate) const REMEMBERED_MAX: usize = 4_096;
+/// The most peers that are dialled again and again.
+pub(crate) const DIALS_MAX: usize = 4_096;

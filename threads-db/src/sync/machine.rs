@@ -12,6 +12,7 @@ use threads_core::{Error, PeerId, Result};
 
 use super::active::{Active, Link, raise_all};
 use super::conduct::{Allowance, Conducts};
+use super::dial::Dial;
 use super::io::{
     CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Share, Work, Worked,
 };
@@ -38,6 +39,7 @@ pub struct Machine {
     calls: BTreeMap<CallId, Call>,
     doing: BTreeMap<OpId, Doing>,
     pub(super) conducts: Conducts,
+    pub(super) dials: BTreeMap<PeerId, Dial>,
     pub(super) timers: Timers,
     next: u64,
     pub(super) now: u64,
@@ -65,6 +67,8 @@ pub(super) enum Call {
 
 /// What an operation on the store is for.
 pub(super) enum Doing {
+    Start,
+    Dial(PeerId),
     /// The threads to compare with a peer; only the one, if there is one.
     Greet(PeerId, Option<Number>),
     Load(Number),
@@ -92,6 +96,7 @@ impl Machine {
             calls: BTreeMap::new(),
             doing: BTreeMap::new(),
             conducts: Conducts::default(),
+            dials: BTreeMap::new(),
             timers: Timers::default(),
             next: 0,
             now: 0,
@@ -126,12 +131,16 @@ impl Machine {
         self.now = self.now.max(now_ms);
         match input {
             Input::Connected(peer) => self.connected(peer),
-            Input::Disconnected(peer) => self.disconnected(peer),
+            Input::Disconnected(peer) => self.disconnected(peer, rng),
+            Input::Started => self.op(Op::Peers, Doing::Start),
+            Input::Dialled(peer, ended) => self.dialled(peer, ended, rng),
             Input::Request(from, request, frame) => self.asked(from, request, &frame),
             Input::Reply(call, reply) => self.replied(call, reply, rng),
             Input::Worked(Worked(op, done)) => self.done(op, done, rng),
             Input::News(News(Fresh::Committed(thread))) => self.committed(thread),
+            Input::News(News(Fresh::Address(peer))) => self.want(peer),
             Input::News(News(Fresh::Shared(thread, peer))) => {
+                self.want(peer);
                 if self.peers.contains_key(&peer) {
                     self.op(Op::Shared(peer), Doing::Greet(peer, Some(thread)));
                 }
@@ -141,6 +150,7 @@ impl Machine {
         while let Some(timer) = self.timers.due(self.now) {
             match timer {
                 Timer::Greet(peer) => self.greet(peer),
+                Timer::Dial(peer) => self.dial(peer),
                 Timer::Thread(thread) => self.see_to(thread, rng),
             }
         }
@@ -152,6 +162,7 @@ impl Machine {
             self.out.push(Output::Disconnect(peer));
             return;
         }
+        self.is_connected(&peer);
         self.peers.insert(
             peer,
             Peer {
@@ -166,8 +177,9 @@ impl Machine {
         self.timers.set(Timer::Greet(peer), self.now + wait);
     }
 
-    fn disconnected(&mut self, peer: PeerId) {
+    fn disconnected(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         self.peers.remove(&peer);
+        self.lost(peer, rng);
         for (thread, active) in &mut self.active {
             if active.links.remove(&peer).is_some() {
                 // Another peer may have what this one was to give.
@@ -235,6 +247,16 @@ impl Machine {
             return;
         };
         match (doing, done) {
+            (Doing::Start, Ok(Done::Peers(peers))) => {
+                peers.into_iter().for_each(|peer| self.want(peer));
+            }
+            (Doing::Dial(peer), done) => {
+                let addrs = match done {
+                    Ok(Done::Addresses(addrs)) => addrs,
+                    _ => Vec::new(),
+                };
+                self.dial_at(peer, addrs, rng);
+            }
             (Doing::Greet(peer, only), Ok(Done::Shared(shares))) => {
                 self.compare(peer, only, shares);
             }

@@ -23,7 +23,8 @@ const REQUESTS_MAX: usize = 1_024;
 /// How many threads stay open between two pieces of work.
 const WARM_MAX: usize = 16;
 
-type Ended = Option<(CallId, Result<Vec<u8>>)>;
+/// What came of something that was sent, if anything does.
+type Ended = Option<Input>;
 type Sending = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 /// Keeps a node's threads in sync with its peers: the paper's *thread service*.
@@ -97,7 +98,7 @@ impl Service {
             node: node.clone(),
             transport,
             timer,
-            inputs: VecDeque::new(),
+            inputs: [Input::Started].into(),
             sending: FuturesUnordered::new(),
             calls: VecDeque::new(),
             calling: 0,
@@ -192,6 +193,13 @@ impl Service {
             // Dropping the token is the refusal.
             Output::Refuse(request) => drop(self.requests.remove(&request)),
             Output::Work(work) => self.perform(work),
+            Output::Connect(peer, addr) => {
+                let transport = Arc::clone(&self.transport);
+                self.sending.push(Box::pin(async move {
+                    let connected = transport.connect(&addr).await;
+                    Some(Input::Dialled(peer, connected.map(drop)))
+                }));
+            }
             Output::Disconnect(peer) => {
                 let transport = Arc::clone(&self.transport);
                 self.sending.push(Box::pin(async move {
@@ -222,17 +230,17 @@ impl Service {
             let transport = Arc::clone(&self.transport);
             self.calling += 1;
             self.sending.push(Box::pin(async move {
-                Some((call, transport.request(peer, frame).await))
+                Some(Input::Reply(call, transport.request(peer, frame).await))
             }));
         }
     }
 
     fn sent(&mut self, ended: Ended) {
-        if let Some((call, reply)) = ended {
+        if matches!(ended, Some(Input::Reply(..))) {
             self.calling -= 1;
-            self.inputs.push_back(Input::Reply(call, reply));
             self.next_calls();
         }
+        self.inputs.extend(ended);
     }
 
     fn event(&mut self, event: TransportEvent) {
@@ -246,6 +254,11 @@ impl Service {
                 self.next_request += 1;
                 self.requests.insert(self.next_request, token);
                 Input::Request(from, self.next_request, frame)
+            }
+            TransportEvent::Discovered { peer, addrs } => {
+                // What cannot be noted now is found again.
+                _ = self.node.discovered(&peer, &addrs);
+                return;
             }
             _ => return,
         };

@@ -10,7 +10,7 @@ use threads_core::{Error, ErrorKind, LogId, PeerId, ReplicaKey, Result};
 
 use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
 use super::wire::{Claim, Digest, Frontier, Parcel, Range};
-use super::{page, shares};
+use super::{addresses, page, shares};
 use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
 use crate::node::{self, Node};
@@ -59,6 +59,11 @@ impl Node {
 
     fn carry_out(&self, op: Op, on: &mut Option<Db>) -> Result<Done> {
         match op {
+            Op::Peers => self.peers_to_dial().map(Done::Peers),
+            Op::Addresses(peer) => {
+                let (txn, now_ms) = (self.inner.store.read()?, self.inner.clock.now_ms());
+                addresses::of(&*txn, &peer, now_ms).map(Done::Addresses)
+            }
             Op::Shared(peer) => self.shared_with(&peer).map(Done::Shared),
             Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
             Op::Load(thread, peers) => {
@@ -110,6 +115,21 @@ impl Node {
         let txn = self.inner.store.read()?;
         self.inner.store.transact(Durability::Group, |_| Ok(()))?;
         Ok(txn)
+    }
+
+    /// The peers that share something and can be reached.
+    fn peers_to_dial(&self) -> Result<Vec<PeerId>> {
+        let txn = self.inner.store.read()?;
+        let mut peers = addresses::peers_with(&*txn)?;
+        let mut failed = None;
+        peers.retain(|peer| match shares::of_peer(&*txn, peer) {
+            Ok(threads) => !threads.is_empty(),
+            Err(error) => {
+                failed.get_or_insert(error);
+                false
+            }
+        });
+        failed.map_or(Ok(peers), Err)
     }
 
     fn shared_with(&self, peer: &PeerId) -> Result<Vec<Share>> {
