@@ -17,6 +17,7 @@
 
 mod aead;
 mod agreement;
+mod card;
 mod signature;
 mod signing;
 mod symmetric;
@@ -24,6 +25,7 @@ mod text;
 
 pub use aead::SEAL_OVERHEAD_BYTES;
 pub use agreement::{AgreementKey, AgreementPublicKey, SEALED_CONTENT_KEY_BYTES};
+pub use card::PeerCard;
 pub use signature::{SignatureError, check_key, verify, verify_batch};
 pub use signing::{IdentityKey, LogKey};
 pub use symmetric::{ContentKey, ReadKey, ReplicaKey};

@@ -19,6 +19,7 @@ pub mod record;
 pub mod reducer;
 mod rng;
 mod seal;
+pub mod text;
 pub mod transport;
 
 pub use address::ThreadAddr;
@@ -27,7 +28,8 @@ pub use clock::{Clock, Hlc, ManualClock, SystemClock, Timer};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};
 pub use key::{
-    AgreementKey, AgreementPublicKey, ContentKey, IdentityKey, LogKey, ReadKey, ReplicaKey,
+    AgreementKey, AgreementPublicKey, ContentKey, IdentityKey, LogKey, PeerCard, ReadKey,
+    ReplicaKey,
 };
 pub use path::FieldPath;
 pub use rng::system_rng;

@@ -21,6 +21,7 @@ use threads_core::{CodecId, CollectionName, Error, ErrorKind, FieldPath, Result,
 
 use crate::document::Members;
 use crate::entity::EntityRow;
+use crate::invite::{INVITES, MEMBERS};
 use crate::layout::{self, Number, Prefix, meta};
 use crate::query::IndexInfo;
 use crate::schema::{CompiledSchema, schema_id};
@@ -250,7 +251,7 @@ impl Catalogue {
             generation: Self::generation(txn, thread)?,
             ..Self::default()
         };
-        for name in [COLLECTIONS, SCHEMAS, INDEXES] {
+        for name in [COLLECTIONS, SCHEMAS, INDEXES, INVITES, MEMBERS] {
             let key = meta::collection(thread, &reserved(name));
             if let Some(number) = layout::number(txn, &key)? {
                 let definition = Arc::new(Definition::reserved(name, number));

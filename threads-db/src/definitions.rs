@@ -186,7 +186,7 @@ impl WriteTransaction<'_> {
     }
 
     /// Creates or saves an entity of the framework's own. Says whether that changed it.
-    fn save_reserved(
+    pub(crate) fn save_reserved(
         &mut self,
         collection: &str,
         id: &str,

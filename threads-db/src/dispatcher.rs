@@ -20,6 +20,7 @@ use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
 
 use crate::chain::{self, Blocks};
 use crate::feed;
+use crate::invite;
 use crate::layout::{self, Number, Place, meta};
 use crate::reducers;
 use crate::stage::Effect;
@@ -240,6 +241,7 @@ impl WriteTransaction<'_> {
         link(&mut *self.txn, thread, &record, (place, self.time), &blocks)?;
         publish(&mut *self.txn, thread, &incoming, &self.tip)?;
         broadcast(&mut *self.txn, thread, &incoming, effects, Origin::Here)?;
+        self.staged.members = invite::note_members(&mut *self.txn, thread, &batch.events)?;
         Ok(Commit {
             record: record.id(),
             log,

@@ -16,8 +16,10 @@ use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
 use crate::dispatcher::{self, Incoming};
 use crate::held::{self, Entry, Why};
+use crate::invite;
 use crate::layout::{self, Place, meta};
 use crate::opened::Opened;
+use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
 
 mod entities;
@@ -55,6 +57,8 @@ pub(crate) struct Intake {
     pub(crate) dropped: u64,
     /// How many the thread holds now.
     pub(crate) held: u64,
+    /// Whether the thread is shared with more peers by them.
+    pub(crate) members: bool,
     /// Their logs.
     pub(crate) logs: BTreeSet<LogId>,
 }
@@ -65,6 +69,7 @@ impl Intake {
         self.present += more.present;
         self.dropped += more.dropped;
         self.held = more.held;
+        self.members |= more.members;
         self.logs.extend(more.logs);
     }
 }
@@ -92,6 +97,10 @@ pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
     intake.logs = logs;
     if !ready.is_empty() {
         intake.add(settle(thread, ready)?);
+    }
+    if intake.members {
+        let news = News(Fresh::Members(thread.number));
+        thread.node.notifier.notify_of(news);
     }
     Ok(intake)
 }
@@ -299,6 +308,10 @@ impl<'a> Ingest<'a> {
         let effects = self.apply_all(opened.batch(), place, time, position)?;
         let origin = dispatcher::Origin::Elsewhere;
         dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects, origin)?;
+        if let Some(batch) = opened.batch() {
+            let txn = &mut *self.txn;
+            self.intake.members |= invite::note_members(txn, self.thread, &batch.events)?;
+        }
         self.intake.new += 1;
         Ok(())
     }

@@ -33,6 +33,18 @@ pub(crate) mod meta {
         [b"loc/", &locator[..]].concat()
     }
 
+    pub(crate) const PENDING_JOINS: &[u8] = b"join/";
+
+    /// A link that this node waits for.
+    pub(crate) fn pending_join(invite: &str) -> Vec<u8> {
+        [PENDING_JOINS, invite.as_bytes()].concat()
+    }
+
+    /// The thread of a link that this node made.
+    pub(crate) fn link_by_id(invite: &str) -> Vec<u8> {
+        [b"link/", invite.as_bytes()].concat()
+    }
+
     pub(crate) const THREADS: &[u8] = b"thread/";
 
     pub(crate) fn thread(thread: Number) -> Vec<u8> {
@@ -291,6 +303,15 @@ pub(crate) mod peers {
 
     pub(crate) fn ack(thread: Number, peer: &PeerId, log: Number) -> Vec<u8> {
         [acks(thread, peer), log.to_be_bytes().to_vec()].concat()
+    }
+
+    /// Who asks to join a thread.
+    pub(crate) fn requests(thread: Number) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"j"].concat()
+    }
+
+    pub(crate) fn request(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&requests(thread)[..], peer.key_bytes()].concat()
     }
 
     /// The threads that a peer shares.

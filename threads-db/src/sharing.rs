@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability};
 use threads_core::transport::named_peer;
-use threads_core::{Error, Multiaddr, PeerId, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::{Error, Multiaddr, PeerId, ReadKey, ReplicaKey, Result, ThreadId, block};
+
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::db::Db;
+use crate::invite::Role;
 use crate::layout::{self, meta};
 use crate::node::Node;
 use crate::sync::addresses::{self, ADDRS_PER_PEER_MAX};
@@ -57,6 +62,48 @@ impl ThreadKeys {
     /// ```
     pub fn id(&self) -> &ThreadId {
         &self.id
+    }
+}
+
+/// The keys of a thread as they are sealed to whoever is to have them.
+#[derive(Serialize, Deserialize)]
+struct Handed {
+    thread: ThreadId,
+    replica: ByteArray<32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read: Option<ByteArray<32>>,
+    role: Role,
+    name: String,
+}
+
+impl ThreadKeys {
+    /// The keys that go with a role, to be sealed.
+    pub(crate) fn encode(&self, role: Role, name: &str) -> Result<Zeroizing<Vec<u8>>> {
+        let read = role
+            .can_read()
+            .then(|| ByteArray::new(*self.read.to_bytes()));
+        let mut handed = Handed {
+            thread: self.id.clone(),
+            replica: ByteArray::new(*self.replica.to_bytes()),
+            read,
+            role,
+            name: name.to_owned(),
+        };
+        let bytes = block::encode(&handed).map(Zeroizing::new);
+        handed.replica.zeroize();
+        if let Some(read) = &mut handed.read {
+            read.zeroize();
+        }
+        bytes
+    }
+
+    /// The inverse of [`ThreadKeys::encode`].
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, Role, String)> {
+        let handed: Handed = block::decode(bytes)?;
+        let replica = ReplicaKey::from_bytes(&handed.replica);
+        let read = handed.read.ok_or_else(|| Error::unsupported("blind"))?;
+        let keys = Self::new(handed.thread, replica, ReadKey::from_bytes(&read));
+        Ok((keys, handed.role, handed.name))
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Staged {
     pub(crate) effects: Vec<Effect>,
     /// This node's log in the thread, once it is needed.
     pub(crate) log: Option<(LogId, Number, u64)>,
+    /// Whether the thread is shared with more peers by what is staged.
+    pub(crate) members: bool,
     /// Whether a step failed half-way, so that what is staged must never be committed.
     pub(crate) broken: bool,
 }

@@ -24,6 +24,7 @@ mod attend;
 mod conduct;
 mod dial;
 mod io;
+mod join;
 mod limits;
 mod machine;
 mod page;

@@ -369,6 +369,10 @@ impl<'a> WriteTransaction<'a> {
         let thread = self.db.thread();
         let news = News(Fresh::Committed(thread.number));
         thread.node.notifier.notify_of(news);
+        if self.staged.members {
+            let news = News(Fresh::Members(thread.number));
+            thread.node.notifier.notify_of(news);
+        }
         Ok(Some(commit))
     }
 }

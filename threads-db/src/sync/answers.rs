@@ -31,7 +31,10 @@ impl Machine {
                 self.shares(from, heard.thread);
                 self.heard(heard.thread, from, heard.claim, &heard.theirs, &heard.ours);
             }
-            Ok(Done::Served(None) | Done::Received(None) | Done::Heard(None)) => {
+            Ok(Done::Decided(Some(verdict))) => self.decided(request, verdict),
+            Ok(
+                Done::Served(None) | Done::Received(None) | Done::Heard(None) | Done::Decided(None),
+            ) => {
                 self.out.push(Output::Refuse(request));
                 self.fault(from, PROBE);
             }
@@ -94,7 +97,7 @@ impl Machine {
         }
     }
 
-    fn reply(&mut self, request: RequestId, answer: &Answer) {
+    pub(super) fn reply(&mut self, request: RequestId, answer: &Answer) {
         let output = match answer.encode() {
             Ok(frame) => Output::Reply(request, frame),
             // What this node says is within the bounds of the format.

@@ -3,6 +3,7 @@
 use threads_core::{Error, Multiaddr, PeerId, Result};
 
 use super::wire::{Claim, Digest, Frontier, Parcel, Range};
+use crate::invite::{PendingJoin, Verdict};
 use crate::layout::Number;
 
 /// A request of this node that waits for its reply.
@@ -103,6 +104,10 @@ pub(crate) enum Fresh {
     Committed(Number),
     /// A thread is shared with a peer as of now.
     Shared(Number, PeerId),
+    /// A thread is shared with peers that the machine may not know of.
+    Members(Number),
+    /// A link of this peer is to be used.
+    Asked(PeerId),
     /// An address of a peer became known.
     Address(PeerId),
 }
@@ -114,6 +119,14 @@ pub(crate) enum Op {
     Peers,
     /// Where a peer can be reached.
     Addresses(PeerId),
+    /// Which links of a peer this node waits for.
+    Joins(PeerId),
+    /// What becomes of a peer that uses a link of this node.
+    Decide(PeerId, String, [u8; 16], Vec<u8>),
+    /// Take part in a thread whose keys came by a link.
+    Admit(String, Vec<u8>, Vec<u8>),
+    /// With whom a thread is shared.
+    Sharers(Number),
     /// Which threads are shared with a peer.
     Shared(PeerId),
     /// Which threads a peer claims rightly, and how they stand.
@@ -141,6 +154,11 @@ pub(crate) enum Op {
 pub(crate) enum Done {
     Peers(Vec<PeerId>),
     Addresses(Vec<Multiaddr>),
+    Sharers(Vec<PeerId>),
+    Joins(Vec<PendingJoin>),
+    /// `None` when there is nothing to be had.
+    Decided(Option<Verdict>),
+    Admitted(Number),
     Shared(Vec<Share>),
     Compared(Vec<Compared>),
     Loaded(Loaded),

@@ -63,12 +63,16 @@ pub(super) enum Call {
     Pull(Number, PeerId),
     Push(Number, PeerId, Frontier),
     Have(Number, PeerId, Frontier),
+    Join(PeerId, String),
 }
 
 /// What an operation on the store is for.
 pub(super) enum Doing {
     Start,
     Dial(PeerId),
+    Joins(PeerId),
+    Admit(PeerId),
+    Sharers(Number),
     /// The threads to compare with a peer; only the one, if there is one.
     Greet(PeerId, Option<Number>),
     Load(Number),
@@ -139,11 +143,13 @@ impl Machine {
             Input::Worked(Worked(op, done)) => self.done(op, done, rng),
             Input::News(News(Fresh::Committed(thread))) => self.committed(thread),
             Input::News(News(Fresh::Address(peer))) => self.want(peer),
-            Input::News(News(Fresh::Shared(thread, peer))) => {
+            Input::News(News(Fresh::Shared(thread, peer))) => self.shared(thread, peer),
+            Input::News(News(Fresh::Asked(peer))) => {
                 self.want(peer);
-                if self.peers.contains_key(&peer) {
-                    self.op(Op::Shared(peer), Doing::Greet(peer, Some(thread)));
-                }
+                self.timers.set(Timer::Join(peer), self.now);
+            }
+            Input::News(News(Fresh::Members(thread))) => {
+                self.op(Op::Sharers(thread), Doing::Sharers(thread));
             }
             Input::Woken => {}
         }
@@ -151,6 +157,7 @@ impl Machine {
             match timer {
                 Timer::Greet(peer) => self.greet(peer),
                 Timer::Dial(peer) => self.dial(peer),
+                Timer::Join(peer) => self.ask_to_join(peer),
                 Timer::Thread(thread) => self.see_to(thread, rng),
             }
         }
@@ -175,6 +182,7 @@ impl Machine {
         // One of the two asks; the other only if it was not asked.
         let wait = if self.me < peer { 0 } else { GREET_AFTER_MS };
         self.timers.set(Timer::Greet(peer), self.now + wait);
+        self.timers.set(Timer::Join(peer), self.now);
     }
 
     fn disconnected(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
@@ -194,6 +202,15 @@ impl Machine {
             && !std::mem::replace(&mut known.greeted, true)
         {
             self.op(Op::Shared(peer), Doing::Greet(peer, None));
+        }
+    }
+
+    /// A thread is shared with a peer: the two compare it, now or when they meet.
+    pub(super) fn shared(&mut self, thread: Number, peer: PeerId) {
+        self.want(peer);
+        let known = self.peers.get(&peer);
+        if known.is_some_and(|known| !known.threads.contains(&thread)) {
+            self.op(Op::Shared(peer), Doing::Greet(peer, Some(thread)));
         }
     }
 
@@ -250,6 +267,11 @@ impl Machine {
             (Doing::Start, Ok(Done::Peers(peers))) => {
                 peers.into_iter().for_each(|peer| self.want(peer));
             }
+            (Doing::Sharers(thread), Ok(Done::Sharers(peers))) => {
+                peers.into_iter().for_each(|peer| self.shared(thread, peer));
+            }
+            (Doing::Joins(peer), Ok(Done::Joins(pending))) => self.join_all(peer, pending),
+            (Doing::Admit(peer), Ok(Done::Admitted(thread))) => self.shared(thread, peer),
             (Doing::Dial(peer), done) => {
                 let addrs = match done {
                     Ok(Done::Addresses(addrs)) => addrs,
@@ -328,7 +350,8 @@ impl Machine {
         let (Call::Heads(peer, _)
         | Call::Pull(_, peer)
         | Call::Push(_, peer, _)
-        | Call::Have(_, peer, _)) = call;
+        | Call::Have(_, peer, _)
+        | Call::Join(peer, _)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(malformed)) => {
@@ -339,6 +362,7 @@ impl Machine {
         };
         match call {
             Call::Heads(peer, shares) => self.compared(peer, shares, answer),
+            Call::Join(peer, invite) => self.join_answered(peer, invite, answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
             Call::Push(thread, peer, upto) => self.pushed(thread, peer, &upto, answer, rng),
             Call::Have(thread, peer, told) => self.has_been_told(thread, peer, &told, answer, rng),
@@ -409,6 +433,9 @@ impl Machine {
             Ok(Ask::Pull(claim, ranges)) => Op::Serve(from, claim, ranges),
             Ok(Ask::Push(claim, parcels)) => Op::Receive(from, claim, parcels),
             Ok(Ask::Have(claim, heads)) => Op::Heard(from, claim, heads.into_iter().collect()),
+            Ok(Ask::Join(invite, secret, card)) => {
+                Op::Decide(from, invite, secret.into_array(), card.into_vec())
+            }
             Err(_) => {
                 self.out.push(Output::Refuse(request));
                 return self.fault(from, super::conduct::MALFORMED);

@@ -6,7 +6,7 @@ use serde_bytes::ByteArray;
 use threads_core::block::sha256;
 use threads_core::books::{HeadBook, KeyBook};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, ReadTxn};
-use threads_core::{Error, ErrorKind, LogId, PeerId, ReplicaKey, Result};
+use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
 
 use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
 use super::wire::{Claim, Digest, Frontier, Parcel, Range};
@@ -63,6 +63,21 @@ impl Node {
             Op::Addresses(peer) => {
                 let (txn, now_ms) = (self.inner.store.read()?, self.inner.clock.now_ms());
                 addresses::of(&*txn, &peer, now_ms).map(Done::Addresses)
+            }
+            Op::Joins(peer) => self.pending_joins(&peer).map(Done::Joins),
+            Op::Decide(from, invite, secret, card) => {
+                let Ok(card) = PeerCard::from_bytes(&card) else {
+                    return Ok(Done::Decided(None));
+                };
+                self.decide(&from, &invite, &secret, &card)
+                    .map(Done::Decided)
+            }
+            Op::Admit(invite, key, secret) => {
+                let db = on.insert(self.take_admission(&invite, &key, &secret)?);
+                Ok(Done::Admitted(db.thread().number))
+            }
+            Op::Sharers(thread) => {
+                shares::of_thread(&*self.inner.store.read()?, thread).map(Done::Sharers)
             }
             Op::Shared(peer) => self.shared_with(&peer).map(Done::Shared),
             Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
@@ -121,9 +136,10 @@ impl Node {
     fn peers_to_dial(&self) -> Result<Vec<PeerId>> {
         let txn = self.inner.store.read()?;
         let mut peers = addresses::peers_with(&*txn)?;
+        let awaited = self.awaited_inviters()?;
         let mut failed = None;
         peers.retain(|peer| match shares::of_peer(&*txn, peer) {
-            Ok(threads) => !threads.is_empty(),
+            Ok(threads) => !threads.is_empty() || awaited.contains(peer),
             Err(error) => {
                 failed.get_or_insert(error);
                 false
@@ -156,9 +172,15 @@ impl Node {
             (thread, shares::has(&*txn, thread, peer)?)
         };
         if !known {
-            self.add_share(thread, peer)?;
+            self.is_new(thread, peer)?;
         }
         Ok(Some(thread))
+    }
+
+    /// A peer showed a thread's key for the first time.
+    fn is_new(&self, thread: Number, peer: &PeerId) -> Result<()> {
+        self.add_share(thread, peer)?;
+        self.db(thread)?.note_invited(peer)
     }
 
     pub(crate) fn add_share(&self, thread: Number, peer: &PeerId) -> Result<()> {
@@ -204,7 +226,7 @@ impl Node {
             claims.iter().map(one).collect::<Result<_>>()?
         };
         for thread in new {
-            self.add_share(thread, peer)?;
+            self.is_new(thread, peer)?;
         }
         Ok(compared)
     }

@@ -10,6 +10,8 @@ use crate::layout::Number;
 pub(crate) enum Timer {
     /// Ask a peer that should have asked by then.
     Greet(PeerId),
+    /// Ask a peer again to take part.
+    Join(PeerId),
     /// Connect to a peer.
     Dial(PeerId),
     /// See what a thread needs.

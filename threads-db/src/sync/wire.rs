@@ -20,6 +20,8 @@ pub(crate) const HEADS_MAX: usize = 16_384;
 pub(crate) const RANGES_MAX: usize = 64;
 /// The most records of one frame.
 pub(crate) const PAGE_RECORDS_MAX: usize = 1_000;
+/// The longest id of an invite, in bytes.
+const INVITE_ID_BYTES_MAX: usize = 64;
 /// The most bytes of records in one frame, unless it holds a single record.
 pub(crate) const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -93,6 +95,8 @@ pub(crate) enum Ask {
     Push(Claim, Vec<Parcel>),
     /// I have these logs so far, on disk. How far have you?
     Have(Claim, Vec<(LogId, u64)>),
+    /// Let me take part: the id of a link, its secret, my card.
+    Join(String, ByteArray<16>, ByteBuf),
 }
 
 /// What a peer answers. A peer that does not answer at all may have any reason.
@@ -105,6 +109,10 @@ pub(crate) enum Answer {
     Page(Vec<Parcel>, Vec<(LogId, u64)>, bool),
     /// To [`Ask::Push`] and [`Ask::Have`]: how far the logs concerned have got here, on disk.
     Have(Vec<(LogId, u64)>),
+    /// To [`Ask::Join`]: nobody has decided yet.
+    Waiting,
+    /// To [`Ask::Join`]: a key sealed to the card, and the thread's keys sealed with it.
+    Admitted(ByteBuf, ByteBuf),
     /// To anything: not now. Ask again after so many milliseconds.
     Busy(u64),
 }
@@ -162,6 +170,7 @@ impl Ask {
                 check(heads.len(), HEADS_MAX)?;
                 frontier(heads)?;
             }
+            Self::Join(invite, ..) => check(invite.len(), INVITE_ID_BYTES_MAX)?,
         }
         Ok(ask)
     }
@@ -193,7 +202,7 @@ impl Answer {
                 check(heads.len(), HEADS_MAX)?;
                 frontier(heads)?;
             }
-            Self::Busy(_) => {}
+            Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
         }
         Ok(answer)
     }
@@ -237,6 +246,7 @@ mod tests {
             ),
             Ask::Push(claim(), vec![parcel.clone()]),
             Ask::Have(claim(), vec![(log(1), 7)]),
+            Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         ];
         for ask in asks {
             assert_eq!(Ask::decode(&ask.encode().unwrap()).unwrap(), ask);
@@ -249,6 +259,8 @@ mod tests {
             ]),
             Answer::Page(vec![parcel], vec![(log(1), 1)], true),
             Answer::Have(vec![(log(1), 1)]),
+            Answer::Waiting,
+            Answer::Admitted(vec![1].into(), vec![2].into()),
             Answer::Busy(100),
         ];
         for answer in answers {

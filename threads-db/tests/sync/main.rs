@@ -1,6 +1,7 @@
 //! Synchronising nodes by the machine of sync, over a network that delivers at once.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod invites;
 mod net;
 
 use net::Net;

@@ -71,8 +71,17 @@ impl Net {
         id
     }
 
-    fn db(&self, node: usize) -> &Db {
+    pub(crate) fn db(&self, node: usize) -> &Db {
         self.ends[node].db.as_ref().unwrap()
+    }
+
+    pub(crate) fn node(&self, node: usize) -> &Node {
+        &self.ends[node].node
+    }
+
+    /// The thread in which [`Net::put`] and [`Net::get`] work on this node.
+    pub(crate) fn use_thread(&mut self, node: usize, db: Db) {
+        self.ends[node].db = Some(db);
     }
 
     pub(crate) fn machine(&self, node: usize) -> &Machine {
@@ -101,8 +110,9 @@ impl Net {
         }
     }
 
-    /// Runs until nothing is left to be done, in time that passes at once.
+    /// Runs a minute of time that passes at once.
     pub(crate) fn run(&mut self) {
+        let end = self.now + 60_000;
         for _ in 0..STEPS_MAX {
             for (at, end) in self.ends.iter().enumerate() {
                 let news = end
@@ -120,7 +130,10 @@ impl Net {
             let wake = wake
                 .filter_map(|(at, end)| Some((end.machine.wake_at()?, at)))
                 .min();
-            let Some((when, at)) = wake else { return };
+            let Some((when, at)) = wake.filter(|(when, _)| *when <= end) else {
+                self.now = end;
+                return;
+            };
             self.now = self.now.max(when);
             self.queue.push_back((at, Input::Woken));
         }

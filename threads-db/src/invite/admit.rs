@@ -1,0 +1,287 @@
+//! Making, listing, revoking and accepting invites.
+
+use std::time::Duration;
+
+use serde_bytes::{ByteArray, ByteBuf};
+use threads_core::datastore::Datastore;
+use threads_core::transport::named_peer;
+use threads_core::{EntityId, Error, PeerCard, PeerId, Result};
+
+use super::members::no_such;
+use super::rows::{INVITES, InviteEntity, InviteStatus, Rows};
+use super::{
+    INVITE_ADDRS_MAX, INVITE_LIFETIME_MAX, INVITE_USES_MAX, Invite, InviteOptions, Role, Unsigned,
+    Way, check_of, open_keys, request, seal_keys,
+};
+use crate::db::Db;
+use crate::node::Node;
+
+/// What came of using an invite.
+///
+/// ```
+/// fn open(joined: threads_db::Joined) -> Option<threads_db::Db> { joined.db() }
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Joined {
+    /// The thread is here; what it holds comes with the next sync.
+    Now(Db),
+    /// The inviter is asked as soon as it can be reached, and the thread is here once a member has
+    /// accepted.
+    Asked,
+}
+
+impl Joined {
+    /// The thread, if it is here.
+    ///
+    /// ```
+    /// assert!(threads_db::Joined::Asked.db().is_none());
+    /// ```
+    pub fn db(self) -> Option<Db> {
+        match self {
+            Self::Now(db) => Some(db),
+            Self::Asked => None,
+        }
+    }
+}
+
+fn check(options: &InviteOptions, me: PeerId) -> Result<()> {
+    if !(1..=INVITE_USES_MAX).contains(&options.uses) {
+        let error = Error::invalid("an invite has 1 to 1000 uses");
+        return Err(error.with("uses", options.uses));
+    }
+    if options.to.is_some() && options.uses != 1 {
+        return Err(Error::invalid("an invite to one peer has one use"));
+    }
+    if options.lifetime.is_zero() || options.lifetime > INVITE_LIFETIME_MAX {
+        return Err(Error::invalid("an invite is good for at most 90 days")
+            .with("seconds", options.lifetime.as_secs()));
+    }
+    let ours = |addr| named_peer(addr) == Some(me);
+    if options.addrs.len() > INVITE_ADDRS_MAX || !options.addrs.iter().all(ours) {
+        return Err(Error::invalid(
+            "an invite names at most 16 addresses, each ending in /p2p/ and this node's id",
+        ));
+    }
+    if options.to.is_some_and(|card| card.peer() == me) {
+        return Err(Error::invalid("an invite is for others, not for oneself"));
+    }
+    Ok(())
+}
+
+impl Node {
+    /// What others need to seal something to this node, such as an invite.
+    ///
+    /// ```
+    /// use threads_core::datastore::Memory;
+    /// let node = threads_db::Node::builder(Memory::new()).open().unwrap();
+    /// assert_eq!(node.card().peer(), node.peer_id());
+    /// ```
+    pub fn card(&self) -> PeerCard {
+        self.inner.identity.card()
+    }
+
+    /// Uses an invite, under a name of one's own for the thread; without one, under the inviter's.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) for an invite to somebody else, or
+    /// one that has expired; [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the
+    /// thread is here, or another one has the name.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// # use threads_db::{InviteOptions, Joined, Node, Role};
+    /// let other = Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// let link = db.invite(&InviteOptions::new(Role::Read)).unwrap();
+    /// assert!(matches!(other.join(&link, "friends").unwrap(), Joined::Asked));
+    /// ```
+    pub fn join(&self, invite: &Invite, name: &str) -> Result<Joined> {
+        let unsigned = &invite.unsigned;
+        if unsigned.until <= self.inner.clock.now_ms() {
+            let error = Error::rejected("the invite has expired: ask for a new one");
+            return Err(error.with("until_ms", unsigned.until));
+        }
+        if unsigned.by == self.peer_id() {
+            return Err(Error::invalid("an invite of one's own: it is for others"));
+        }
+        let joined = match &unsigned.way {
+            Way::To(to, ..) if *to != self.peer_id() => {
+                let error =
+                    Error::rejected("the invite is for another peer: ask for one of your own");
+                return Err(error.with("to", to));
+            }
+            Way::To(_, key, secret) => {
+                let (keys, role, _) = open_keys(&self.inner.identity, key, secret)?;
+                Joined::Now(self.admitted(&keys, role, name, Some(invite.id()), unsigned.by)?)
+            }
+            Way::Link(_) => {
+                self.ask_to_join(invite, name)?;
+                Joined::Asked
+            }
+        };
+        for addr in invite.addresses() {
+            if named_peer(&addr) == Some(unsigned.by) {
+                self.add_address(&addr)?;
+            }
+        }
+        Ok(joined)
+    }
+
+    /// Takes part in a thread whose keys came. A writer says so in the thread; for a reader, whoever
+    /// meets it first does.
+    pub(crate) fn admitted(
+        &self,
+        keys: &crate::ThreadKeys,
+        role: Role,
+        name: &str,
+        invite: Option<&str>,
+        by: PeerId,
+    ) -> Result<Db> {
+        let db = self.add_thread(name, keys)?;
+        db.share_with(&by)?;
+        if role == Role::Write {
+            db.put_member(&self.peer_id(), role, invite)?;
+        }
+        Ok(db)
+    }
+}
+
+impl Db {
+    /// Invites to this thread, and gives what to hand over.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for options beyond their bounds.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// # use threads_db::{InviteOptions, Role};
+    /// let link = db.invite(&InviteOptions::new(Role::Read).uses(3)).unwrap();
+    /// assert!(link.to_string().starts_with("invite_b"));
+    /// ```
+    pub fn invite(&self, options: &InviteOptions) -> Result<Invite> {
+        let node = self.node();
+        check(options, node.peer_id())?;
+        let now_ms = node.inner.clock.now_ms();
+        let mut secret = [0; 16];
+        // The commit below asks for randomness too, so it is not held for longer.
+        let (id, way) = {
+            let rng = &mut **node.inner.rng();
+            rng.fill_bytes(&mut secret);
+            let way = match &options.to {
+                Some(card) => {
+                    let keys = self.keys();
+                    let (key, sealed) = seal_keys(&keys, options.role, self.name(), card, rng)?;
+                    Way::To(card.peer(), key, sealed)
+                }
+                None => Way::Link(ByteArray::new(secret)),
+            };
+            (EntityId::generate(now_ms, rng).to_string(), way)
+        };
+        let unsigned = Unsigned {
+            v: 1,
+            id: id.clone(),
+            by: node.peer_id(),
+            addrs: options
+                .addrs
+                .iter()
+                .map(|addr| ByteBuf::from(addr.to_vec()))
+                .collect(),
+            until: now_ms.saturating_add(millis(options.lifetime)),
+            way,
+        };
+        let row = InviteEntity {
+            id,
+            by: node.peer_id(),
+            role: options.role,
+            to: options.to.map(|card| card.peer()),
+            check: options.to.is_none().then(|| hex(&check_of(&secret)[..])),
+            until: unsigned.until,
+            uses: options.uses,
+            revoked: false,
+        };
+        let invite = unsigned.sign(&node.inner.identity)?;
+        self.write(|txn| txn.save_reserved(INVITES, &row.id, &row))?;
+        if invite.is_link() {
+            request::know_link(self, &row.id)?;
+        }
+        Ok(invite)
+    }
+
+    /// The invites to this thread, of all its members.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// assert!(db.invites().unwrap().is_empty());
+    /// ```
+    pub fn invites(&self) -> Result<Vec<InviteStatus>> {
+        let thread = self.thread();
+        let rows = Rows::read(&*thread.node.store.read()?, thread.number)?;
+        let now_ms = thread.node.clock.now_ms();
+        let status = |row: &InviteEntity| InviteStatus {
+            id: row.id.clone(),
+            by: row.by,
+            role: row.role,
+            to: row.to,
+            until_ms: row.until,
+            uses: row.uses,
+            used: rows.used(&row.id),
+            spent: rows.spent(row, now_ms),
+        };
+        Ok(rows.invites.iter().map(status).collect())
+    }
+
+    /// Makes an invite good for nobody any more. Who accepted it stays; who was sent keys has them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when there is no such invite.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// # use threads_db::{InviteOptions, Role};
+    /// let link = db.invite(&InviteOptions::new(Role::Read)).unwrap();
+    /// db.revoke_invite(link.id()).unwrap();
+    /// assert_eq!(db.invites().unwrap()[0].spent, Some("the invite was revoked"));
+    /// ```
+    pub fn revoke_invite(&self, id: &str) -> Result<()> {
+        let row = {
+            let thread = self.thread();
+            let rows = Rows::read(&*thread.node.store.read()?, thread.number)?;
+            rows.invite(id).cloned()
+        };
+        let row = row.ok_or_else(|| no_such("no such invite: list them", id))?;
+        let row = InviteEntity {
+            revoked: true,
+            ..row
+        };
+        self.write(|txn| txn.save_reserved(INVITES, &row.id, &row).map(drop))
+    }
+
+    /// Notes that a peer which showed the thread's key came by an invite that names it, if there is
+    /// one and nobody has noted it.
+    pub(crate) fn note_invited(&self, peer: &PeerId) -> Result<()> {
+        let thread = self.thread();
+        let rows = Rows::read(&*thread.node.store.read()?, thread.number)?;
+        if rows.member(peer).is_some() {
+            return Ok(());
+        }
+        let now_ms = thread.node.clock.now_ms();
+        let mut invites = rows.invites.iter();
+        let named = invites.find(|row| row.to == Some(*peer) && rows.spent(row, now_ms).is_none());
+        match named {
+            // A writer says so itself.
+            Some(row) if row.role != Role::Write => self.put_member(peer, row.role, Some(&row.id)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,137 @@
+//! Who takes part in a thread.
+
+use serde::Serialize;
+use threads_core::batch::EntityEvent;
+use threads_core::datastore::{Datastore, WriteTxn};
+use threads_core::{Error, PeerId, Result};
+
+use super::Role;
+use super::rows::{MEMBERS, MemberEntity, Rows};
+use crate::db::Db;
+use crate::sync::shares;
+use crate::thread::Thread;
+
+/// Somebody who takes part in a thread.
+///
+/// ```
+#[doc = include_str!("../../doc/example_read.txt")]
+/// assert!(db.members().unwrap().is_empty(), "its creator is a member without a row");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Member {
+    /// Who.
+    pub peer: PeerId,
+    /// What it may do.
+    pub role: Role,
+    /// The invite that it accepted, if it was by one.
+    pub invite: Option<String>,
+    /// Who noted it.
+    pub by: PeerId,
+    /// Whether it has left.
+    pub left: bool,
+}
+
+impl Db {
+    /// Who takes part in this thread, besides its creator.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// assert!(db.members().unwrap().is_empty());
+    /// ```
+    pub fn members(&self) -> Result<Vec<Member>> {
+        let thread = self.thread();
+        let rows = Rows::read(&*thread.node.store.read()?, thread.number)?;
+        let member = |row: MemberEntity| {
+            Some(Member {
+                // One that a later version wrote may mean nothing here.
+                peer: row.peer.parse().ok()?,
+                role: row.role,
+                invite: row.invite,
+                by: row.by,
+                left: row.left,
+            })
+        };
+        Ok(rows.members.into_iter().filter_map(member).collect())
+    }
+
+    /// Notes a member.
+    pub(super) fn put_member(&self, peer: &PeerId, role: Role, invite: Option<&str>) -> Result<()> {
+        let row = MemberEntity {
+            peer: peer.to_string(),
+            role,
+            invite: invite.map(str::to_owned),
+            by: self.node().peer_id(),
+            left: false,
+        };
+        self.write(|txn| txn.save_reserved(MEMBERS, &row.peer, &row).map(drop))
+    }
+
+    /// Leaves this thread: says so to its members, if this node may write, and shares it with nobody
+    /// any more once they have heard of it. What is here stays here.
+    ///
+    /// # Errors
+    ///
+    /// Those of a commit.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// db.leave().unwrap();
+    /// assert!(db.members().unwrap()[0].left);
+    /// ```
+    pub fn leave(&self) -> Result<()> {
+        let me = self.node().peer_id();
+        let known = {
+            let thread = self.thread();
+            Rows::read(&*thread.node.store.read()?, thread.number)?
+        };
+        let row = known.member(&me).cloned();
+        let row = MemberEntity {
+            peer: me.to_string(),
+            role: row.as_ref().map_or(Role::Write, |row| row.role),
+            invite: row.and_then(|row| row.invite),
+            by: me,
+            left: true,
+        };
+        self.write(|txn| txn.save_reserved(MEMBERS, &row.peer, &row).map(drop))
+    }
+}
+
+/// What events of members mean here: the thread is shared with who joined, and not with who left. The
+/// leaver itself goes on sharing, or nobody would hear of it. Says whether anybody is new.
+pub(crate) fn note_members(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    events: &[EntityEvent],
+) -> Result<bool> {
+    let mut changed = false;
+    let me = thread.node.identity.peer_id();
+    let members = events
+        .iter()
+        .filter(|event| event.collection.as_str() == MEMBERS);
+    for event in members {
+        let Ok(peer) = event.entity.as_str().parse::<PeerId>() else {
+            continue;
+        };
+        if peer == me {
+            continue;
+        }
+        let rows = Rows::read(txn.as_read(), thread.number)?;
+        match rows.member(&peer) {
+            Some(member) if member.left => shares::remove(txn, thread.number, &peer)?,
+            Some(_) => match shares::add(txn, thread.number, &peer) {
+                Ok(new) => changed |= new,
+                // More members than peers that a thread is shared with: others serve them.
+                Err(error) if error.kind() == threads_core::ErrorKind::Full => {}
+                Err(error) => return Err(error),
+            },
+            None => {}
+        }
+    }
+    Ok(changed)
+}
+
+/// The error for what only members do.
+pub(super) fn no_such(what: &'static str, id: &str) -> Error {
+    Error::not_found(what).with("id", format_args!("{id:.80}"))
+}
