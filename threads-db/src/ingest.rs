@@ -3,7 +3,7 @@
 //! A record that cannot be applied now is held (see [`held`]). One that the policy does not accept
 //! stands in its log all the same, so that the records after it are judged on their own.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use threads_core::books::HeadBook;
@@ -59,8 +59,8 @@ pub(crate) struct Intake {
     pub(crate) held: u64,
     /// Whether the thread is shared with more peers by them.
     pub(crate) members: bool,
-    /// Their logs.
-    pub(crate) logs: BTreeSet<LogId>,
+    /// The last record of each log among them, as far as their links say.
+    pub(crate) logs: BTreeMap<LogId, u64>,
 }
 
 impl Intake {
@@ -84,7 +84,11 @@ pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
     for (record, blocks) in records.iter().zip(blocks) {
         blocks.check_links(record)?;
     }
-    let logs = records.iter().map(|record| record.fields().log).collect();
+    let mut logs = BTreeMap::new();
+    for fields in records.iter().map(SignedRecord::fields) {
+        let last = logs.entry(fields.log).or_insert(0);
+        *last = fields.seq.max(*last);
+    }
     let records = Verified::check_all(records, &mut **thread.node.rng())?;
     let (mut intake, ready) = thread.node.store.transact(Durability::Group, |txn| {
         let mut ingest = Ingest::new(txn, thread)?;

@@ -280,7 +280,7 @@ pub(crate) mod held {
 
 /// Keys of [`Keyspace::Peers`].
 pub(crate) mod peers {
-    use super::Number;
+    use super::{LogId, Number};
     use threads_core::PeerId;
 
     /// No thread has this number: behind it are the rows by peer.
@@ -301,8 +301,8 @@ pub(crate) mod peers {
         [&thread.to_be_bytes()[..], b"a", peer.key_bytes()].concat()
     }
 
-    pub(crate) fn ack(thread: Number, peer: &PeerId, log: Number) -> Vec<u8> {
-        [acks(thread, peer), log.to_be_bytes().to_vec()].concat()
+    pub(crate) fn ack(thread: Number, peer: &PeerId, log: &LogId) -> Vec<u8> {
+        [&acks(thread, peer)[..], log.key_bytes()].concat()
     }
 
     /// Who asks to join a thread.

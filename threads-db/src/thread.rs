@@ -58,6 +58,14 @@ impl Thread {
         Ok(key.map(PeerId::from_key_bytes))
     }
 
+    /// The identity that owns a log, by its id.
+    pub(crate) fn author_of(&self, txn: &dyn ReadTxn, log: &LogId) -> Result<Option<PeerId>> {
+        match layout::number(txn, &meta::log_by_id(self.number, log))? {
+            Some(log) => self.author(txn, log),
+            None => Ok(None),
+        }
+    }
+
     /// The ids of the thread's logs, by their local numbers.
     pub(crate) fn log_ids(&self, txn: &dyn ReadTxn) -> Result<HashMap<Number, LogId>> {
         let prefix = meta::logs(self.number);

@@ -4,11 +4,14 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, LogId, PeerId, Result};
 
 use super::wire::Frontier;
-use crate::layout::{self, Number, Prefix, meta, peers};
-use crate::thread::Thread;
+use crate::layout::{Number, Prefix, peers};
 
 /// The most peers that share one thread.
 pub(crate) const PEERS_PER_THREAD_MAX: usize = 10_000;
+/// The most logs of a thread of which is noted how far one peer has got.
+const LOGS_PER_PEER_MAX: usize = 4_096;
+/// How exactly the last contact with a peer is noted, in milliseconds.
+const HEARD_AGAIN_MS: u64 = 10_000;
 
 fn damaged() -> Error {
     Error::corrupt("a row about a peer is damaged: verify the thread")
@@ -75,38 +78,78 @@ pub(crate) fn of_peer(txn: &dyn ReadTxn, peer: &PeerId) -> Result<Vec<Number>> {
     tails.map(number).collect()
 }
 
-/// What a peer acknowledged of a thread's logs.
-pub(crate) fn acked(txn: &dyn ReadTxn, thread: &Thread, peer: &PeerId) -> Result<Frontier> {
-    let prefix = peers::acks(thread.number, peer);
+/// What a peer said that it has of a thread's logs, on its disk.
+pub(crate) fn acked(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<Frontier> {
+    let prefix = peers::acks(thread, peer);
     let bounds = Prefix::new(&prefix);
-    let logs = thread.log_ids(txn)?;
     let rows = txn.scan(Keyspace::Peers, bounds.range(), Direction::Forward)?;
     let mut acked = Frontier::new();
     for row in rows {
         let (key, value) = row?;
         let log = key[prefix.len()..].try_into().map_err(|_| damaged())?;
         let seq = (&*value).try_into().map_err(|_| damaged())?;
-        let log = logs.get(&Number::from_be_bytes(log)).ok_or_else(damaged)?;
-        acked.insert(*log, u64::from_be_bytes(seq));
+        acked.insert(LogId::from_key_bytes(log), u64::from_be_bytes(seq));
     }
     Ok(acked)
 }
 
-/// Notes what a peer acknowledged, of logs that are here.
+/// Notes what a peer said that it has, and that it was heard.
 pub(crate) fn acknowledge<'a>(
     txn: &mut dyn WriteTxn,
     thread: Number,
     peer: &PeerId,
     heads: impl IntoIterator<Item = (&'a LogId, &'a u64)>,
+    now_ms: u64,
 ) -> Result<()> {
+    let mut room = None;
     for (log, seq) in heads {
-        let Some(log) = layout::number(txn.as_read(), &meta::log_by_id(thread, log))? else {
-            continue;
-        };
         let (key, seq) = (peers::ack(thread, peer, log), seq.to_be_bytes());
-        if txn.get(Keyspace::Peers, &key)?.as_deref() != Some(&seq[..]) {
-            txn.put(Keyspace::Peers, &key, &seq)?;
+        let known = txn.get(Keyspace::Peers, &key)?.map(|known| *known == seq);
+        if known == Some(true) {
+            continue;
         }
+        if known.is_none() {
+            let room = match &mut room {
+                Some(room) => room,
+                none => none.insert(room_for_logs(txn.as_read(), thread, peer)?),
+            };
+            // A thread of more logs than that is compared again whenever the peers meet.
+            let Some(less) = room.checked_sub(1) else {
+                continue;
+            };
+            *room = less;
+        }
+        txn.put(Keyspace::Peers, &key, &seq)?;
     }
-    Ok(())
+    heard(txn, thread, peer, now_ms)
+}
+
+fn room_for_logs(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<usize> {
+    let known = tails(txn, &peers::acks(thread, peer))?.len();
+    Ok(LOGS_PER_PEER_MAX.saturating_sub(known))
+}
+
+/// Notes that a peer was heard of a thread, once in a while.
+fn heard(txn: &mut dyn WriteTxn, thread: Number, peer: &PeerId, now_ms: u64) -> Result<()> {
+    let before = last_contact(txn.as_read(), thread, peer)?;
+    let shares = has(txn.as_read(), thread, peer)?;
+    if !shares || before.is_some_and(|before| now_ms.abs_diff(before) < HEARD_AGAIN_MS) {
+        return Ok(());
+    }
+    let key = peers::share(thread, peer);
+    txn.put(Keyspace::Peers, &key, &now_ms.to_be_bytes())
+}
+
+/// When a peer was last heard of a thread, by this node's clock; give or take [`HEARD_AGAIN_MS`].
+pub(crate) fn last_contact(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    peer: &PeerId,
+) -> Result<Option<u64>> {
+    let value = txn.get(Keyspace::Peers, &peers::share(thread, peer))?;
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let ms = (&*value).try_into().map_err(|_| damaged())?;
+    Ok(Some(u64::from_be_bytes(ms)))
 }

@@ -1,13 +1,12 @@
 //! What the machine asks of the store, carried out on a node.
 
-use std::collections::BTreeSet;
-
 use serde_bytes::ByteArray;
 use threads_core::block::sha256;
 use threads_core::books::{HeadBook, KeyBook};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, ReadTxn};
-use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
+use threads_core::{Error, ErrorKind, PeerCard, PeerId, ReplicaKey, Result};
 
+use super::active::raise_all;
 use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
 use super::wire::{Claim, Digest, Frontier, Parcel, Range};
 use super::{addresses, page, shares};
@@ -98,18 +97,24 @@ impl Node {
             }
             Op::TakeIn(thread, parcels) => {
                 let db = on.insert(self.db(thread)?);
-                self.take_in(db, parcels).map(Done::TakenIn)
+                let (taken, _) = self.take_in(db, parcels)?;
+                Ok(Done::TakenIn(taken))
             }
             Op::Receive(peer, claim, parcels) => {
                 let Some(thread) = self.claimed(&peer, &claim)? else {
                     return Ok(Done::Received(None));
                 };
                 let db = on.insert(self.db(thread)?);
-                Ok(Done::Received(Some(self.take_in(db, parcels)?)))
+                let (taken, sent) = self.take_in(db, parcels)?;
+                // Who sends a record has it.
+                let now_ms = self.inner.clock.now_ms();
+                self.note(|txn| shares::acknowledge(txn, thread, &peer, &sent, now_ms))?;
+                Ok(Done::Received(Some(taken)))
             }
             Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
             Op::Acked(thread, peer, heads) => {
-                self.note(|txn| shares::acknowledge(txn, thread, &peer, &heads))
+                let now_ms = self.inner.clock.now_ms();
+                self.note(|txn| shares::acknowledge(txn, thread, &peer, &heads, now_ms))
             }
             Op::Level(peer, threads) => self.level(&peer, &threads),
         }
@@ -234,7 +239,7 @@ impl Node {
     fn load(&self, db: &Db, peers: &[PeerId]) -> Result<Loaded> {
         let thread = db.thread();
         let txn = self.snapshot_on_disk()?;
-        let acked = |peer: &PeerId| Ok((*peer, shares::acked(&*txn, thread, peer)?));
+        let acked = |peer: &PeerId| Ok((*peer, shares::acked(&*txn, thread.number, peer)?));
         let claim = |peer: &PeerId| (*peer, Claim::new(&thread.replica, &self.peer_id(), peer));
         Ok(Loaded {
             heads: heads(&*txn, &thread.id)?,
@@ -252,24 +257,26 @@ impl Node {
         page::read(&*txn, db.thread(), ranges)
     }
 
-    fn take_in(&self, db: &Db, parcels: Vec<Parcel>) -> Result<TakenIn> {
+    /// Takes records in. Gives what became of them, and which they were.
+    fn take_in(&self, db: &Db, parcels: Vec<Parcel>) -> Result<(TakenIn, Frontier)> {
         let blocks: Vec<Blocks> = parcels.into_iter().map(Blocks::from).collect();
         let mut taken = Taking::default();
         taken.take(db, &blocks)?;
         let txn = self.snapshot_on_disk()?;
         let book = HeadBook::new(&*txn);
         let mut heads = Frontier::new();
-        for log in taken.logs {
-            if let Some(head) = book.get(db.id(), &log)? {
-                heads.insert(log, head.seq);
+        for log in taken.logs.keys() {
+            if let Some(head) = book.get(db.id(), log)? {
+                heads.insert(*log, head.seq);
             }
         }
-        Ok(TakenIn {
+        let stands = TakenIn {
             thread: db.thread().number,
             heads,
             new: taken.new,
             refused: taken.refused,
-        })
+        };
+        Ok((stands, taken.logs))
     }
 
     fn heard(&self, peer: &PeerId, claim: &Claim, theirs: Frontier) -> Result<Option<Heard>> {
@@ -279,7 +286,8 @@ impl Node {
         let (id, replica) = replica_key(&*self.inner.store.read()?, thread)?;
         let mut ours = heads(&*self.snapshot_on_disk()?, &id)?;
         ours.retain(|log, _| theirs.contains_key(log));
-        self.note(|txn| shares::acknowledge(txn, thread, peer, &theirs))?;
+        let now_ms = self.inner.clock.now_ms();
+        self.note(|txn| shares::acknowledge(txn, thread, peer, &theirs, now_ms))?;
         Ok(Some(Heard {
             thread,
             claim: Claim::new(&replica, &self.peer_id(), peer),
@@ -289,12 +297,13 @@ impl Node {
     }
 
     fn level(&self, peer: &PeerId, threads: &[(Number, Digest)]) -> Result<Done> {
+        let now_ms = self.inner.clock.now_ms();
         self.note(|txn| {
             for (thread, then) in threads {
                 let id = node::thread_id(txn.as_read(), *thread)?;
                 if digest(txn.as_read(), &id)? == *then {
                     let heads = heads(txn.as_read(), &id)?;
-                    shares::acknowledge(txn, *thread, peer, &heads)?;
+                    shares::acknowledge(txn, *thread, peer, &heads, now_ms)?;
                 }
             }
             Ok(())
@@ -305,7 +314,7 @@ impl Node {
 /// What comes of taking in records, one bad record in nobody's way.
 #[derive(Default)]
 struct Taking {
-    logs: BTreeSet<LogId>,
+    logs: Frontier,
     new: u64,
     refused: Option<Error>,
 }
@@ -315,7 +324,7 @@ impl Taking {
         match ingest::take_in(db.thread(), blocks) {
             Ok(intake) => {
                 self.new += intake.new;
-                self.logs.extend(intake.logs);
+                raise_all(&mut self.logs, &intake.logs);
                 Ok(())
             }
             Err(error) if !is_of_the_record(&error) => Err(error),

@@ -19,6 +19,33 @@ fn what_one_writes_another_gets() {
     net.run();
     assert_eq!(net.get(0, "eve"), Some(json!({"_id": "eve"})));
     net.assert_level(&db);
+    for node in 0..2 {
+        let status = net.db(node).sync_status().unwrap();
+        assert!(status.is_in_sync(), "{status:?}");
+    }
+}
+
+#[test]
+fn status_says_what_a_peer_lacks_and_nothing_that_it_did_not_say() {
+    let mut net = Net::new(2);
+    net.shared_thread();
+    net.put(0, json!({"_id": "x"}));
+    net.run();
+    let status = net.db(0).sync_status().unwrap();
+    assert!(!status.is_in_sync());
+    assert_eq!(
+        (status.peers[0].lacks, status.peers[0].last_contact_ms),
+        (2, None)
+    );
+
+    net.connect_all();
+    net.run();
+    for node in 0..2 {
+        let status = net.db(node).sync_status().unwrap();
+        assert!(status.is_in_sync(), "{node}: {status:?}");
+        assert_eq!(status.logs[0].have, 2);
+        assert_eq!(status.logs[0].acked.values().collect::<Vec<_>>(), [&2]);
+    }
 }
 
 #[test]
@@ -33,6 +60,10 @@ fn three_agree_after_offline_edits_on_all_sides() {
     net.connect_all();
     net.run();
     net.assert_level(&db);
+    for node in 0..3 {
+        let status = net.db(node).sync_status().unwrap();
+        assert!(status.is_in_sync(), "{node}: {status:?}");
+    }
 }
 
 #[test]

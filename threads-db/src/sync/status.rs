@@ -1,0 +1,154 @@
+//! Where a thread stands, here and with its peers: from counters that peers sent, and from nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use threads_core::datastore::Datastore;
+use threads_core::{LogId, PeerId, Result};
+
+use super::shares;
+use crate::db::Db;
+use crate::held::{self, HeldCounts};
+use crate::thread::books;
+
+/// Where a thread stands.
+///
+/// ```
+#[doc = include_str!("../../doc/example_read.txt")]
+/// let status = db.sync_status().unwrap();
+/// assert_eq!((status.logs.len(), status.peers.len()), (1, 0));
+/// assert!(!status.is_in_sync(), "there is nobody to agree with");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SyncStatus {
+    /// The logs that are here or that a peer says it has.
+    pub logs: Vec<LogStatus>,
+    /// The peers that share the thread.
+    pub peers: Vec<PeerStatus>,
+    /// Records that are here and not applied.
+    pub held: HeldCounts,
+}
+
+/// Where one log stands.
+///
+/// ```
+/// fn line(log: &threads_db::sync::LogStatus) -> String { format!("{}: {}", log.log, log.have) }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LogStatus {
+    /// The log.
+    pub log: LogId,
+    /// Who writes it, where that is known.
+    pub author: Option<PeerId>,
+    /// How many of its records are here.
+    pub have: u64,
+    /// How many of them each peer said it has on its disk; none for a peer that said nothing.
+    pub acked: BTreeMap<PeerId, u64>,
+}
+
+/// Where one peer stands.
+///
+/// ```
+/// fn done(peer: &threads_db::sync::PeerStatus) -> bool { peer.lacks == 0 && peer.missing == 0 }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PeerStatus {
+    /// The peer.
+    pub peer: PeerId,
+    /// When it was last heard of the thread, in milliseconds since 1970; none if never.
+    pub last_contact_ms: Option<u64>,
+    /// How many records that are here it has not acknowledged.
+    pub lacks: u64,
+    /// How many records that it said it has are not here.
+    pub missing: u64,
+}
+
+impl PeerStatus {
+    /// Whether the two have the same records, as far as the peer said. False for one that never said
+    /// anything.
+    ///
+    /// ```
+    /// fn tell(peer: &threads_db::sync::PeerStatus) -> &str {
+    ///     if peer.is_level() { "has it all" } else { "is behind, or ahead" }
+    /// }
+    /// ```
+    pub fn is_level(&self) -> bool {
+        self.last_contact_ms.is_some() && self.lacks == 0 && self.missing == 0
+    }
+}
+
+impl SyncStatus {
+    /// Whether every peer that shares the thread has said that it has the same records, and nothing
+    /// is held back here.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// assert!(!db.sync_status().unwrap().is_in_sync());
+    /// ```
+    pub fn is_in_sync(&self) -> bool {
+        let level = self.peers.iter().all(PeerStatus::is_level);
+        !self.peers.is_empty() && level && self.held.pending == 0
+    }
+}
+
+impl Db {
+    /// Where this thread stands, here and with its peers. Nothing in it is an estimate: what peers
+    /// have is what they said they have on their disks.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// let peer = threads_core::PeerId::from_key_bytes([1; 32]);
+    /// db.share_with(&peer).unwrap();
+    /// let status = db.sync_status().unwrap();
+    /// assert_eq!(status.peers[0].lacks, 2, "the definition and bob");
+    /// assert!(!status.peers[0].is_level());
+    /// ```
+    pub fn sync_status(&self) -> Result<SyncStatus> {
+        let thread = self.thread();
+        let txn = thread.node.store.read()?;
+        let have: BTreeMap<LogId, u64> = books::heads(&*txn, &thread.id)?
+            .into_iter()
+            .map(|(log, head)| (log, head.seq))
+            .collect();
+        let mut acked = BTreeMap::new();
+        for peer in shares::of_thread(&*txn, thread.number)? {
+            acked.insert(peer, shares::acked(&*txn, thread.number, &peer)?);
+        }
+        let mut known: BTreeSet<LogId> = have.keys().copied().collect();
+        known.extend(acked.values().flat_map(BTreeMap::keys));
+        let mut logs = Vec::new();
+        for log in known {
+            let said = acked
+                .iter()
+                .filter_map(|(peer, acked)| Some((*peer, *acked.get(&log)?)));
+            logs.push(LogStatus {
+                log,
+                author: thread.author_of(&*txn, &log)?,
+                have: have.get(&log).copied().unwrap_or(0),
+                acked: said.collect(),
+            });
+        }
+        let peers = acked.iter().map(|(peer, acked)| {
+            let gap = |a: &BTreeMap<LogId, u64>, b: &BTreeMap<LogId, u64>| {
+                let more = a
+                    .iter()
+                    .map(|(log, seq)| seq.saturating_sub(b.get(log).copied().unwrap_or(0)));
+                more.fold(0, u64::saturating_add)
+            };
+            Ok(PeerStatus {
+                peer: *peer,
+                last_contact_ms: shares::last_contact(&*txn, thread.number, peer)?,
+                lacks: gap(&have, acked),
+                missing: gap(acked, &have),
+            })
+        });
+        Ok(SyncStatus {
+            logs,
+            peers: peers.collect::<Result<_>>()?,
+            held: held::counts(&*txn, thread.number)?,
+        })
+    }
+}
