@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use threads_core::datastore::{Datastore, DatastoreExt, Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Error, PeerId, ReadKey, ReplicaKey, Result, ThreadId, Variant, block};
+use threads_core::{
+    Error, IdentityKey, PeerId, ReadKey, ReplicaKey, Result, ThreadId, Variant, block,
+};
 
 use crate::db::{Db, WeakDb};
 use crate::held;
@@ -106,6 +108,16 @@ impl Node {
     /// ```
     pub fn peer_id(&self) -> PeerId {
         self.inner.identity.peer_id()
+    }
+
+    /// The secret of this node's identity, for what proves to be this node, such as a transport.
+    ///
+    /// ```
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// assert_eq!(node.identity().peer_id(), node.peer_id());
+    /// ```
+    pub fn identity(&self) -> &IdentityKey {
+        &self.inner.identity
     }
 
     /// Makes a thread of the raw variant.

@@ -1,10 +1,10 @@
 //! Runs the machine of sync over a transport.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -44,6 +44,7 @@ pub struct Service {
     calling: usize,
     requests: HashMap<RequestId, ReplyToken>,
     next_request: RequestId,
+    connected: Connected,
     warm: VecDeque<Db>,
 }
 
@@ -54,6 +55,30 @@ impl fmt::Debug for Service {
             .field("node", &self.node)
             .field("machine", &self.machine)
             .finish_non_exhaustive()
+    }
+}
+
+/// Who is connected, as a [`Service`] sees it.
+///
+/// ```
+/// fn alone(connected: &threads_db::sync::Connected) -> bool { connected.peers().is_empty() }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Connected(Arc<Mutex<BTreeSet<PeerId>>>);
+
+impl Connected {
+    /// The peers that are connected now.
+    ///
+    /// ```
+    /// assert!(threads_db::sync::Connected::default().peers().is_empty());
+    /// ```
+    pub fn peers(&self) -> Vec<PeerId> {
+        self.lock().iter().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<PeerId>> {
+        // A set is whole between any two of its operations.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,8 +129,18 @@ impl Service {
             calling: 0,
             requests: HashMap::new(),
             next_request: 0,
+            connected: Connected::default(),
             warm: VecDeque::new(),
         })
+    }
+
+    /// Who is connected, to be asked while the service runs.
+    ///
+    /// ```
+    /// fn watch(service: &threads_db::sync::Service) -> threads_db::sync::Connected { service.connected() }
+    /// ```
+    pub fn connected(&self) -> Connected {
+        self.connected.clone()
     }
 
     /// Runs until the transport ends.
@@ -245,8 +280,14 @@ impl Service {
 
     fn event(&mut self, event: TransportEvent) {
         let input = match event {
-            TransportEvent::Connected(peer) => Input::Connected(peer),
-            TransportEvent::Disconnected(peer) => Input::Disconnected(peer),
+            TransportEvent::Connected(peer) => {
+                self.connected.lock().insert(peer);
+                Input::Connected(peer)
+            }
+            TransportEvent::Disconnected(peer) => {
+                self.connected.lock().remove(&peer);
+                Input::Disconnected(peer)
+            }
             TransportEvent::Request { from, token, frame } => {
                 if self.requests.len() >= REQUESTS_MAX {
                     return;
