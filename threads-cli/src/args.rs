@@ -9,6 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 
+mod peers;
+
+pub(crate) use peers::{Connect, Decide, Invite, Join, RevokeInvite, Serve, Sync};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -43,8 +47,41 @@ pub(crate) enum Command {
     Create(Create),
     /// List the threads
     Ls,
-    /// Show what waits or is kept apart, and whether the repository is a copy
+    /// Show where each thread stands with its peers, and what is not applied here
     Status(Status),
+    /// Serve the threads to peers, and keep them in sync, until interrupted
+    ///
+    /// Other commands work on the same repository meanwhile.
+    Serve(Serve),
+    /// Print this node's id, its card for invites, and where it listens
+    Id,
+    /// Invite to a thread; prints what to hand over
+    ///
+    /// With --to only that peer can use it, and it holds the thread's keys sealed. Without, it is a
+    /// link: who uses it asks to join, and is let in with `threads accept`.
+    Invite(Invite),
+    /// List the invites to a thread, and who asks to join
+    Invites(OfThread),
+    /// Make an invite good for nobody any more
+    RevokeInvite(RevokeInvite),
+    /// Take part in a thread by an invite
+    Join(Join),
+    /// Let in somebody who asks to join
+    Accept(Decide),
+    /// Do not let in somebody who asks to join
+    Decline(Decide),
+    /// List who joined a thread
+    Members(OfThread),
+    /// Take part in a thread no longer; what is here stays
+    Leave(OfThread),
+    /// List the peers that threads are shared with
+    Peers,
+    /// Connect to a peer, and remember where it is
+    Connect(Connect),
+    /// Exchange what is new in a thread with its peers
+    ///
+    /// Ends well only when every peer that was reached has the same records as this one.
+    Sync(Sync),
     /// Define and list collections
     #[command(subcommand)]
     Collection(CollectionCommand),

@@ -8,7 +8,10 @@ mod find;
 mod import;
 mod prove;
 mod repository;
+mod serve;
+mod share;
 mod status;
+mod sync;
 mod watch;
 
 use clap::CommandFactory;
@@ -34,6 +37,19 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Create(args) => repository::create(&repo, &args, out),
         Command::Ls => repository::list(&repo, out),
         Command::Status(args) => status::run(&repo, &args, out),
+        Command::Serve(args) => serve::run(&repo, args, out),
+        Command::Id => serve::id(&repo, out),
+        Command::Invite(args) => share::invite(&repo, args, out),
+        Command::Invites(args) => share::invites(&repo, &args, out),
+        Command::RevokeInvite(args) => share::revoke(&repo, &args, out),
+        Command::Join(args) => share::join(&repo, &args, out),
+        Command::Accept(args) => share::accept(&repo, &args, out),
+        Command::Decline(args) => share::decline(&repo, &args, out),
+        Command::Members(args) => share::members(&repo, &args, out),
+        Command::Leave(args) => share::leave(&repo, &args, out),
+        Command::Peers => serve::peers(&repo, out),
+        Command::Connect(args) => serve::connect(&repo, args, out),
+        Command::Sync(args) => sync::run(&repo, &args, out),
         Command::Collection(CollectionCommand::Add(args)) => collection::add(&repo, args, out),
         Command::Collection(CollectionCommand::Ls(args)) => collection::list(&repo, &args, out),
         Command::Import(args) => import::run(&repo, &args, out),

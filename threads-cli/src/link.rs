@@ -11,3 +11,6 @@ pub(crate) mod control;
 pub(crate) mod server;
 mod socket;
 mod wire;
+
+#[cfg(test)]
+mod tests;

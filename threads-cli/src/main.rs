@@ -5,10 +5,12 @@ mod commands;
 mod exit;
 mod import;
 mod input;
+mod link;
 mod meter;
 mod output;
 mod passphrase;
 mod paths;
+mod peer;
 mod repo;
 
 use std::ffi::OsStr;

@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use threads_codec_jsonpatch::JsonPatch;
+use threads_core::datastore::Datastore;
 use threads_core::{CollectionName, Error, ErrorKind};
 use threads_db::query::QueryCaps;
 use threads_db::{Collection, Db, Node};
@@ -13,6 +15,7 @@ use threads_store_lmdb::Lmdb;
 use serde_json::Value;
 
 use crate::exit::{Advise, Failure, Result};
+use crate::link::client::Linked;
 
 const VARIABLE: &str = "THREADS_REPO";
 /// The datastore, in the repository's directory.
@@ -62,10 +65,39 @@ impl Repo {
         Ok((self.node(Lmdb::open(self.store()))?, new))
     }
 
-    /// Opens the repository to change it. One process can at a time.
+    /// Opens the repository to change it: its datastore, or through the process that serves it.
     pub(crate) fn writer(&self) -> Result<Node> {
         self.check()?;
-        self.node(Lmdb::open(self.store()))
+        match Lmdb::open(self.store()) {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                match Linked::open(&self.dir)? {
+                    Some(linked) => self.node(Ok(linked)),
+                    None => self.node(Err::<Lmdb, _>(error)),
+                }
+            }
+            store => self.node(store),
+        }
+    }
+
+    /// Opens the repository to read it, as the process that serves it sees it, which knows more than is
+    /// on disk: what peers said a moment ago.
+    pub(crate) fn live(&self) -> Result<Node> {
+        self.check()?;
+        match Linked::open(&self.dir)? {
+            Some(linked) => self.node(Ok(linked)),
+            None => self.reader(),
+        }
+    }
+
+    /// Opens the repository as the one process that may change it, with its datastore for others.
+    pub(crate) fn owner(&self) -> Result<(Node, Arc<Lmdb>)> {
+        self.check()?;
+        let store = Lmdb::open(self.store()).map(Arc::new);
+        let shared = store.as_ref().ok().map(Arc::clone);
+        let node = self.node(store)?;
+        // There is a node only if there is a store.
+        let store = shared.ok_or_else(|| Error::unavailable("the repository cannot be opened"))?;
+        Ok((node, store))
     }
 
     /// Opens the repository to read it, while another process may change it.
@@ -109,7 +141,7 @@ impl Repo {
         Err(Failure::new(error, help))
     }
 
-    fn node(&self, store: Result<Lmdb, Error>) -> Result<Node> {
+    fn node(&self, store: Result<impl Datastore, Error>) -> Result<Node> {
         store
             .and_then(|store| {
                 // The user's own queries, in a process of their own.
@@ -118,8 +150,8 @@ impl Repo {
                 builder.query_caps(caps).open()
             })
             .advise(ErrorKind::Unavailable, || {
-                "one process at a time can change a repository: wait for the other one; \
-                 `threads find`, `log`, `watch` and the like work meanwhile"
+                "one process at a time can change a repository, unless it is `threads serve`: wait \
+                 for the other one; `threads find`, `log`, `watch` and the like work meanwhile"
                     .to_owned()
             })
             .advise_by(|error| self.damage_help(error))

@@ -188,9 +188,9 @@ impl InviteOptions {
 /// let invite = db.invite(&InviteOptions::new(Role::Write).to(other.card())).unwrap();
 /// let text = invite.to_string();
 ///
-/// let joined = other.join(&text.parse().unwrap(), "friends of bob").unwrap();
+/// let joined = other.join(&text.parse().unwrap(), Some("friends of bob")).unwrap();
 /// assert_eq!(joined.db().unwrap().id(), db.id());
-/// assert!(node.join(&text.parse().unwrap(), "again").is_err(), "it is for the other");
+/// assert!(node.join(&text.parse().unwrap(), None).is_err(), "it is for the other");
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Invite {

@@ -1,28 +1,33 @@
-//! `status`: what is here and not applied, and what the next change will do.
+//! `status`: where threads stand with their peers, what is here and not applied, and what the next
+//! change will do.
 
 use serde_json::json;
+use threads_core::PeerId;
+use threads_db::sync::{PeerStatus, SyncStatus};
 use threads_db::{Db, HeldRecord};
 
 use crate::args::Status;
 use crate::exit::Result;
+use crate::link::control;
 use crate::output::{Output, grouped, time};
 use crate::repo::{self, Repo, quoted};
 
 pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
-    let node = repo.reader()?;
+    let node = repo.live()?;
+    let connected = control::about(repo.dir()).unwrap_or_default().connected;
     if let Some(name) = &args.db {
         let db = repo::open(&node, name)?;
-        return one(&db, out);
+        return one(&db, &connected, out);
     }
     let mut rows = Vec::new();
     let mut copies = Vec::new();
     for thread in node.threads()? {
         let db = repo::open(&node, &thread.id.to_string())?;
-        let held = db.held_counts()?;
+        let sync = db.sync_status()?;
         if out.is_json() {
             out.value(&json!({
-                "id": db.id(), "name": db.name(), "records": thread.records, "held": held,
-                "copy": db.is_copy()?,
+                "id": db.id(), "name": db.name(), "records": thread.records, "held": sync.held,
+                "copy": db.is_copy()?, "in_sync": sync.is_in_sync(), "peers": sync.peers,
             }))?;
             continue;
         }
@@ -32,8 +37,9 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
         rows.push([
             thread.name,
             grouped(thread.records),
-            grouped(held.pending),
-            grouped(held.quarantined),
+            grouped(sync.held.pending),
+            grouped(sync.held.quarantined),
+            in_words(&sync),
         ]);
     }
     if out.is_json() {
@@ -43,17 +49,47 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
         out.remark("no threads yet; next: threads create NAME");
         return Ok(());
     }
-    out.table(["NAME", "RECORDS", "WAITING", "QUARANTINED"], &rows)?;
+    out.table(
+        ["NAME", "RECORDS", "WAITING", "QUARANTINED", "PEERS"],
+        &rows,
+    )?;
     tell_copies(&copies, out);
     Ok(())
 }
 
-fn one(db: &Db, out: &mut Output) -> Result {
-    let held = db.held()?;
+/// Where a thread stands with its peers, in a few words.
+fn in_words(sync: &SyncStatus) -> String {
+    let level = sync.peers.iter().filter(|peer| peer.is_level()).count();
+    match sync.peers.len() {
+        0 => "not shared".to_owned(),
+        all => format!("{level} of {all} have it all"),
+    }
+}
+
+fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
+    let (held, sync) = (db.held()?, db.sync_status()?);
     if out.is_json() {
         return Ok(out.value(&json!({
             "id": db.id(), "name": db.name(), "held": held, "copy": db.is_copy()?,
+            "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
+            "connected": connected,
         }))?);
+    }
+    if sync.peers.is_empty() {
+        out.remark(format_args!(
+            "shared with nobody; `threads invite {} --role write` invites somebody",
+            quoted(db.name())
+        ));
+    } else {
+        let rows: Vec<_> = sync
+            .peers
+            .iter()
+            .map(|peer| peer_row(peer, connected))
+            .collect();
+        out.table(
+            ["PEER", "STATE", "LACKS", "HAS MORE", "LAST HEARD (UTC)"],
+            &rows,
+        )?;
     }
     if held.is_empty() {
         out.remark("every record that is here is applied");
@@ -66,6 +102,22 @@ fn one(db: &Db, out: &mut Output) -> Result {
         tell_copies(&[quoted(db.name())], out);
     }
     Ok(())
+}
+
+/// What one peer has, as far as it said.
+fn peer_row(peer: &PeerStatus, connected: &[PeerId]) -> [String; 5] {
+    let state = if connected.contains(&peer.peer) {
+        "connected"
+    } else {
+        "away"
+    };
+    [
+        peer.peer.to_string(),
+        state.to_owned(),
+        grouped(peer.lacks),
+        grouped(peer.missing),
+        peer.last_contact_ms.map_or("never".to_owned(), time),
+    ]
 }
 
 fn row(held: &HeldRecord) -> [String; 3] {

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::ops::Bound;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use threads_core::datastore::{
     Capability, Datastore, Direction, Durability, KeyRange, Keyspace, Layer, ReadTxn, Row, Scan,
@@ -21,6 +24,8 @@ use super::wire::{self, Frame, Parts, answer, ask, receive};
 pub(crate) struct Linked {
     dir: PathBuf,
     capability: Capability,
+    /// The threads that have the write transaction, or wait for it.
+    writing: Mutex<HashSet<ThreadId>>,
 }
 
 impl fmt::Debug for Linked {
@@ -69,7 +74,15 @@ impl Linked {
         Ok(Some(Self {
             dir: dir.to_owned(),
             capability,
+            writing: Mutex::default(),
         }))
+    }
+}
+
+impl Linked {
+    fn writing(&self) -> MutexGuard<'_, HashSet<ThreadId>> {
+        // A set is whole between any two of its operations.
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,11 +105,13 @@ impl Datastore for Linked {
     }
 
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
+        let turn = Turn::take(self)?;
         let line = Line::open(&self.dir)?;
         answer(&line.ask(&Frame::of(ask::WRITE))?)?;
         Ok(Box::new(Writing {
             below: Reading(line),
             changes: Layer::default(),
+            _turn: turn,
         }))
     }
 }
@@ -106,7 +121,6 @@ struct Reading(Line);
 
 impl ReadTxn for Reading {
     fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        check_key(key)?;
         let frame = Frame::of(ask::GET).byte(wire::space(space)).string(key);
         let value = self.0.ask(&frame)?;
         let mut value = answer(&value)?;
@@ -199,13 +213,35 @@ impl<'a> Iterator for Pages<'a> {
     }
 }
 
-/// The write transaction there. Changes are kept here until they are committed.
-struct Writing {
-    below: Reading,
-    changes: Layer,
+/// That a thread has a write transaction: a second one would wait for the first for ever.
+struct Turn<'a>(&'a Linked, ThreadId);
+
+impl<'a> Turn<'a> {
+    fn take(store: &'a Linked) -> Result<Self> {
+        let me = thread::current().id();
+        match store.writing().insert(me) {
+            true => Ok(Self(store, me)),
+            false => Err(Error::invalid(
+                "this thread has a write transaction already: commit or drop it first",
+            )),
+        }
+    }
 }
 
-impl ReadTxn for Writing {
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.writing().remove(&self.1);
+    }
+}
+
+/// The write transaction there. Changes are kept here until they are committed.
+struct Writing<'a> {
+    below: Reading,
+    changes: Layer,
+    _turn: Turn<'a>,
+}
+
+impl ReadTxn for Writing<'_> {
     fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         match self.changes.get(space, key) {
             Some(change) => Ok(change.as_deref().map(Cow::Borrowed)),
@@ -220,7 +256,7 @@ impl ReadTxn for Writing {
     }
 }
 
-impl WriteTxn for Writing {
+impl WriteTxn for Writing<'_> {
     fn put(&mut self, space: Keyspace, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
         self.changes.set(space, key, Some(value.into()));

@@ -16,7 +16,10 @@ fn path(dir: &Path) -> io::Result<(PathBuf, Option<std::fs::File>)> {
     }
     let dir = std::fs::File::open(dir)?;
     let number = std::os::fd::AsRawFd::as_raw_fd(&dir);
-    Ok((PathBuf::from(format!("/proc/self/fd/{number}/{SOCKET}")), Some(dir)))
+    Ok((
+        PathBuf::from(format!("/proc/self/fd/{number}/{SOCKET}")),
+        Some(dir),
+    ))
 }
 
 /// Listens. Whoever holds the repository's lock is the one that may: what is left of another is

@@ -40,7 +40,8 @@ impl Frame {
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
         // Nothing longer than a frame is put into one.
-        self.0.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+        self.0
+            .extend_from_slice(&(bytes.len() as u32).to_be_bytes());
         self.0.extend_from_slice(bytes);
     }
 
@@ -126,7 +127,10 @@ pub(super) fn garbled() -> Error {
 
 pub(super) fn space(space: Keyspace) -> u8 {
     // There are a dozen, and every one is listed.
-    Keyspace::ALL.iter().position(|one| *one == space).unwrap_or(usize::MAX) as u8
+    Keyspace::ALL
+        .iter()
+        .position(|one| *one == space)
+        .unwrap_or(usize::MAX) as u8
 }
 
 pub(super) fn direction(direction: Direction) -> u8 {
@@ -173,8 +177,13 @@ pub(super) fn done() -> Frame {
 }
 
 pub(super) fn failed(error: &Error) -> Frame {
-    let kind = KINDS.iter().position(|kind| *kind == error.kind()).unwrap_or(6);
-    Frame::of(1).byte(kind as u8).string(error.to_string().as_bytes())
+    let kind = KINDS
+        .iter()
+        .position(|kind| *kind == error.kind())
+        .unwrap_or(6);
+    Frame::of(1)
+        .byte(kind as u8)
+        .string(error.to_string().as_bytes())
 }
 
 /// The rest of an answer, or the error that it is.

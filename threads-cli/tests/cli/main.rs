@@ -13,4 +13,5 @@ mod errors;
 mod honest;
 mod importing;
 mod main_job;
+mod peers;
 mod pipes;

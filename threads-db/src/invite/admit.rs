@@ -81,7 +81,8 @@ impl Node {
         self.inner.identity.card()
     }
 
-    /// Uses an invite, under a name of one's own for the thread; without one, under the inviter's.
+    /// Uses an invite, under a name of one's own for the thread; without one, under the inviter's, or one
+    /// like it that is free.
     ///
     /// # Errors
     ///
@@ -94,9 +95,9 @@ impl Node {
     /// # use threads_db::{InviteOptions, Joined, Node, Role};
     /// let other = Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
     /// let link = db.invite(&InviteOptions::new(Role::Read)).unwrap();
-    /// assert!(matches!(other.join(&link, "friends").unwrap(), Joined::Asked));
+    /// assert!(matches!(other.join(&link, None).unwrap(), Joined::Asked));
     /// ```
-    pub fn join(&self, invite: &Invite, name: &str) -> Result<Joined> {
+    pub fn join(&self, invite: &Invite, name: Option<&str>) -> Result<Joined> {
         let unsigned = &invite.unsigned;
         if unsigned.until <= self.inner.clock.now_ms() {
             let error = Error::rejected("the invite has expired: ask for a new one");
@@ -112,8 +113,9 @@ impl Node {
                 return Err(error.with("to", to));
             }
             Way::To(_, key, secret) => {
-                let (keys, role, _) = open_keys(&self.inner.identity, key, secret)?;
-                Joined::Now(self.admitted(&keys, role, name, Some(invite.id()), unsigned.by)?)
+                let (keys, role, theirs) = open_keys(&self.inner.identity, key, secret)?;
+                let name = self.name_for(name, &theirs, &keys)?;
+                Joined::Now(self.admitted(&keys, role, &name, Some(invite.id()), unsigned.by)?)
             }
             Way::Link(_) => {
                 self.ask_to_join(invite, name)?;
@@ -126,6 +128,26 @@ impl Node {
             }
         }
         Ok(joined)
+    }
+
+    /// The name that was asked for; or the inviter's, with the end of the thread's id when it is taken.
+    pub(super) fn name_for(
+        &self,
+        asked: Option<&str>,
+        theirs: &str,
+        keys: &crate::ThreadKeys,
+    ) -> Result<String> {
+        match asked {
+            Some(name) => Ok(name.to_owned()),
+            None if self.check_free(theirs).is_ok() => Ok(theirs.to_owned()),
+            None => {
+                let id = keys.id().to_string();
+                let end = id.get(id.len().saturating_sub(8)..).unwrap_or_default();
+                let like: String = theirs.chars().take(32).collect();
+                let name = format!("{like}-{end}");
+                self.check_free(&name).map(|()| name)
+            }
+        }
     }
 
     /// Takes part in a thread whose keys came. A writer says so in the thread; for a reader, whoever

@@ -49,7 +49,8 @@ struct RequestRow {
 struct PendingRow {
     by: PeerId,
     secret: ByteArray<16>,
-    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     until: u64,
 }
 
@@ -87,15 +88,15 @@ pub(super) fn know_link(db: &Db, id: &str) -> Result<()> {
 
 impl Node {
     /// Notes a link to be used as soon as its inviter can be reached.
-    pub(super) fn ask_to_join(&self, invite: &Invite, name: &str) -> Result<()> {
-        self.check_free(name)?;
+    pub(super) fn ask_to_join(&self, invite: &Invite, name: Option<&str>) -> Result<()> {
+        name.map_or(Ok(()), |name| self.check_free(name))?;
         let Way::Link(secret) = &invite.unsigned.way else {
             return Err(Error::invalid("not a link"));
         };
         let row = PendingRow {
             by: invite.by(),
             secret: *secret,
-            name: name.to_owned(),
+            name: name.map(str::to_owned),
             until: invite.until_ms(),
         };
         let key = meta::pending_join(invite.id());
@@ -160,11 +161,17 @@ impl Node {
         let row = rows.find(|(id, _)| id == invite);
         let (_, row) =
             row.ok_or_else(|| no_such("this node does not wait for the link", invite))?;
-        let (keys, role, _) = open_keys(&self.inner.identity, key, secret)?;
+        let (keys, role, theirs) = open_keys(&self.inner.identity, key, secret)?;
         let db = match self.open(&keys.id().to_string()) {
             Ok(db) => db,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.admitted(&keys, role, &row.name, Some(invite), row.by)?
+                // Who asked may have used the name since.
+                let asked = row
+                    .name
+                    .as_deref()
+                    .filter(|name| self.check_free(name).is_ok());
+                let name = self.name_for(asked, &theirs, &keys)?;
+                self.admitted(&keys, role, &name, Some(invite), row.by)?
             }
             Err(error) => return Err(error),
         };

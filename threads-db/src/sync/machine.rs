@@ -122,6 +122,17 @@ impl Machine {
         self.timers.next()
     }
 
+    /// Whether nothing is under way or left to be done for any thread with a connected peer.
+    ///
+    /// ```
+    /// use threads_core::PeerId;
+    /// use threads_db::sync::Machine;
+    /// assert!(Machine::new(PeerId::from_key_bytes([1; 32])).is_settled());
+    /// ```
+    pub fn is_settled(&self) -> bool {
+        self.active.is_empty() && self.calls.is_empty() && self.doing.is_empty()
+    }
+
     /// Takes in what happened at `now_ms`, of a clock that never goes back, and gives what to do, in
     /// this order. See the [type](Self) for an example.
     ///

@@ -64,7 +64,13 @@ impl fmt::Debug for Service {
 /// fn alone(connected: &threads_db::sync::Connected) -> bool { connected.peers().is_empty() }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Connected(Arc<Mutex<BTreeSet<PeerId>>>);
+pub struct Connected(Arc<Mutex<Present>>);
+
+#[derive(Debug, Default)]
+struct Present {
+    peers: BTreeSet<PeerId>,
+    busy: bool,
+}
 
 impl Connected {
     /// The peers that are connected now.
@@ -73,10 +79,19 @@ impl Connected {
     /// assert!(threads_db::sync::Connected::default().peers().is_empty());
     /// ```
     pub fn peers(&self) -> Vec<PeerId> {
-        self.lock().iter().copied().collect()
+        self.lock().peers.iter().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<PeerId>> {
+    /// Whether nothing is left to be sent to them, or to be got from them, as far as is known.
+    ///
+    /// ```
+    /// assert!(threads_db::sync::Connected::default().is_settled());
+    /// ```
+    pub fn is_settled(&self) -> bool {
+        !self.lock().busy
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Present> {
         // A set is whole between any two of its operations.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,6 +198,7 @@ impl Service {
     pub async fn run(mut self) -> Result<()> {
         loop {
             self.work_off();
+            self.connected.lock().busy = !self.machine.is_settled();
             match self.wait().await {
                 Woken::Event(event) => self.event(event?),
                 Woken::Sent(ended) => self.sent(ended),
@@ -281,11 +297,11 @@ impl Service {
     fn event(&mut self, event: TransportEvent) {
         let input = match event {
             TransportEvent::Connected(peer) => {
-                self.connected.lock().insert(peer);
+                self.connected.lock().peers.insert(peer);
                 Input::Connected(peer)
             }
             TransportEvent::Disconnected(peer) => {
-                self.connected.lock().remove(&peer);
+                self.connected.lock().peers.remove(&peer);
                 Input::Disconnected(peer)
             }
             TransportEvent::Request { from, token, frame } => {

@@ -22,7 +22,7 @@ fn copied(invite: &Invite) -> Invite {
 }
 
 fn join(node: &Node, invite: &Invite) -> Joined {
-    node.join(&copied(invite), "theirs").unwrap()
+    node.join(&copied(invite), Some("theirs")).unwrap()
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn row_17_an_invite_to_one_peer_opens_for_nobody_else() {
     let net = net(3);
     let options = InviteOptions::new(Role::Write).to(net.node(1).card());
     let invite = net.db(0).invite(&options).unwrap();
-    let refused = net.node(2).join(&copied(&invite), "stolen").unwrap_err();
+    let refused = net.node(2).join(&copied(&invite), None).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Rejected, "{refused}");
     assert!(net.node(2).threads().unwrap().is_empty());
 }
@@ -77,6 +77,10 @@ fn a_link_only_asks_until_a_member_accepts() {
     net.run();
     assert_eq!(net.get(1, "bob"), Some(json!({"_id": "bob", "age": 42})));
     assert!(net.db(0).join_requests().unwrap().is_empty());
+    for node in 0..2 {
+        let status = net.db(node).sync_status().unwrap();
+        assert!(status.is_in_sync(), "{node}: {status:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! What the user can type to share threads and to reach peers.
+
+use std::time::Duration;
+
+use clap::Args;
+use threads_core::{Multiaddr, PeerCard, PeerId};
+use threads_db::{Invite as InviteText, Role};
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Listen here, such as /ip4/0.0.0.0/tcp/4001; repeatable [default: every interface, a free port]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) listen: Vec<Multiaddr>,
+    /// Do not look for peers in the local network
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// What who accepts may do: write, read or replicate
+    #[arg(long)]
+    pub(crate) role: Role,
+    /// Only for this peer: the card that its `threads id` prints
+    #[arg(long, value_name = "CARD")]
+    pub(crate) to: Option<PeerCard>,
+    /// How long it is good, such as 30m, 12h or 7d
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    pub(crate) expires: Duration,
+    /// How many may use it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) uses: u32,
+    /// Where you can be reached; repeatable [default: where `threads serve` listens]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) addr: Vec<Multiaddr>,
+    /// Draw it as a QR code too
+    #[arg(long)]
+    pub(crate) qr: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeInvite {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// The invite's id, of `threads invites DB`
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// The invite
+    pub(crate) invite: InviteText,
+    /// What to call the thread here [default: its name there]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// Who asks, of `threads invites DB`
+    pub(crate) peer: PeerId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// Where the peer is, ending in /p2p/ and its id
+    pub(crate) addr: Multiaddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// Wait until every reachable peer agrees
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait at most so many seconds
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    pub(crate) timeout: u64,
+}
+
+/// A number and `s`, `m`, `h` or `d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "give a number and s, m, h or d, such as 7d".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let seconds = number.checked_mul(seconds).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_a_number_and_a_unit() {
+        assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("7d").unwrap(), Duration::from_secs(7 * 86_400));
+        for wrong in ["", "7", "d", "-1d", "1w", "99999999999999999999d", "1é"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `serve`, `id`, `peers`, `connect`: this node among others.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use serde_json::json;
+use threads_core::datastore::Datastore;
+use threads_core::{Error, ErrorKind, Multiaddr};
+
+use crate::args::{Connect, Serve};
+use crate::exit::{Advise, Failure, Result};
+use crate::link::control::{self, About, Control};
+use crate::link::server::{self, Served};
+use crate::output::Output;
+use crate::peer::{Online, Reach};
+use crate::repo::Repo;
+
+/// Serves the repository to its peers, and to other commands, until it is interrupted.
+pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
+    let (node, store) = repo.owner()?;
+    let mut reach = Reach::anywhere();
+    if !args.listen.is_empty() {
+        reach.listen = args.listen;
+    }
+    reach.mdns = !args.no_mdns;
+    let online = Online::start(&node, &reach)?;
+    let control = Control {
+        transport: Arc::clone(&online.transport),
+        connected: online.connected.clone(),
+        runtime: online.runtime.handle().clone(),
+    };
+    let addresses = control.about().addresses;
+    let store: Arc<dyn Datastore> = store;
+    server::start(
+        repo.dir(),
+        Served {
+            store,
+            node: node.clone(),
+            control,
+        },
+    )?;
+    tell(&node.peer_id().to_string(), &addresses, out)?;
+    let (end, ended) = mpsc::sync_channel(1);
+    // A second interrupt finds the first one's word still there.
+    ctrlc::set_handler(move || _ = end.try_send(())).map_err(|error| {
+        Error::unavailable("the program cannot be interrupted cleanly here").caused_by(error)
+    })?;
+    _ = ended.recv();
+    server::stop(repo.dir());
+    online.transport.close();
+    out.remark("stopped; everything that was acknowledged is on disk");
+    Ok(())
+}
+
+fn tell(peer: &str, addresses: &[Multiaddr], out: &mut Output) -> Result {
+    if out.is_json() {
+        out.value(&json!({"peer": peer, "addresses": addresses}))?;
+    } else {
+        for addr in addresses {
+            out.line(addr)?;
+        }
+        out.remark("serving; other commands work meanwhile; end with Ctrl-C");
+    }
+    Ok(out.flush()?)
+}
+
+/// Prints who this node is to others.
+pub(crate) fn id(repo: &Repo, out: &mut Output) -> Result {
+    let node = repo.live()?;
+    let (peer, card) = (node.peer_id(), node.card().to_string());
+    let about = control::about(repo.dir()).unwrap_or_default();
+    if out.is_json() {
+        let addresses = about.addresses;
+        return Ok(out.value(&json!({"peer": peer, "card": card, "addresses": addresses}))?);
+    }
+    out.line(peer)?;
+    out.line(card)?;
+    for addr in about.addresses {
+        out.line(addr)?;
+    }
+    Ok(())
+}
+
+/// Lists the peers that something is shared with.
+pub(crate) fn peers(repo: &Repo, out: &mut Output) -> Result {
+    let node = repo.live()?;
+    let About { connected, .. } = control::about(repo.dir()).unwrap_or_default();
+    let mut rows = std::collections::BTreeMap::new();
+    for thread in node.threads()? {
+        let db = crate::repo::open(&node, &thread.id.to_string())?;
+        for peer in db.shared_with()? {
+            rows.entry(peer)
+                .or_insert_with(Vec::new)
+                .push(thread.name.clone());
+        }
+    }
+    for peer in &connected {
+        rows.entry(*peer).or_default();
+    }
+    if out.is_json() {
+        for (peer, threads) in &rows {
+            let connected = connected.contains(peer);
+            let addresses = node.addresses_of(peer)?;
+            out.value(&json!({
+                "peer": peer, "connected": connected, "threads": threads, "addresses": addresses,
+            }))?;
+        }
+        return Ok(());
+    }
+    if rows.is_empty() {
+        out.remark("nobody yet; `threads invite DB --role write` invites somebody");
+        return Ok(());
+    }
+    let row = |(peer, threads): (&threads_core::PeerId, &Vec<String>)| {
+        let state = if connected.contains(peer) {
+            "connected"
+        } else {
+            "away"
+        };
+        [peer.to_string(), state.to_owned(), threads.join(", ")]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    Ok(out.table(["PEER", "STATE", "SHARES"], &rows)?)
+}
+
+/// Connects to a peer, and remembers where it is.
+pub(crate) fn connect(repo: &Repo, args: Connect, out: &mut Output) -> Result {
+    let peer = repo.writer()?.add_address(&args.addr)?;
+    out.done("the address is noted");
+    let reached = control::connect(repo.dir(), args.addr).map_err(Failure::from);
+    let reached = reached.advise(ErrorKind::Unavailable, || {
+        "the address is noted; `threads serve` reaches the peer as soon as it can".to_owned()
+    })?;
+    if out.is_json() {
+        return Ok(out.value(&json!({"peer": reached}))?);
+    }
+    Ok(out.line(peer)?)
+}

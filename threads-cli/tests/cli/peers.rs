@@ -1,0 +1,189 @@
+//! Several repositories, each its own processes, over loopback.
+
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::Place;
+
+/// How long anything may take here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that serves a repository, until it is dropped.
+struct Serving(Child);
+
+impl Serving {
+    fn start(place: &Place) -> Self {
+        let words = [
+            "--json",
+            "serve",
+            "--no-mdns",
+            "--listen",
+            "/ip4/127.0.0.1/tcp/0",
+        ];
+        let mut child = place.spawn(words);
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        // It says so once it can be reached.
+        out.read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        assert!(!said["addresses"].as_array().unwrap().is_empty(), "{said}");
+        Self(child)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn card(place: &Place) -> String {
+    let id: Value = place.ok(["--json", "id"]).json();
+    id["card"].as_str().unwrap().to_owned()
+}
+
+fn invite(place: &Place, more: &[&str]) -> String {
+    let words = ["invite", "t", "--role", "write"];
+    let said = place.ok(words.iter().chain(more));
+    said.out.trim().to_owned()
+}
+
+/// Looks until it is so.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "real processes take real time")]
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        #[expect(clippy::disallowed_methods, reason = "real processes take real time")]
+        let now = Instant::now();
+        assert!(now < end, "{what} did not happen");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn two_share_a_thread_and_agree_after_both_wrote_alone() {
+    let (ann, bob) = (Place::with_collection(), Place::new());
+    ann.ok(["put", "t", "c", r#"{"_id": "a", "n": 1}"#]);
+    let serving = Serving::start(&ann);
+    let invite = invite(&ann, &["--to", &card(&bob)]);
+    bob.ok(["join", &invite, "--name", "theirs"]);
+    bob.ok(["sync", "theirs", "--wait"]);
+    assert_eq!(bob.ok(["get", "theirs", "c", "a"]).json()["n"], 1);
+
+    // Each alone: bob without the network, ann through the process that serves.
+    bob.ok(["patch", "theirs", "c", "a", r#"{"by": "bob"}"#]);
+    ann.ok(["patch", "t", "c", "a", r#"{"n": 2}"#]);
+    ann.ok(["put", "t", "c", r#"{"_id": "b"}"#]);
+    bob.ok(["sync", "theirs", "--wait"]);
+    let rows = |place: &Place, name: &str| place.ok(["find", name, "c"]).out;
+    assert_eq!(rows(&ann, "t"), rows(&bob, "theirs"));
+    assert!(rows(&ann, "t").contains("bob"));
+    for (place, name) in [(&ann, "t"), (&bob, "theirs")] {
+        let status = place.ok(["--json", "status", name]).json();
+        assert_eq!(status["in_sync"], true, "{status}");
+        place.ok(["verify", name]);
+    }
+    drop(serving);
+    // Nobody is there: that is said, and is no success.
+    let said = bob.fails(8, ["sync", "theirs", "--timeout", "1"]);
+    assert!(
+        said.contains("no peer that shares the thread could be reached"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_link_asks_and_a_member_lets_in() {
+    let (ann, eve) = (Place::with_collection(), Place::new());
+    let _ann = Serving::start(&ann);
+    let link = invite(&ann, &[]);
+    let _eve = Serving::start(&eve);
+    eve.ok(["join", &link, "--name", "theirs"]);
+    let asking = || ann.ok(["--json", "invites", "t"]).json()["requests"].clone();
+    until("a request", || {
+        asking().as_array().is_some_and(|asking| asking.len() == 1)
+    });
+    assert!(eve.ok(["ls"]).out.is_empty(), "nobody has let her in");
+
+    let peer = asking()[0]["peer"].as_str().unwrap().to_owned();
+    ann.ok(["accept", "t", &peer]);
+    until("joining", || eve.ok(["ls"]).out.contains("theirs"));
+    eve.ok(["sync", "theirs", "--wait"]);
+    assert!(ann.ok(["members", "t"]).out.contains(&peer));
+}
+
+#[test]
+fn commands_change_a_repository_that_is_served() {
+    let place = Place::with_collection();
+    let _serving = Serving::start(&place);
+    let rows: String = (0..2_500)
+        .map(|n| format!("{{\"_id\": \"{n}\"}}\n"))
+        .collect();
+    let said = place.fed(["import", "t", "c", "-", "--batch", "100"], rows);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert_eq!(place.ok(["find", "t", "c", "--count"]).out.trim(), "2500");
+    place.ok(["rm", "t", "c", "7"]);
+    place.fails(3, ["get", "t", "c", "7"]);
+    place.ok(["create", "another"]);
+    place.ok(["verify", "t"]);
+    // It is one process still that changes it.
+    place.fails(8, ["serve", "--no-mdns"]);
+}
+
+#[test]
+fn only_its_owner_reaches_a_served_repository() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with_collection();
+    let _serving = Serving::start(&place);
+    let socket = place.repo().join("serve.sock").metadata().unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_was_acknowledged_outlives_the_process_that_served() {
+    let place = Place::with_collection();
+    let serving = Serving::start(&place);
+    place.ok(["put", "t", "c", r#"{"_id": "a"}"#]);
+    drop(serving);
+    place.ok(["get", "t", "c", "a"]);
+    // What it left behind is in nobody's way.
+    place.ok(["put", "t", "c", r#"{"_id": "b"}"#]);
+    let _again = Serving::start(&place);
+    place.ok(["get", "t", "c", "b"]);
+}
+
+#[test]
+fn invites_are_listed_and_revoked_and_mistakes_explained() {
+    let (ann, bob) = (Place::with_collection(), Place::new());
+    let link = invite(
+        &ann,
+        &[
+            "--expires",
+            "1h",
+            "--addr",
+            &format!("/ip4/127.0.0.1/tcp/9/p2p/{}", peer(&ann)),
+        ],
+    );
+    let listed = ann.ok(["--json", "invites", "t"]).json();
+    let id = listed["invites"][0]["id"].as_str().unwrap();
+    ann.ok(["revoke-invite", "t", id]);
+    assert!(ann.ok(["invites", "t"]).out.contains("was revoked"));
+    ann.fails(3, ["revoke-invite", "t", "nothing"]);
+    ann.fails(5, ["join", &link]);
+    let cut = bob.run(["join", &link[..link.len() - 2]]);
+    assert_eq!(cut.code, 2, "{cut:#?}");
+    assert!(cut.err.contains("cut short or mistyped"), "{cut:#?}");
+    let said = bob.fails(5, ["connect", "/ip4/127.0.0.1/tcp/9"]);
+    assert!(said.contains("/p2p/"), "{said}");
+}
+
+fn peer(place: &Place) -> String {
+    place.ok(["--json", "id"]).json()["peer"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
