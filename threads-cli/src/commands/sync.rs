@@ -41,7 +41,7 @@ pub(crate) fn run(repo: &Repo, args: &Sync, out: &mut Output) -> Result {
     // The peers are to know what is here too, before this node is gone.
     let until = now() + MOMENT;
     while ended.is_ok() && !online.connected.is_settled() && now() < until {
-        thread::sleep(LOOK);
+        thread::park_timeout(LOOK);
     }
     online.transport.close();
     ended
@@ -68,7 +68,7 @@ fn until_level(
             drop(meter);
             return tell(&db, &status, &connected, level, out);
         }
-        thread::sleep(LOOK);
+        thread::park_timeout(LOOK);
     }
 }
 

@@ -31,6 +31,12 @@ type Sending = Pin<Box<dyn Future<Output = Ended> + Send>>;
 ///
 /// It spawns nothing and knows no runtime. Drive [`Service::run`] on a task of its own: it waits for
 /// the disk when records are stored.
+///
+/// ```
+/// async fn serve(service: threads_db::sync::Service) -> threads_core::Result<()> {
+///     service.run().await
+/// }
+/// ```
 pub struct Service {
     node: Node,
     transport: Arc<dyn Transport>,
@@ -165,16 +171,10 @@ impl Service {
     /// The transport's last one.
     ///
     /// ```
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use threads_core::{Timer, async_trait, datastore::Memory, transport::memory::Hub};
+    #[doc = include_str!("../../doc/timer.txt")]
+    /// # use threads_core::{datastore::Memory, transport::memory::Hub};
     /// # use threads_db::{Node, sync::Service};
     /// # use threads_codec_jsonpatch::JsonPatch;
-    /// # #[derive(Debug)] struct Tokio(tokio::time::Instant);
-    /// # #[async_trait] impl Timer for Tokio {
-    /// #     fn elapsed_ms(&self) -> u64 { self.0.elapsed().as_millis() as u64 }
-    /// #     async fn sleep_until(&self, at: u64) { tokio::time::sleep_until(self.0 + Duration::from_millis(at)).await }
-    /// # }
-    /// # fn timer() -> Arc<Tokio> { Arc::new(Tokio(tokio::time::Instant::now())) }
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
     /// let node = || Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
     /// let (ann, bob, hub) = (node(), node(), Hub::new());
