@@ -17,10 +17,11 @@ mod targets {
     pub(crate) mod codec;
     pub(crate) mod files;
     pub(crate) mod formats;
+    pub(crate) mod sync;
     pub(crate) mod texts;
 }
 
-use targets::{codec, files, formats, texts};
+use targets::{codec, files, formats, sync, texts};
 
 /// Something to try bytes on.
 ///
@@ -59,7 +60,7 @@ const fn target(
 /// Every target, each with a name of its own.
 ///
 /// ```
-/// assert!(threads_fuzz::TARGETS.len() >= 13);
+/// assert!(threads_fuzz::TARGETS.len() >= 17);
 /// ```
 pub const TARGETS: &[Target] = &[
     target("record", formats::record, seeds::record, seeds::RECORD),
@@ -76,6 +77,8 @@ pub const TARGETS: &[Target] = &[
     target("cursor", texts::cursor, seeds::cursor, &[]),
     target("keys", texts::keys, seeds::keys, seeds::KEYS),
     target("car", files::car, seeds::car, &[]),
+    target("frame", sync::frame, seeds::frame, seeds::FRAME),
+    target("invite", sync::invite, seeds::invite, &[]),
     target(
         "keystore",
         files::keystore,

@@ -328,3 +328,51 @@ pub(crate) fn car() -> Vec<Vec<u8>> {
 pub(crate) fn keystore() -> Vec<Vec<u8>> {
     vec![SEALED.to_vec()]
 }
+
+pub(crate) const FRAME: &[&str] = &[
+    "eheads",
+    "dpull",
+    "dpush",
+    "dhave",
+    "djoin",
+    "dpage",
+    "dbusy",
+    "dsame",
+    "gunknown",
+    "gdiffers",
+    "gwaiting",
+    "hadmitted",
+    "dfrom",
+    "clog",
+    "bto",
+];
+
+/// A frame of each kind.
+pub(crate) fn frame() -> Vec<Vec<u8>> {
+    fuzzing::frames().unwrap()
+}
+
+/// A card, and an invite of it, as bytes and as texts.
+pub(crate) fn invite() -> Vec<Vec<u8>> {
+    use threads_core::IdentityKey;
+    use threads_core::datastore::Memory;
+    use threads_db::{InviteOptions, Node, Role};
+    let card = IdentityKey::from_bytes(&[7; 32]).card();
+    let node = Node::builder(Memory::new()).open().unwrap();
+    let db = node.create("a").unwrap();
+    let link = db
+        .invite(&InviteOptions::new(Role::Read))
+        .unwrap()
+        .to_string();
+    let sealed = db
+        .invite(&InviteOptions::new(Role::Write).to(card))
+        .unwrap()
+        .to_string();
+    let bytes = |shown: &str| threads_core::text::decode("invite", shown, 4096).unwrap();
+    let mut seeds = vec![card.to_bytes().to_vec(), card.to_string().into_bytes()];
+    for shown in [link, sealed] {
+        seeds.push(bytes(&shown));
+        seeds.push(shown.into_bytes());
+    }
+    seeds
+}

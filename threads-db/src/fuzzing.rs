@@ -9,6 +9,7 @@ use threads_core::{Cid, Result};
 
 use crate::car::{CarReader, CarWriter};
 use crate::passphrase::SealedSecret;
+use crate::sync::wire::{Answer, Ask};
 
 /// The roots and blocks of a CAR file. See the [module](self).
 pub fn read_car(bytes: &[u8]) -> Result<(Vec<Cid>, Vec<Block>)> {
@@ -22,6 +23,21 @@ pub fn write_car(root: Cid, blocks: &[Block]) -> Result<Vec<u8>> {
     let mut car = CarWriter::new(Vec::new(), root)?;
     blocks.iter().try_for_each(|block| car.write(block))?;
     car.finish()
+}
+
+/// A request of sync, decoded and encoded again. See the [module](self).
+pub fn recode_ask(bytes: &[u8]) -> Result<Vec<u8>> {
+    Ask::decode(bytes)?.encode()
+}
+
+/// A reply of sync, decoded and encoded again. See the [module](self).
+pub fn recode_answer(bytes: &[u8]) -> Result<Vec<u8>> {
+    Answer::decode(bytes)?.encode()
+}
+
+/// Requests and replies of every kind, to begin with. See the [module](self).
+pub fn frames() -> Result<Vec<Vec<u8>>> {
+    crate::sync::wire::samples()
 }
 
 /// A sealed secret, decoded and encoded again. See the [module](self).

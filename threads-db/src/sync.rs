@@ -23,6 +23,8 @@ mod answers;
 mod attend;
 mod conduct;
 mod dial;
+#[cfg(test)]
+mod hostile;
 mod io;
 mod join;
 mod limits;
@@ -35,7 +37,7 @@ pub(crate) mod shares;
 mod status;
 mod store;
 mod timers;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use io::Fresh;
 pub use io::{CallId, Input, News, OpId, Output, RequestId, Work, Worked};

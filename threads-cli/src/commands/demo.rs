@@ -1,7 +1,9 @@
 //! `demo`: the main job in a minute. It types what a user would type, and runs it.
 
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{self, ExitStatus, Stdio};
+use std::process::{self, Child, ExitStatus, Stdio};
 use std::{env, fs, io};
 
 use serde_json::json;
@@ -22,7 +24,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 /// The directories of the two repositories, in the demonstration's.
-const REPOS: [&str; 2] = ["first", "second"];
+const REPOS: [&str; 3] = ["first", "second", "third"];
 
 /// One command of the demonstration.
 struct Step {
@@ -32,6 +34,8 @@ struct Step {
     words: &'static [&'static str],
     /// Whether it shows what happens to a mistake.
     refused: bool,
+    /// The variable that keeps the last line of what it prints.
+    keeps: Option<&'static str>,
 }
 
 const fn step(shows: &'static str, words: &'static [&'static str]) -> Step {
@@ -39,6 +43,16 @@ const fn step(shows: &'static str, words: &'static [&'static str]) -> Step {
         shows,
         words,
         refused: false,
+        keeps: None,
+    }
+}
+
+const fn keep(shows: &'static str, words: &'static [&'static str], name: &'static str) -> Step {
+    Step {
+        shows,
+        words,
+        refused: false,
+        keeps: Some(name),
     }
 }
 
@@ -51,6 +65,7 @@ const fn refused(shows: &'static str, words: &'static [&'static str]) -> Step {
         shows,
         words,
         refused: true,
+        keeps: None,
     }
 }
 
@@ -140,6 +155,69 @@ const THERE: &[Step] = &[
     then(&["verify", "people"]),
 ];
 
+/// What the process that serves the first repository is started with.
+const SERVE: &[&str] = &["serve", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+
+/// With the first repository served by a process of its own: which repository, and what.
+const SHARED: &[(&str, Step)] = &[
+    (
+        "third",
+        step("Somebody else, with a repository of their own.", &["init"]),
+    ),
+    (
+        "third",
+        keep(
+            "Their card: an id, and the key that things are sealed to.",
+            &["id"],
+            "CARD",
+        ),
+    ),
+    (
+        "first",
+        keep(
+            "An invite that only they can open. Commands work while the repository is served.",
+            &["invite", "people", "--role", "write", "--to", "$CARD"],
+            "INVITE",
+        ),
+    ),
+    (
+        "third",
+        step("They join, and get the thread.", &["join", "$INVITE"]),
+    ),
+    ("third", then(&["sync", "people", "--wait"])),
+    ("third", then(&["find", "people", "Person", QUERY])),
+    (
+        "third",
+        step(
+            "Both write, each alone.",
+            &[
+                "patch",
+                "people",
+                "Person",
+                "john",
+                r#"{"lastName": "Smith"}"#,
+            ],
+        ),
+    ),
+    (
+        "first",
+        then(&["patch", "people", "Person", "john", r#"{"age": 27}"#]),
+    ),
+    (
+        "third",
+        step(
+            "They meet again, and agree to the byte.",
+            &["sync", "people", "--wait"],
+        ),
+    ),
+    ("third", then(&["get", "people", "Person", "john"])),
+    ("first", then(&["get", "people", "Person", "john"])),
+    (
+        "first",
+        step("Who has what: only what they said.", &["status", "people"]),
+    ),
+];
+
 pub(crate) fn run(repo: Option<PathBuf>, out: &mut Output) -> Result {
     let place = Place::new(repo)?;
     let dir = place.dir();
@@ -152,9 +230,10 @@ pub(crate) fn run(repo: Option<PathBuf>, out: &mut Output) -> Result {
             &format!("In {}, with THREADS_REPO={repo}", dir.display()),
         )?;
         for step in steps {
-            show(dir, repo, step, out)?;
+            show(dir, repo, step, &mut Kept::default(), out)?;
         }
     }
+    share(dir, out)?;
     comment(
         out,
         match place {
@@ -176,23 +255,90 @@ fn comment(out: &mut Output, text: &str) -> Result {
     }?)
 }
 
-fn show(dir: &Path, repo: &str, step: &Step, out: &mut Output) -> Result {
-    if !step.shows.is_empty() {
-        comment(out, step.shows)?;
+/// What variables keep.
+type Kept = HashMap<&'static str, String>;
+
+/// A process that ends with the demonstration, however that ends.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        _ = self.0.kill();
+        _ = self.0.wait();
     }
-    let typed: Vec<String> = step.words.iter().map(|word| quoted(word)).collect();
-    let command = format!("threads {}", typed.join(" "));
+}
+
+/// Two people, each with processes of their own.
+fn share(dir: &Path, out: &mut Output) -> Result {
+    comment(
+        out,
+        "Two people share the thread: first is served by a process of its own, third belongs to \
+         somebody else.",
+    )?;
+    let _served = serve(dir, out)?;
+    let mut kept = Kept::new();
+    let mut at = "";
+    for (repo, step) in SHARED {
+        if at != *repo {
+            at = repo;
+            comment(
+                out,
+                &format!("In {}, with THREADS_REPO={repo}", dir.display()),
+            )?;
+        }
+        show(dir, repo, step, &mut kept, out)?;
+    }
+    Ok(())
+}
+
+/// Starts to serve the first repository; it can be reached when this returns.
+fn serve(dir: &Path, out: &mut Output) -> Result<Served> {
+    tell(out, &format!("threads {} &", SERVE.join(" ")))?;
+    let mut command = command(dir, REPOS[0], out.is_json()).map_err(cannot_start)?;
+    let child = command
+        .args(SERVE)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut served = Served(child.map_err(cannot_start)?);
+    let mut line = String::new();
+    if let Some(stdout) = served.0.stdout.take() {
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .map_err(cannot_start)?;
+    }
+    out.line(line.trim_end())?;
+    Ok(served)
+}
+
+fn tell(out: &mut Output, command: &str) -> Result {
     if out.is_json() {
         out.value(&json!({"command": command}))?;
     } else {
         out.line(format_args!("$ {command}"))?;
     }
-    out.flush()?;
-    let status = start(dir, repo, step, out.is_json()).map_err(|error| {
-        Error::unavailable("the program cannot start itself")
-            .with("cause", &error)
-            .caused_by(error)
-    })?;
+    Ok(out.flush()?)
+}
+
+fn cannot_start(error: io::Error) -> Failure {
+    Error::unavailable("the program cannot start itself")
+        .with("cause", &error)
+        .caused_by(error)
+        .into()
+}
+
+fn show(dir: &Path, repo: &str, step: &Step, kept: &mut Kept, out: &mut Output) -> Result {
+    if !step.shows.is_empty() {
+        comment(out, step.shows)?;
+    }
+    let typed: Vec<String> = step.words.iter().map(|word| as_typed(word)).collect();
+    let mut command = format!("threads {}", typed.join(" "));
+    if let Some(name) = step.keeps {
+        command = format!("{name}=$({command} | tail -1)");
+    }
+    tell(out, &command)?;
+    let status = start(dir, repo, step, kept, out.is_json()).map_err(cannot_start)?;
     if status.success() != step.refused {
         return Ok(());
     }
@@ -202,12 +348,46 @@ fn show(dir: &Path, repo: &str, step: &Step, out: &mut Output) -> Result {
     Err(error.into())
 }
 
+/// A word as a shell reads it; a variable is one.
+fn as_typed(word: &str) -> String {
+    match word.strip_prefix('$') {
+        Some(_) => format!("\"{word}\""),
+        None => quoted(word),
+    }
+}
+
 /// Runs a step as its user would, but with everything that it says in one stream.
-fn start(dir: &Path, repo: &str, step: &Step, json: bool) -> io::Result<ExitStatus> {
+fn start(
+    dir: &Path,
+    repo: &str,
+    step: &Step,
+    kept: &mut Kept,
+    json: bool,
+) -> io::Result<ExitStatus> {
+    let mut command = command(dir, repo, json && step.keeps.is_none())?;
+    for word in step.words {
+        let kept = word.strip_prefix('$').and_then(|name| kept.get(name));
+        command.arg(kept.map_or(*word, String::as_str));
+    }
+    let Some(name) = step.keeps else {
+        return command.stderr(io::stdout()).status();
+    };
+    let said = command.stderr(Stdio::null()).output()?;
+    let said_text = String::from_utf8_lossy(&said.stdout);
+    kept.insert(
+        name,
+        said_text.lines().last().unwrap_or_default().to_owned(),
+    );
+    Ok(said.status)
+}
+
+/// The program itself, in a repository of the demonstration.
+fn command(dir: &Path, repo: &str, json: bool) -> io::Result<process::Command> {
     let mut command = process::Command::new(env::current_exe()?);
-    command.args(json.then_some("--json")).args(step.words);
+    command.args(json.then_some("--json"));
     command.env("THREADS_REPO", repo).current_dir(dir);
-    command.stdin(Stdio::null()).stderr(io::stdout()).status()
+    command.stdin(Stdio::null());
+    Ok(command)
 }
 
 /// Where the demonstration keeps its files.

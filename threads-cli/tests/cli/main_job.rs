@@ -309,6 +309,9 @@ fn the_demonstration_runs_and_leaves_nothing_behind() {
         "\"cursor\"",
         "clean",
         "restore",
+        "$ CARD=$(threads id | tail -1)",
+        "in sync: ",
+        "\"lastName\": \"Smith\"",
     ] {
         assert!(said.out.contains(part), "{part} in {}", said.out);
     }
@@ -328,17 +331,15 @@ fn the_demonstration_runs_and_leaves_nothing_behind() {
             "Person",
         ])
         .rows();
-    let second = place
-        .ok([
-            "--repo",
-            word(&kept.join("second")),
-            "find",
-            "people",
-            "Person",
-        ])
-        .rows();
-    assert_eq!(first, second);
+    let rows = |repo: &str| {
+        let repo = kept.join(repo);
+        place
+            .ok(["--repo", word(&repo), "find", "people", "Person"])
+            .rows()
+    };
     assert_eq!(first.len(), 5);
+    assert_eq!(rows("second").len(), 5);
+    assert_eq!(first, rows("third"), "two processes that met agree");
     place.fails(4, ["--repo", word(&kept), "demo"]);
     place.ok(["demo", "--json"]).rows();
 }

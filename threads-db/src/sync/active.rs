@@ -70,6 +70,11 @@ fn at(frontier: &Frontier, log: &LogId) -> u64 {
     frontier.get(log).copied().unwrap_or(0)
 }
 
+/// The place after the last. A peer may say that it is at the end of all numbers.
+fn after(frontier: &Frontier, log: &LogId) -> u64 {
+    at(frontier, log).saturating_add(1)
+}
+
 impl Link {
     pub(crate) fn new(claim: Claim) -> Self {
         Self {
@@ -102,7 +107,7 @@ impl Active {
         let ranges = self.own.iter().filter_map(|log| {
             let range = Range {
                 log: *log,
-                from: at(&link.theirs, log) + 1,
+                from: after(&link.theirs, log),
                 to: at(&self.heads, log),
             };
             (range.from <= range.to && is_little(&range)).then_some(range)
@@ -115,7 +120,7 @@ impl Active {
         let news = self.heads.iter().filter(|(log, seq)| {
             let gap = Range {
                 log: **log,
-                from: at(&link.theirs, log) + 1,
+                from: after(&link.theirs, log),
                 to: **seq,
             };
             let pushed = self.own.contains(*log) && (gap.from > gap.to || is_little(&gap));
@@ -128,7 +133,7 @@ impl Active {
     pub(crate) fn to_pull(&self, link: &Link) -> Vec<Range> {
         let on_its_way = |log| self.pull.as_ref().map_or(0, |pull| at(&pull.upto, log));
         let lacks = link.theirs.iter().filter_map(|(log, seq)| {
-            let from = at(&self.heads, log).max(on_its_way(log)) + 1;
+            let from = at(&self.heads, log).max(on_its_way(log)).saturating_add(1);
             (from <= *seq).then_some(Range {
                 log: *log,
                 from,

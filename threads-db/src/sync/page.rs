@@ -124,11 +124,16 @@ impl<'a> Reading<'a> {
             None => chain::get(self.txn, place(self.thread, rest))?,
         };
         let seq = rest.next;
-        rest.next += 1;
-        if blocks.is_none() || rest.next > rest.to {
-            self.rests.remove(log);
+        match blocks {
+            Some(blocks) if seq < rest.to => {
+                rest.next += 1;
+                Ok(Some((blocks, seq)))
+            }
+            last => {
+                self.rests.remove(log);
+                Ok(last.map(|blocks| (blocks, seq)))
+            }
         }
-        Ok(blocks.map(|blocks| (blocks, seq)))
     }
 }
 

@@ -215,6 +215,42 @@ fn check(count: usize, most: usize) -> Result<()> {
     }
 }
 
+/// One of each kind.
+fn all() -> (Vec<Ask>, Vec<Answer>) {
+    let log = LogId::from_key_bytes([1; 32]);
+    let claim = Claim(ByteArray::new([2; 32]));
+    let parcel = Parcel(vec![1].into(), vec![2].into(), vec![3].into());
+    let range = Range {
+        log,
+        from: 1,
+        to: 2,
+    };
+    let asks = vec![
+        Ask::Heads(vec![(claim, ByteArray::new([3; 16]))]),
+        Ask::Pull(claim, vec![range]),
+        Ask::Push(claim, vec![parcel.clone()]),
+        Ask::Have(claim, vec![(log, 7)]),
+        Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
+    ];
+    let differs = Verdict::Differs(vec![(log, 2)]);
+    let answers = vec![
+        Answer::Heads(vec![Verdict::Unknown, Verdict::Same, differs]),
+        Answer::Page(vec![parcel], vec![(log, 1)], true),
+        Answer::Have(vec![(log, 1)]),
+        Answer::Waiting,
+        Answer::Admitted(vec![1].into(), vec![2].into()),
+        Answer::Busy(100),
+    ];
+    (asks, answers)
+}
+
+/// One frame of each kind, for the fuzzer to begin with.
+pub(crate) fn samples() -> Result<Vec<Vec<u8>>> {
+    let (asks, answers) = all();
+    let asks = asks.iter().map(Ask::encode);
+    asks.chain(answers.iter().map(Answer::encode)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,36 +269,10 @@ mod tests {
 
     #[test]
     fn frames_come_back_as_they_went() {
-        let parcel = Parcel(vec![1].into(), vec![2].into(), vec![3].into());
-        let asks = [
-            Ask::Heads(vec![(claim(), ByteArray::new([3; 16]))]),
-            Ask::Pull(
-                claim(),
-                vec![Range {
-                    log: log(1),
-                    from: 1,
-                    to: 2,
-                }],
-            ),
-            Ask::Push(claim(), vec![parcel.clone()]),
-            Ask::Have(claim(), vec![(log(1), 7)]),
-            Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
-        ];
+        let (asks, answers) = all();
         for ask in asks {
             assert_eq!(Ask::decode(&ask.encode().unwrap()).unwrap(), ask);
         }
-        let answers = [
-            Answer::Heads(vec![
-                Verdict::Unknown,
-                Verdict::Same,
-                Verdict::Differs(vec![(log(1), 2)]),
-            ]),
-            Answer::Page(vec![parcel], vec![(log(1), 1)], true),
-            Answer::Have(vec![(log(1), 1)]),
-            Answer::Waiting,
-            Answer::Admitted(vec![1].into(), vec![2].into()),
-            Answer::Busy(100),
-        ];
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode().unwrap()).unwrap(), answer);
         }

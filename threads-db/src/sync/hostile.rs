@@ -1,0 +1,189 @@
+//! A peer that says anything at all, well-formed or not.
+
+use proptest::prelude::*;
+use serde_bytes::ByteArray;
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::datastore::Memory;
+use threads_core::module::CollectionSpec;
+use threads_core::{Error, LogId, PeerId, system_rng};
+
+use super::io::{Input, Output};
+use super::machine::Machine;
+use super::wire::{Answer, Ask, Claim, Parcel, Range, Verdict};
+use crate::{Db, Node};
+
+/// What a hostile peer does next.
+#[derive(Clone, Debug)]
+enum Deed {
+    Ask(Ask),
+    Bytes(Vec<u8>),
+    /// To the oldest call that waits.
+    Answer(Answer),
+    Garbage(Vec<u8>),
+    Silence,
+    Later(u64),
+    Leave,
+    Come,
+}
+
+const LOGS: u8 = 4;
+
+fn claim(db: &Db, right: bool, from: &PeerId) -> Claim {
+    let keys = &db.thread().replica;
+    let to = db.node().peer_id();
+    match right {
+        true => Claim::new(keys, from, &to),
+        false => Claim::new(keys, &to, from),
+    }
+}
+
+fn seq() -> impl Strategy<Value = u64> {
+    prop_oneof![1..4_u64, Just(1_000), Just(u64::MAX - 1), Just(u64::MAX)]
+}
+
+fn log() -> impl Strategy<Value = u8> {
+    0..LOGS
+}
+
+fn heads() -> impl Strategy<Value = Vec<(u8, u64)>> {
+    prop::collection::btree_map(log(), seq(), 0..4).prop_map(|heads| heads.into_iter().collect())
+}
+
+/// A deed, with logs by number: 0 is the node's own.
+fn deed() -> impl Strategy<Value = (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>)> {
+    let bytes = prop::collection::vec(any::<u8>(), 0..40);
+    (0..14_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
+}
+
+fn build(
+    db: &Db,
+    logs: &[LogId],
+    peer: &PeerId,
+    (kind, right, heads, seq, bytes): (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>),
+) -> Deed {
+    let claim = claim(db, right, peer);
+    let mut listed: Vec<_> = heads
+        .iter()
+        .map(|(log, seq)| (logs[usize::from(*log)], *seq))
+        .collect();
+    listed.sort();
+    let range = |(log, to): &(LogId, u64)| Range {
+        log: *log,
+        from: seq.min(*to),
+        to: *to,
+    };
+    let parcel = Parcel::from(crate::chain::Blocks {
+        record: bytes.clone(),
+        event: bytes.clone(),
+        body: bytes.clone(),
+    });
+    match kind {
+        0 => Deed::Ask(Ask::Heads(vec![(claim, ByteArray::new([0; 16]))])),
+        1 | 2 => Deed::Ask(Ask::Pull(claim, listed.iter().map(range).collect())),
+        3 => Deed::Ask(Ask::Push(claim, vec![parcel])),
+        4 | 5 => Deed::Ask(Ask::Have(claim, listed)),
+        6 => Deed::Ask(Ask::Join("x".into(), ByteArray::new([0; 16]), bytes.into())),
+        7 => Deed::Bytes(bytes),
+        8 => Deed::Answer(Answer::Heads(vec![Verdict::Differs(listed)])),
+        9 => Deed::Answer(Answer::Page(vec![parcel], listed, true)),
+        10 => Deed::Answer(Answer::Have(listed)),
+        11 => Deed::Garbage(bytes),
+        12 => Deed::Silence,
+        _ if right => Deed::Later(seq.min(100_000)),
+        _ if bytes.len() < 20 => Deed::Leave,
+        _ => Deed::Come,
+    }
+}
+
+struct Victim {
+    node: Node,
+    db: Db,
+    machine: Machine,
+    now: u64,
+    calls: Vec<u64>,
+    requests: u64,
+    peer: PeerId,
+}
+
+impl Victim {
+    fn new(peer: PeerId) -> Self {
+        let node = Node::builder(Memory::new())
+            .codec(JsonPatch::new())
+            .open()
+            .unwrap();
+        let db = node.create("a").unwrap();
+        let spec = CollectionSpec::new("C".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+        db.define(&spec).unwrap();
+        db.share_with(&peer).unwrap();
+        let machine = Machine::new(node.peer_id());
+        Self {
+            node,
+            db,
+            machine,
+            now: 0,
+            calls: Vec::new(),
+            requests: 0,
+            peer,
+        }
+    }
+
+    fn give(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            for output in self.machine.handle(self.now, input, &mut system_rng()) {
+                match output {
+                    Output::Work(work) => inputs.push(Input::Worked(self.node.perform(work))),
+                    Output::Call(_, call, _) => self.calls.push(call),
+                    Output::Disconnect(peer) => inputs.push(Input::Disconnected(peer)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn suffer(&mut self, deed: Deed) {
+        let call = match &deed {
+            Deed::Answer(_) | Deed::Garbage(_) | Deed::Silence if !self.calls.is_empty() => {
+                Some(self.calls.remove(0))
+            }
+            _ => None,
+        };
+        self.requests += 1;
+        let input = match (deed, call) {
+            (Deed::Ask(ask), _) => Input::Request(self.peer, self.requests, ask.encode().unwrap()),
+            (Deed::Bytes(bytes), _) => Input::Request(self.peer, self.requests, bytes),
+            (Deed::Answer(answer), Some(call)) => Input::Reply(call, answer.encode()),
+            (Deed::Garbage(bytes), Some(call)) => Input::Reply(call, Ok(bytes)),
+            (Deed::Silence, Some(call)) => Input::Reply(call, Err(Error::unavailable("silent"))),
+            (Deed::Later(ms), _) => {
+                self.now += ms;
+                Input::Woken
+            }
+            (Deed::Leave, _) => Input::Disconnected(self.peer),
+            (Deed::Come, _) => Input::Connected(self.peer),
+            _ => return,
+        };
+        self.give(input);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nothing_that_a_peer_says_panics_or_piles_up(deeds in prop::collection::vec(deed(), 1..60)) {
+        let peer = PeerId::from_key_bytes([7; 32]);
+        let mut victim = Victim::new(peer);
+        let own = victim.db.sync_status().unwrap().logs[0].log;
+        let mut logs = vec![own];
+        logs.extend((1..LOGS).map(|byte| LogId::from_key_bytes([byte; 32])));
+        victim.give(Input::Connected(peer));
+        for deed in deeds {
+            let deed = build(&victim.db, &logs, &peer, deed);
+            victim.suffer(deed);
+            prop_assert!(victim.calls.len() <= 16, "{} calls at once", victim.calls.len());
+        }
+        prop_assert!(victim.db.verify(&mut |_| ()).unwrap().is_clean());
+        prop_assert_eq!(victim.db.sync_status().unwrap().logs.iter().find(|log| log.log == own).unwrap().have, 1);
+    }
+}
