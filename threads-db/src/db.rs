@@ -89,6 +89,7 @@ impl Db {
     /// The catalogue as `txn` sees it, which must have changed no definition itself.
     pub(crate) fn catalogue(&self, txn: &dyn ReadTxn) -> Result<Arc<Catalogue>> {
         let thread = self.thread();
+        thread.read_key()?;
         let generation = Catalogue::generation(txn, thread.number)?;
         let mut cached = self
             .0

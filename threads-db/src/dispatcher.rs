@@ -259,7 +259,7 @@ impl WriteTransaction<'_> {
                 seq,
                 epoch: 0,
             },
-            &thread.read,
+            thread.read_key()?,
             self.time,
             BATCH_FORMAT.parse()?,
             &batch.encode()?,

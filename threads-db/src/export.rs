@@ -81,7 +81,9 @@ pub(crate) struct Manifest {
 pub(crate) struct CarriedKeys {
     pub(crate) name: String,
     replica: ByteArray<32>,
-    read: ByteArray<32>,
+    /// None in the export of a blind replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<ByteArray<32>>,
 }
 
 impl CarriedKeys {
@@ -89,15 +91,17 @@ impl CarriedKeys {
         ReplicaKey::from_bytes(&self.replica)
     }
 
-    pub(crate) fn read(&self) -> ReadKey {
-        ReadKey::from_bytes(&self.read)
+    pub(crate) fn read(&self) -> Option<ReadKey> {
+        self.read.as_ref().map(|read| ReadKey::from_bytes(read))
     }
 }
 
 impl Drop for CarriedKeys {
     fn drop(&mut self) {
         self.replica.zeroize();
-        self.read.zeroize();
+        if let Some(read) = &mut self.read {
+            read.zeroize();
+        }
     }
 }
 
@@ -172,7 +176,10 @@ fn seal_keys(thread: &Thread, passphrase: &str) -> Result<ByteBuf> {
     let keys = CarriedKeys {
         name: thread.name.clone(),
         replica: ByteArray::new(*thread.replica.to_bytes()),
-        read: ByteArray::new(*thread.read.to_bytes()),
+        read: thread
+            .read
+            .as_ref()
+            .map(|read| ByteArray::new(*read.to_bytes())),
     };
     let plain = Zeroizing::new(encode(&keys)?);
     let context = keys_context(&thread.id);

@@ -90,9 +90,10 @@ pub struct Shown {
     pub signature: String,
     /// The time of the event.
     pub time: Hlc,
-    /// The format of the body.
-    pub format: CodecId,
-    /// Whether this node can read the body: `readable`, `private` or `unknown format`.
+    /// The format of the body; none where the thread is kept without its read key.
+    pub format: Option<CodecId>,
+    /// Whether this node can read the body: `readable`, `private`, `unknown format`, or `blind` where
+    /// the thread is kept without its read key.
     pub access: &'static str,
     /// What the body says.
     pub events: Vec<ShownEvent>,
@@ -245,6 +246,7 @@ fn shown(block: &'static str, opened: &Opened, blocks: &Blocks) -> Result<Shown>
             Body::Batch(_) => "readable",
             Body::Private => "private",
             Body::Unknown => "unknown format",
+            Body::Blind => "blind",
         },
         events: events
             .iter()

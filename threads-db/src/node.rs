@@ -86,6 +86,8 @@ pub struct ThreadSummary {
     pub records: u64,
     /// How many collections it has.
     pub collections: u64,
+    /// Whether this node can read it, and does not only keep it for others.
+    pub can_read: bool,
 }
 
 impl Node {
@@ -156,7 +158,7 @@ impl Node {
         };
         let number = self.inner.store.transact(self.inner.durability, |txn| {
             let number = layout::reserve(txn)?;
-            self.add_thread_at(txn, number, &id, name, &replica, &read)?;
+            self.add_thread_at(txn, number, &id, name, &replica, Some(&read))?;
             Ok(number)
         })?;
         self.db(number)
@@ -170,7 +172,7 @@ impl Node {
         id: &ThreadId,
         name: &str,
         replica: &ReplicaKey,
-        read: &ReadKey,
+        read: Option<&ReadKey>,
     ) -> Result<()> {
         check_free(txn.as_read(), name)?;
         let locator = meta::thread_by_locator(&replica.locator());
@@ -249,6 +251,7 @@ impl Node {
                 logs: heads.len() as u64,
                 records: heads.iter().map(|(_, head)| head.seq).sum(),
                 collections: catalogue.collections().count() as u64,
+                can_read: books::thread_keys(&*txn, &row.id)?.1.is_some(),
                 id: row.id,
                 name: row.name,
                 created_ms: row.created_ms,
@@ -279,9 +282,12 @@ impl Node {
             };
             (thread, holding)
         };
+        let blind = thread.is_blind();
         let db = Db::new(self.clone(), thread);
-        db.install_codecs()?;
-        db.catch_up_reducers()?;
+        if !blind {
+            db.install_codecs()?;
+            db.catch_up_reducers()?;
+        }
         if holding {
             db.catch_up_held()?;
         }

@@ -13,7 +13,7 @@ use crate::thread::Thread;
 pub(crate) struct Opened {
     pub(crate) record: SignedRecord,
     pub(crate) time: Hlc,
-    pub(crate) format: CodecId,
+    pub(crate) format: Option<CodecId>,
     pub(crate) body: Body,
 }
 
@@ -26,6 +26,8 @@ pub(crate) enum Body {
     Private,
     /// Its format is not known here.
     Unknown,
+    /// The thread is kept here without its read key.
+    Blind,
 }
 
 impl Opened {
@@ -33,7 +35,7 @@ impl Opened {
     pub(crate) fn batch(&self) -> Option<&Batch> {
         match &self.body {
             Body::Batch(batch) => Some(batch),
-            Body::Private | Body::Unknown => None,
+            Body::Private | Body::Unknown | Body::Blind => None,
         }
     }
 }
@@ -48,8 +50,16 @@ impl Thread {
     /// Opens the event of a record that is open already.
     pub(crate) fn open_event(&self, record: SignedRecord, blocks: &Blocks) -> Result<Opened> {
         let event = Event::decode(&blocks.event)?;
+        let Some(read) = &self.read else {
+            return Ok(Opened {
+                record,
+                time: Hlc::ZERO,
+                format: None,
+                body: Body::Blind,
+            });
+        };
         let position = self.position(record.fields());
-        let header = event.open_header(&position, &self.read)?;
+        let header = event.open_header(&position, read)?;
         let own = &self.node.agreement;
         let body = match header.recipient() {
             Some(recipient) if recipient != own.public => Body::Private,
@@ -65,7 +75,7 @@ impl Thread {
         Ok(Opened {
             record,
             time: header.time,
-            format: header.format,
+            format: Some(header.format),
             body,
         })
     }
@@ -79,7 +89,10 @@ impl Thread {
     /// The time of the event of a record that is open already; its body is not looked at.
     pub(crate) fn time_of(&self, record: &SignedRecord, blocks: &Blocks) -> Result<Hlc> {
         let event = Event::decode(&blocks.event)?;
-        let header = event.open_header(&self.position(record.fields()), &self.read)?;
+        let Some(read) = &self.read else {
+            return Ok(Hlc::ZERO);
+        };
+        let header = event.open_header(&self.position(record.fields()), read)?;
         Ok(header.time)
     }
 

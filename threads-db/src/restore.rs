@@ -174,7 +174,14 @@ impl Node {
         let thread = self.hidden(number, id, &name, keys.replica(), keys.read());
         let restored = take_all(&thread, path, survey, progress).and_then(|intake| {
             self.inner.store.transact(Durability::Immediate, |txn| {
-                self.add_thread_at(txn, number, id, &name, &keys.replica(), &keys.read())?;
+                self.add_thread_at(
+                    txn,
+                    number,
+                    id,
+                    &name,
+                    &keys.replica(),
+                    keys.read().as_ref(),
+                )?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
             Ok((self.db(number)?, intake))
@@ -192,7 +199,7 @@ impl Node {
         id: &ThreadId,
         name: &str,
         replica: ReplicaKey,
-        read: ReadKey,
+        read: Option<ReadKey>,
     ) -> Thread {
         let (node, id, name) = (Arc::clone(&self.inner), id.clone(), name.to_owned());
         Thread {

@@ -17,8 +17,8 @@ use crate::node::Node;
 use crate::sync::addresses::{self, ADDRS_PER_PEER_MAX};
 use crate::sync::{Fresh, News, shares};
 
-/// A thread's id and the keys that open it: all that a peer needs to share it. Whoever has them reads
-/// the thread.
+/// A thread's id and its keys: all that a peer needs to share it. With the read key it reads the thread;
+/// without, it keeps and serves what it cannot read.
 ///
 /// ```
 #[doc = include_str!("../doc/example_read.txt")]
@@ -30,7 +30,7 @@ use crate::sync::{Fresh, News, shares};
 pub struct ThreadKeys {
     id: ThreadId,
     replica: ReplicaKey,
-    read: ReadKey,
+    read: Option<ReadKey>,
 }
 
 /// Shows the id and no key.
@@ -51,7 +51,35 @@ impl ThreadKeys {
     /// assert_eq!(keys.id(), &id);
     /// ```
     pub fn new(id: ThreadId, replica: ReplicaKey, read: ReadKey) -> Self {
-        Self { id, replica, read }
+        Self {
+            id,
+            replica,
+            read: Some(read),
+        }
+    }
+
+    /// The same for somebody who is to keep the thread and not to read it.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// let replica = threads_db::Node::builder(Memory::new()).open().unwrap();
+    /// let blind = replica.add_thread("friends", &db.keys().without_read()).unwrap();
+    /// assert!(blind.collection("Person").is_err(), "it cannot be read there");
+    /// ```
+    #[must_use]
+    pub fn without_read(mut self) -> Self {
+        self.read = None;
+        self
+    }
+
+    /// Whether who has them can read the thread.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// assert!(db.keys().can_read() && !db.keys().without_read().can_read());
+    /// ```
+    pub fn can_read(&self) -> bool {
+        self.read.is_some()
     }
 
     /// The thread.
@@ -79,9 +107,8 @@ struct Handed {
 impl ThreadKeys {
     /// The keys that go with a role, to be sealed.
     pub(crate) fn encode(&self, role: Role, name: &str) -> Result<Zeroizing<Vec<u8>>> {
-        let read = role
-            .can_read()
-            .then(|| ByteArray::new(*self.read.to_bytes()));
+        let read = self.read.as_ref().filter(|_| role.can_read());
+        let read = read.map(|read| ByteArray::new(*read.to_bytes()));
         let mut handed = Handed {
             thread: self.id.clone(),
             replica: ByteArray::new(*self.replica.to_bytes()),
@@ -101,8 +128,11 @@ impl ThreadKeys {
     pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, Role, String)> {
         let handed: Handed = block::decode(bytes)?;
         let replica = ReplicaKey::from_bytes(&handed.replica);
-        let read = handed.read.ok_or_else(|| Error::unsupported("blind"))?;
-        let keys = Self::new(handed.thread, replica, ReadKey::from_bytes(&read));
+        let keys = Self {
+            id: handed.thread,
+            replica,
+            read: handed.read.map(|read| ReadKey::from_bytes(&read)),
+        };
         Ok((keys, handed.role, handed.name))
     }
 }
@@ -118,11 +148,11 @@ impl Db {
     /// ```
     pub fn keys(&self) -> ThreadKeys {
         let thread = self.thread();
-        ThreadKeys::new(
-            thread.id.clone(),
-            thread.replica.clone(),
-            thread.read.clone(),
-        )
+        ThreadKeys {
+            id: thread.id.clone(),
+            replica: thread.replica.clone(),
+            read: thread.read.clone(),
+        }
     }
 
     /// Shares this thread with a peer: from now on what is new is sent to it whenever it can be
@@ -253,7 +283,14 @@ impl Node {
                 return Err(error.with("thread", &keys.id));
             }
             let number = layout::reserve(txn)?;
-            self.add_thread_at(txn, number, &keys.id, name, &keys.replica, &keys.read)?;
+            self.add_thread_at(
+                txn,
+                number,
+                &keys.id,
+                name,
+                &keys.replica,
+                keys.read.as_ref(),
+            )?;
             Ok(number)
         })?;
         self.db(number)

@@ -32,7 +32,8 @@ pub(crate) struct Thread {
     pub(crate) id: ThreadId,
     pub(crate) name: String,
     pub(crate) replica: ReplicaKey,
-    pub(crate) read: ReadKey,
+    /// None in a blind replica, which stores and serves what it cannot read.
+    pub(crate) read: Option<ReadKey>,
     /// The key of the log that was written last; making one from its seed takes as long as signing.
     pub(crate) log_key: Mutex<Option<LogKey>>,
 }
@@ -46,6 +47,22 @@ impl fmt::Debug for Thread {
 }
 
 impl Thread {
+    /// The key that opens headers.
+    pub(crate) fn read_key(&self) -> Result<&ReadKey> {
+        self.read.as_ref().ok_or_else(|| {
+            Error::unsupported(
+                "this node holds only the replica key of the thread: it keeps it for others, and \
+                 cannot read it",
+            )
+            .with("thread", &self.id)
+        })
+    }
+
+    /// Whether this node keeps the thread without reading it.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.read.is_none()
+    }
+
     /// The identity that owns the log this node writes.
     pub(crate) fn own_author(&self) -> PeerId {
         self.node.identity.peer_id()

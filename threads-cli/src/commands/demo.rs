@@ -24,7 +24,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 /// The directories of the two repositories, in the demonstration's.
-const REPOS: [&str; 3] = ["first", "second", "third"];
+const REPOS: [&str; 4] = ["first", "second", "third", "replica"];
 
 /// One command of the demonstration.
 struct Step {
@@ -155,66 +155,132 @@ const THERE: &[Step] = &[
     then(&["verify", "people"]),
 ];
 
-/// What the process that serves the first repository is started with.
+/// What a process that serves a repository is started with.
 const SERVE: &[&str] = &["serve", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
 
-/// With the first repository served by a process of its own: which repository, and what.
-const SHARED: &[(&str, Step)] = &[
+/// What happens in one of the repositories that several processes share.
+enum Act {
+    Run(Step),
+    /// Serve it from now on; the variable keeps where.
+    Serve(&'static str, &'static str),
+    /// Serve it no longer.
+    Stop(&'static str),
+}
+
+use Act::{Run, Serve, Stop};
+
+/// Two people and a replica, each with processes of their own: in which repository, and what.
+const SHARED: &[(&str, Act)] = &[
     (
-        "third",
-        step("Somebody else, with a repository of their own.", &["init"]),
+        "first",
+        Serve(
+            "The first repository, served by a process of its own.",
+            "FIRST",
+        ),
     ),
     (
         "third",
-        keep(
+        Run(step(
+            "Somebody else, with a repository of their own.",
+            &["init"],
+        )),
+    ),
+    (
+        "third",
+        Run(keep(
             "Their card: an id, and the key that things are sealed to.",
             &["id"],
             "CARD",
-        ),
+        )),
     ),
     (
         "first",
-        keep(
+        Run(keep(
             "An invite that only they can open. Commands work while the repository is served.",
             &["invite", "people", "--role", "write", "--to", "$CARD"],
             "INVITE",
-        ),
+        )),
     ),
     (
         "third",
-        step("They join, and get the thread.", &["join", "$INVITE"]),
+        Run(step("They join, and get the thread.", &["join", "$INVITE"])),
     ),
-    ("third", then(&["sync", "people", "--wait"])),
-    ("third", then(&["find", "people", "Person", QUERY])),
+    ("third", Run(then(&["sync", "people", "--wait"]))),
+    ("third", Run(then(&["find", "people", "Person", QUERY]))),
     (
-        "third",
-        step(
-            "Both write, each alone.",
-            &[
-                "patch",
-                "people",
-                "Person",
-                "john",
-                r#"{"lastName": "Smith"}"#,
-            ],
-        ),
+        "replica",
+        Run(step(
+            "A machine that is to keep the thread, and not to read it.",
+            &["init"],
+        )),
     ),
+    ("replica", Run(keep("", &["id"], "CARD"))),
     (
         "first",
-        then(&["patch", "people", "Person", "john", r#"{"age": 27}"#]),
+        Run(keep(
+            "",
+            &["invite", "people", "--role", "replicate", "--to", "$CARD"],
+            "INVITE",
+        )),
     ),
+    ("replica", Run(then(&["join", "$INVITE"]))),
+    ("replica", Run(then(&["sync", "people", "--wait"]))),
+    (
+        "replica",
+        Run(refused(
+            "It has every record, and not a word.",
+            &["find", "people", "Person"],
+        )),
+    ),
+    ("replica", Run(then(&["verify", "people"]))),
     (
         "third",
-        step(
-            "They meet again, and agree to the byte.",
+        Run(step(
+            "While they are connected, members hear of each other.",
             &["sync", "people", "--wait"],
-        ),
+        )),
     ),
-    ("third", then(&["get", "people", "Person", "john"])),
-    ("first", then(&["get", "people", "Person", "john"])),
+    (
+        "replica",
+        Serve("It is there when others are away.", "REPLICA"),
+    ),
+    ("first", Stop("The first one goes away.")),
     (
         "first",
-        step("Who has what: only what they said.", &["status", "people"]),
+        Run(step(
+            "Both write, each alone.",
+            &["patch", "people", "Person", "john", r#"{"age": 27}"#],
+        )),
+    ),
+    (
+        "third",
+        Run(then(&[
+            "patch",
+            "people",
+            "Person",
+            "john",
+            r#"{"lastName": "Smith"}"#,
+        ])),
+    ),
+    (
+        "third",
+        Run(step(
+            "They never meet again: each meets the replica, and they agree to the byte.",
+            &["connect", "$REPLICA"],
+        )),
+    ),
+    ("third", Run(then(&["sync", "people", "--wait"]))),
+    ("first", Run(then(&["connect", "$REPLICA"]))),
+    ("first", Run(then(&["sync", "people", "--wait"]))),
+    ("third", Run(then(&["sync", "people", "--wait"]))),
+    ("first", Run(then(&["get", "people", "Person", "john"]))),
+    ("third", Run(then(&["get", "people", "Person", "john"]))),
+    (
+        "third",
+        Run(step(
+            "Who has what: only what they said.",
+            &["status", "people"],
+        )),
     ),
 ];
 
@@ -269,17 +335,12 @@ impl Drop for Served {
     }
 }
 
-/// Two people, each with processes of their own.
+/// Two people and a replica, each with processes of their own.
 fn share(dir: &Path, out: &mut Output) -> Result {
-    comment(
-        out,
-        "Two people share the thread: first is served by a process of its own, third belongs to \
-         somebody else.",
-    )?;
-    let _served = serve(dir, out)?;
     let mut kept = Kept::new();
+    let mut served: HashMap<&str, Served> = HashMap::new();
     let mut at = "";
-    for (repo, step) in SHARED {
+    for (repo, act) in SHARED {
         if at != *repo {
             at = repo;
             comment(
@@ -287,15 +348,27 @@ fn share(dir: &Path, out: &mut Output) -> Result {
                 &format!("In {}, with THREADS_REPO={repo}", dir.display()),
             )?;
         }
-        show(dir, repo, step, &mut kept, out)?;
+        match act {
+            Run(step) => show(dir, repo, step, &mut kept, out)?,
+            Serve(shows, name) => {
+                comment(out, shows)?;
+                let (process, addr) = serve(dir, repo, out)?;
+                kept.insert(name, addr);
+                served.insert(repo, process);
+            }
+            Stop(shows) => {
+                comment(out, shows)?;
+                served.remove(repo);
+            }
+        }
     }
     Ok(())
 }
 
-/// Starts to serve the first repository; it can be reached when this returns.
-fn serve(dir: &Path, out: &mut Output) -> Result<Served> {
+/// Starts to serve a repository; it can be reached, where it says, when this returns.
+fn serve(dir: &Path, repo: &str, out: &mut Output) -> Result<(Served, String)> {
     tell(out, &format!("threads {} &", SERVE.join(" ")))?;
-    let mut command = command(dir, REPOS[0], out.is_json()).map_err(cannot_start)?;
+    let mut command = command(dir, repo, false).map_err(cannot_start)?;
     let child = command
         .args(SERVE)
         .stdout(Stdio::piped())
@@ -308,8 +381,12 @@ fn serve(dir: &Path, out: &mut Output) -> Result<Served> {
             .read_line(&mut line)
             .map_err(cannot_start)?;
     }
-    out.line(line.trim_end())?;
-    Ok(served)
+    let addr = line.trim_end().to_owned();
+    match out.is_json() {
+        true => out.value(&json!({"address": addr}))?,
+        false => out.line(&addr)?,
+    }
+    Ok((served, addr))
 }
 
 fn tell(out: &mut Output, command: &str) -> Result {

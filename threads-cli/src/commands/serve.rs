@@ -127,12 +127,19 @@ pub(crate) fn peers(repo: &Repo, out: &mut Output) -> Result {
 pub(crate) fn connect(repo: &Repo, args: Connect, out: &mut Output) -> Result {
     let peer = repo.writer()?.add_address(&args.addr)?;
     out.done("the address is noted");
-    let reached = control::connect(repo.dir(), args.addr).map_err(Failure::from);
-    let reached = reached.advise(ErrorKind::Unavailable, || {
-        "the address is noted; `threads serve` reaches the peer as soon as it can".to_owned()
-    })?;
-    if out.is_json() {
-        return Ok(out.value(&json!({"peer": reached}))?);
+    let served = control::about(repo.dir()).is_ok();
+    if served {
+        let reached = control::connect(repo.dir(), args.addr).map_err(Failure::from);
+        reached.advise(ErrorKind::Unavailable, || {
+            "the address is noted; `threads serve` goes on trying".to_owned()
+        })?;
     }
-    Ok(out.line(peer)?)
+    if out.is_json() {
+        return Ok(out.value(&json!({"peer": peer, "connected": served}))?);
+    }
+    out.line(peer)?;
+    if !served {
+        out.remark("the address is noted; `threads sync DB` or `threads serve` connects");
+    }
+    Ok(())
 }

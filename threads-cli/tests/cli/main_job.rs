@@ -311,6 +311,7 @@ fn the_demonstration_runs_and_leaves_nothing_behind() {
         "restore",
         "$ CARD=$(threads id | tail -1)",
         "in sync: ",
+        "cannot read it",
         "\"lastName\": \"Smith\"",
     ] {
         assert!(said.out.contains(part), "{part} in {}", said.out);

@@ -41,7 +41,7 @@ fn source(creates: usize) -> Db {
 /// The same thread, with nothing in it, on another node.
 fn empty_copy(of: &Db, store: &Arc<Memory>) -> Db {
     let (node, thread) = (open(store), of.thread());
-    let keys = (&thread.replica, &thread.read);
+    let keys = (&thread.replica, thread.read.as_ref());
     let number = node.inner.store.transact(Durability::Group, |txn| {
         let number = layout::reserve(txn)?;
         node.add_thread_at(txn, number, &thread.id, "copy", keys.0, keys.1)?;
@@ -329,7 +329,16 @@ fn sealed_at(
         counter: 0,
     };
     let (format, kind) = ("other/1".parse().unwrap(), Encryption::None);
-    let sealed = SealedEvent::seal(&position, &thread.read, time, format, b"x", kind, rng).unwrap();
+    let sealed = SealedEvent::seal(
+        &position,
+        thread.read_key().unwrap(),
+        time,
+        format,
+        b"x",
+        kind,
+        rng,
+    )
+    .unwrap();
     let (mut event, mut body) = (sealed.event.into_bytes(), sealed.body.into_bytes());
     if let Some(other) = other_body {
         let mut altered: Altered = block::decode(&event).unwrap();

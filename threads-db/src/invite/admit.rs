@@ -285,6 +285,9 @@ impl Db {
     /// one and nobody has noted it.
     pub(crate) fn note_invited(&self, peer: &PeerId) -> Result<()> {
         let thread = self.thread();
+        if thread.is_blind() {
+            return Ok(());
+        }
         let rows = Rows::read(&*thread.node.store.read()?, thread.number)?;
         if rows.member(peer).is_some() {
             return Ok(());

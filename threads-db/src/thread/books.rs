@@ -39,18 +39,22 @@ pub(crate) fn put_thread_keys(
     txn: &mut dyn WriteTxn,
     thread: &ThreadId,
     replica: &ReplicaKey,
-    read: &ReadKey,
+    read: Option<&ReadKey>,
 ) -> Result<()> {
     let mut keys = KeyBookMut::new(txn);
     keys.add_replica_key(thread, replica)?;
-    keys.add_read_key(thread, read)
+    read.map_or(Ok(()), |read| keys.add_read_key(thread, read))
 }
 
-pub(crate) fn thread_keys(txn: &dyn ReadTxn, thread: &ThreadId) -> Result<(ReplicaKey, ReadKey)> {
+/// The replica key, and the read key unless the thread is kept without it.
+pub(crate) fn thread_keys(
+    txn: &dyn ReadTxn,
+    thread: &ThreadId,
+) -> Result<(ReplicaKey, Option<ReadKey>)> {
     let keys = KeyBook::new(txn);
-    match (keys.replica_key(thread)?, keys.read_key(thread)?) {
-        (Some(replica), Some(read)) => Ok((replica, read)),
-        _ => Err(Error::corrupt("a thread's key is missing").with("thread", thread)),
+    match keys.replica_key(thread)? {
+        Some(replica) => Ok((replica, keys.read_key(thread)?)),
+        None => Err(Error::corrupt("a thread's key is missing").with("thread", thread)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod invites;
 mod net;
+mod replicas;
 
 use net::Net;
 use serde_json::json;

@@ -1,10 +1,12 @@
 //! A network in memory that delivers at once, in order.
 
 use std::collections::VecDeque;
+use std::ops::Bound;
+use std::sync::Arc;
 
 use serde_json::Value;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::Memory;
+use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
 use threads_core::module::CollectionSpec;
 use threads_core::{Error, ThreadId, system_rng};
 use threads_db::query::Query;
@@ -15,6 +17,9 @@ const STEPS_MAX: usize = 100_000;
 
 struct End {
     node: Node,
+    store: Arc<Memory>,
+    /// Every frame that was sent to it.
+    frames: Vec<u8>,
     machine: Machine,
     db: Option<Db>,
 }
@@ -31,12 +36,17 @@ pub(crate) struct Net {
 impl Net {
     pub(crate) fn new(nodes: usize) -> Self {
         let end = |_| {
-            let store = Memory::new();
-            let node = Node::builder(store).codec(JsonPatch::new()).open().unwrap();
+            let store = Arc::new(Memory::new());
+            let node = Node::builder(Arc::clone(&store))
+                .codec(JsonPatch::new())
+                .open()
+                .unwrap();
             node.news();
             let machine = Machine::new(node.peer_id());
             End {
                 node,
+                store,
+                frames: Vec::new(),
                 machine,
                 db: None,
             }
@@ -110,6 +120,36 @@ impl Net {
         }
     }
 
+    /// Connects two.
+    pub(crate) fn connect(&mut self, a: usize, b: usize) {
+        let (peer_a, peer_b) = (self.node(a).peer_id(), self.node(b).peer_id());
+        self.queue.push_back((a, Input::Connected(peer_b)));
+        self.queue.push_back((b, Input::Connected(peer_a)));
+    }
+
+    /// Parts two.
+    pub(crate) fn part(&mut self, a: usize, b: usize) {
+        let (peer_a, peer_b) = (self.node(a).peer_id(), self.node(b).peer_id());
+        self.queue.push_back((a, Input::Disconnected(peer_b)));
+        self.queue.push_back((b, Input::Disconnected(peer_a)));
+    }
+
+    /// All that a node has on its disk, and all that was sent to it.
+    pub(crate) fn traces(&self, node: usize) -> Vec<u8> {
+        let end = &self.ends[node];
+        let txn = end.store.read().unwrap();
+        let mut traces = end.frames.clone();
+        for space in Keyspace::ALL {
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            for row in txn.scan(*space, all, Direction::Forward).unwrap() {
+                let (key, value) = row.unwrap();
+                traces.extend_from_slice(&key);
+                traces.extend_from_slice(&value);
+            }
+        }
+        traces
+    }
+
     /// Runs a minute of time that passes at once.
     pub(crate) fn run(&mut self) {
         let end = self.now + 60_000;
@@ -145,6 +185,7 @@ impl Net {
             return self.handle(at, input);
         };
         self.received[at] += frame.len() as u64;
+        self.ends[at].frames.extend_from_slice(frame);
         self.handle(at, input);
     }
 
