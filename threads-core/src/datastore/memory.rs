@@ -49,6 +49,26 @@ impl Memory {
         Self::default()
     }
 
+    /// Another store that begins with the rows of this one, as they are committed now. It costs
+    /// nothing, however many there are; what is written to one of them later is not in the other.
+    ///
+    /// ```
+    /// use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, Memory, ReadTxn, WriteTxn};
+    ///
+    /// let store = Memory::new();
+    /// store.transact(Durability::Group, |txn| txn.put(Keyspace::Meta, b"k", b"v")).unwrap();
+    /// let before = store.fork();
+    /// store.transact(Durability::Group, |txn| txn.delete(Keyspace::Meta, b"k")).unwrap();
+    /// assert!(before.read().unwrap().get(Keyspace::Meta, b"k").unwrap().is_some());
+    /// ```
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            committed: RwLock::new(self.snapshot()),
+            ..Self::default()
+        }
+    }
+
     fn holder(&self) -> MutexGuard<'_, Option<ThreadId>> {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
