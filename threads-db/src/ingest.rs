@@ -3,7 +3,7 @@
 //! A record that cannot be applied now is held (see [`held`]). One that the policy does not accept
 //! stands in its log all the same, so that the records after it are judged on their own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use threads_core::books::HeadBook;
@@ -61,6 +61,8 @@ pub(crate) struct Intake {
     pub(crate) members: bool,
     /// The last record of each log among them, as far as their links say.
     pub(crate) logs: BTreeMap<LogId, u64>,
+    /// The logs that got further, those of records that had been held among them.
+    pub(crate) moved: BTreeSet<LogId>,
 }
 
 impl Intake {
@@ -71,6 +73,7 @@ impl Intake {
         self.held = more.held;
         self.members |= more.members;
         self.logs.extend(more.logs);
+        self.moved.extend(more.moved);
     }
 }
 
@@ -404,6 +407,7 @@ impl<'a> Ingest<'a> {
 
     /// A record stands in its log now: what waited for it is ready.
     fn came(&mut self, record: &SignedRecord) -> Result<()> {
+        self.intake.moved.insert(record.fields().log);
         if self.holding {
             let (txn, thread) = (self.txn.as_read(), self.thread.number);
             self.ready

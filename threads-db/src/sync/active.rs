@@ -18,6 +18,8 @@ pub(crate) struct Active {
     pub(crate) loaded: bool,
     /// Whether the store is being asked how it stands.
     pub(crate) loading: bool,
+    /// Whether something changed since the store was asked, so that the answer may be old.
+    pub(crate) outdated: bool,
     /// Logs that moved while it was not loaded.
     pub(crate) moved: BTreeSet<LogId>,
     /// With each connected peer that shares it.
@@ -33,10 +35,10 @@ pub(crate) struct Link {
     pub(crate) theirs: Frontier,
     /// How far this node said that it has got.
     pub(crate) told: Frontier,
-    /// Whether `theirs` came by comparing, and `told` is still to be derived from it.
-    pub(crate) compared: bool,
     pub(crate) pushing: bool,
     pub(crate) telling: bool,
+    /// Whether it said something itself since this node began to push to it or to tell it.
+    pub(crate) heard: bool,
     /// When to tell it what is new here; nothing is told before there is such a time.
     pub(crate) tell_at: Option<u64>,
     /// When what it has may be pulled from it.
@@ -81,25 +83,38 @@ impl Link {
             claim,
             theirs: Frontier::new(),
             told: Frontier::new(),
-            compared: false,
             pushing: false,
             telling: false,
+            heard: false,
             tell_at: None,
             pull_at: 0,
             pause: Pause::default(),
         }
     }
+
+    /// It is called: what it says until it replies is later than the reply may be.
+    pub(crate) fn is_called(&mut self) {
+        self.heard &= self.pushing || self.telling;
+    }
+
+    /// It said in a reply how far it has got; gives how far that is. What it has it has, and what it
+    /// lost it lacks; but a reply may have been overtaken by what it said itself.
+    pub(crate) fn replied(&mut self, mut heads: Frontier) -> Frontier {
+        if self.heard {
+            heads
+                .iter_mut()
+                .for_each(|(log, seq)| *seq = (*seq).max(at(&self.theirs, log)));
+        }
+        self.theirs.extend(&heads);
+        heads
+    }
 }
 
 impl Active {
-    /// Two that compared know of each other what they have in common.
-    pub(crate) fn settle(&mut self) {
-        for link in self.links.values_mut() {
-            if std::mem::take(&mut link.compared) {
-                let common = |(log, seq): (&LogId, &u64)| (*log, (*seq).min(at(&self.heads, log)));
-                link.told = link.theirs.iter().map(common).collect();
-            }
-        }
+    /// Has the store say anew how it stands.
+    pub(crate) fn reload(&mut self) {
+        self.loaded = false;
+        self.outdated = self.loading;
     }
 
     /// What this node wrote and the peer lacks, if it is little enough to be pushed.
@@ -123,7 +138,8 @@ impl Active {
                 from: after(&link.theirs, log),
                 to: **seq,
             };
-            let pushed = self.own.contains(*log) && (gap.from > gap.to || is_little(&gap));
+            let lacks = gap.from <= gap.to;
+            let pushed = self.own.contains(*log) && lacks && is_little(&gap);
             at(&link.told, log) < **seq && !pushed
         });
         news.map(|(log, seq)| (*log, *seq)).collect()

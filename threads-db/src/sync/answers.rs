@@ -92,7 +92,7 @@ impl Machine {
         if let Some(active) = self.active.get_mut(&thread)
             && !active.links.contains_key(&id)
         {
-            active.loaded = false;
+            active.reload();
             self.timers.set(Timer::Thread(thread), self.now);
         }
     }

@@ -59,7 +59,10 @@ impl Machine {
         let (claim, due) = (link.claim, link.tell_at);
         let (pushing, telling) = (link.pushing, link.telling);
         if !push.is_empty() && !pushing {
-            self.change(thread, &peer, |link| link.pushing = true);
+            self.change(thread, &peer, |link| {
+                link.is_called();
+                link.pushing = true;
+            });
             self.op(Op::Read(thread, push), Doing::Push(thread, peer));
         }
         if news.is_empty() || telling {
@@ -71,6 +74,7 @@ impl Machine {
             return self.timers.set(Timer::Thread(thread), due);
         }
         self.change(thread, &peer, |link| {
+            link.is_called();
             (link.telling, link.tell_at) = (true, None);
         });
         let ask = Ask::Have(claim, listed(&news));
@@ -133,8 +137,7 @@ impl Machine {
             other => return put_off(link, &other, now, rng),
         };
         let took = upto.iter().any(|(log, seq)| heads.get(log) >= Some(seq));
-        // What the peer has it has, and what it lost it lacks.
-        link.theirs.extend(&heads);
+        let heads = link.replied(heads);
         raise_all(&mut link.told, upto);
         match took {
             true => link.pause.clear(),
@@ -164,7 +167,7 @@ impl Machine {
             other => return put_off(link, &other, now, rng),
         };
         raise_all(&mut link.told, told);
-        link.theirs.extend(&heads);
+        let heads = link.replied(heads);
         self.op(Op::Acked(thread, peer, heads), Doing::Note);
     }
 
@@ -384,6 +387,7 @@ impl Machine {
         }
         let now = self.now;
         let link = self.link_with(thread, from, claim);
+        link.heard = true;
         for (log, seq) in theirs {
             raise(&mut link.theirs, *log, *seq);
         }

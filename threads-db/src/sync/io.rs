@@ -145,8 +145,8 @@ pub(crate) enum Op {
     Heard(PeerId, Claim, Frontier),
     /// Note what a peer acknowledged.
     Acked(Number, PeerId, Frontier),
-    /// Note that a peer has all that this node has of these threads, if their digest is still this.
-    Level(PeerId, Vec<(Number, Digest)>),
+    /// Note that a peer has all that this node had of these threads when they were compared.
+    Level(PeerId, Vec<(Number, Frontier)>),
 }
 
 /// What came of an operation.
@@ -177,6 +177,8 @@ pub(crate) struct Share {
     pub(crate) thread: Number,
     pub(crate) claim: Claim,
     pub(crate) digest: Digest,
+    /// What it is the digest of.
+    pub(crate) heads: Frontier,
 }
 
 /// How a thread that a peer claims stands.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use threads_core::rand_core::CryptoRng;
 use threads_core::{Error, PeerId, Result};
 
-use super::active::{Active, Link, raise_all};
+use super::active::{Active, Link, raise};
 use super::conduct::{Allowance, Conducts};
 use super::dial::Dial;
 use super::io::{
@@ -230,7 +230,7 @@ impl Machine {
         let mut peers = self.peers.values();
         if self.active.contains_key(&thread) || peers.any(|peer| peer.threads.contains(&thread)) {
             // How far it got is read from the store, where it is on disk.
-            self.activate(thread).loaded = false;
+            self.activate(thread).reload();
         }
     }
 
@@ -332,7 +332,8 @@ impl Machine {
         let Some(active) = self.active.get_mut(&thread) else {
             return;
         };
-        (active.loading, active.loaded) = (false, true);
+        active.loading = false;
+        active.loaded = !std::mem::take(&mut active.outdated);
         active.own = loaded.own.into_iter().collect();
         let moved = std::mem::take(&mut active.moved);
         for (peer, claim) in loaded.claims {
@@ -342,7 +343,11 @@ impl Machine {
                 // What was so when the thread was put away has been told.
                 let mut told = loaded.heads.clone();
                 told.retain(|log, _| !moved.contains(log) && !active.own.contains(log));
-                raise_all(&mut told, &theirs);
+                // What both have one of the two told the other of; what only it has comes later.
+                for (log, seq) in &theirs {
+                    let here = loaded.heads.get(log).copied().unwrap_or(0);
+                    raise(&mut told, *log, (*seq).min(here));
+                }
                 Link {
                     theirs,
                     told,
@@ -351,7 +356,6 @@ impl Machine {
             });
         }
         active.heads = loaded.heads;
-        active.settle();
         self.timers.set(Timer::Thread(thread), self.now);
     }
 
@@ -401,15 +405,17 @@ impl Machine {
                 }
                 Verdict::Same => {
                     self.shares(peer, share.thread);
-                    level.push((share.thread, share.digest));
+                    level.push((share.thread, share.heads));
                 }
                 Verdict::Differs(heads) => {
                     // Decoding has checked it.
                     let theirs = frontier(&heads).unwrap_or_default();
                     let now = self.now;
                     let link = self.link_with(share.thread, peer, share.claim);
+                    // It knows a digest of what is here, which told it nothing of any log: it is told
+                    // of all of them, also of those that both have alike.
                     link.theirs = theirs.clone();
-                    link.compared = true;
+                    link.told.clear();
                     (link.tell_at, link.pull_at) = (Some(now), now);
                     self.op(Op::Acked(share.thread, peer, theirs), Doing::Note);
                 }

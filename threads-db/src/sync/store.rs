@@ -1,10 +1,12 @@
 //! What the machine asks of the store, carried out on a node.
 
+use std::collections::BTreeSet;
+
 use serde_bytes::ByteArray;
 use threads_core::block::sha256;
 use threads_core::books::{HeadBook, KeyBook};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, ReadTxn};
-use threads_core::{Error, ErrorKind, PeerCard, PeerId, ReplicaKey, Result};
+use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
 
 use super::active::raise_all;
 use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
@@ -107,8 +109,7 @@ impl Node {
                 let db = on.insert(self.db(thread)?);
                 let (taken, sent) = self.take_in(db, parcels)?;
                 // Who sends a record has it.
-                let now_ms = self.inner.clock.now_ms();
-                self.note(|txn| shares::acknowledge(txn, thread, &peer, &sent, now_ms))?;
+                self.level(&peer, &[(thread, sent)])?;
                 Ok(Done::Received(Some(taken)))
             }
             Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
@@ -158,10 +159,12 @@ impl Node {
         let threads = shares::of_peer(&*txn, peer)?;
         let share = |thread| {
             let (id, replica) = replica_key(&*txn, thread)?;
+            let (digest, heads) = standing(&*txn, &id)?;
             Ok(Share {
                 thread,
                 claim: Claim::new(&replica, &self.peer_id(), peer),
-                digest: digest(&*txn, &id)?,
+                digest,
+                heads,
             })
         };
         threads.into_iter().map(share).collect()
@@ -212,8 +215,8 @@ impl Node {
     }
 
     fn compare(&self, peer: &PeerId, claims: &[(Claim, Digest)]) -> Result<Vec<Compared>> {
-        let mut new = Vec::new();
-        let compared = {
+        let (mut new, mut level) = (Vec::new(), Vec::new());
+        let compared: Vec<_> = {
             let txn = self.snapshot_on_disk()?;
             let one = |(claim, theirs): &(Claim, Digest)| {
                 let Some(thread) = self.resolve(&*txn, peer, claim)? else {
@@ -223,15 +226,23 @@ impl Node {
                     new.push(thread);
                 }
                 let id = node::thread_id(&*txn, thread)?;
-                Ok(match digest(&*txn, &id)? == *theirs {
-                    true => Compared::Same(thread),
-                    false => Compared::Differs(thread, heads(&*txn, &id)?),
+                let (ours, heads) = standing(&*txn, &id)?;
+                Ok(match ours == *theirs {
+                    true => {
+                        level.push((thread, heads));
+                        Compared::Same(thread)
+                    }
+                    false => Compared::Differs(thread, heads),
                 })
             };
             claims.iter().map(one).collect::<Result<_>>()?
         };
         for thread in new {
             self.is_new(thread, peer)?;
+        }
+        if !level.is_empty() {
+            // It says so: what it sent the digest of is on its disk.
+            self.level(peer, &level)?;
         }
         Ok(compared)
     }
@@ -265,7 +276,7 @@ impl Node {
         let txn = self.snapshot_on_disk()?;
         let book = HeadBook::new(&*txn);
         let mut heads = Frontier::new();
-        for log in taken.logs.keys() {
+        for log in taken.logs.keys().chain(&taken.moved) {
             if let Some(head) = book.get(db.id(), log)? {
                 heads.insert(*log, head.seq);
             }
@@ -296,15 +307,14 @@ impl Node {
         }))
     }
 
-    fn level(&self, peer: &PeerId, threads: &[(Number, Digest)]) -> Result<Done> {
+    /// A peer had all of this on its disk. It may have said since that it has more.
+    fn level(&self, peer: &PeerId, threads: &[(Number, Frontier)]) -> Result<Done> {
         let now_ms = self.inner.clock.now_ms();
         self.note(|txn| {
-            for (thread, then) in threads {
-                let id = node::thread_id(txn.as_read(), *thread)?;
-                if digest(txn.as_read(), &id)? == *then {
-                    let heads = heads(txn.as_read(), &id)?;
-                    shares::acknowledge(txn, *thread, peer, &heads, now_ms)?;
-                }
+            for (thread, heads) in threads {
+                let mut known = shares::acked(txn.as_read(), *thread, peer)?;
+                raise_all(&mut known, heads);
+                shares::acknowledge(txn, *thread, peer, &known, now_ms)?;
             }
             Ok(())
         })
@@ -315,6 +325,7 @@ impl Node {
 #[derive(Default)]
 struct Taking {
     logs: Frontier,
+    moved: BTreeSet<LogId>,
     new: u64,
     refused: Option<Error>,
 }
@@ -325,6 +336,7 @@ impl Taking {
             Ok(intake) => {
                 self.new += intake.new;
                 raise_all(&mut self.logs, &intake.logs);
+                self.moved.extend(intake.moved);
                 Ok(())
             }
             Err(error) if !is_of_the_record(&error) => Err(error),
@@ -358,15 +370,17 @@ fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Frontier>
     Ok(heads.map(|(log, head)| (log, head.seq)).collect())
 }
 
-/// A digest of a thread's heads.
-fn digest(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Digest> {
+/// How far a thread's logs have got, and a digest of its heads.
+fn standing(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<(Digest, Frontier)> {
     let mut bytes = Vec::new();
+    let mut heads = Frontier::new();
     for (log, head) in books::heads(txn, thread)? {
         bytes.extend_from_slice(log.key_bytes());
         bytes.extend_from_slice(&head.seq.to_be_bytes());
         bytes.extend_from_slice(head.record.hash().digest());
+        heads.insert(log, head.seq);
     }
     let mut digest = [0; 16];
     digest.copy_from_slice(&sha256(&bytes)[..16]);
-    Ok(ByteArray::new(digest))
+    Ok((ByteArray::new(digest), heads))
 }
