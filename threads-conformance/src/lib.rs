@@ -6,6 +6,8 @@ pub mod datastore;
 pub mod faulty;
 mod law;
 pub mod reducer;
+#[cfg(feature = "simulator")]
+pub mod sim;
 pub mod transport;
 
 #[doc = include_str!("../guides/writing-a-codec.md")]

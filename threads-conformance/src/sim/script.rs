@@ -1,0 +1,186 @@
+//! What happens in a run, as data.
+//!
+//! ```
+//! use threads_conformance::sim::script::{Act, Script, Step};
+//!
+//! let crash = Step { at_ms: 1_500, act: Act::Crash { peer: 1, commits: 0 } };
+//! let script = Script { seed: 7, peers: 2, steps: vec![crash] };
+//! let text = script.to_string();
+//! assert_eq!(text.parse::<Script>().unwrap(), script);
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use threads_core::Error;
+
+/// The most peers of a script.
+pub const PEERS_MAX: usize = 8;
+/// The furthest that a clock is set wrong, in milliseconds.
+pub const SKEW_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
+
+/// What happens to so many peers, and the seed of all chance in it. As text it is JSON. See the
+/// [module](self) for an example.
+#[expect(clippy::exhaustive_structs, reason = "scripts are written by hand too")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// The seed of latencies, losses and keys.
+    pub seed: u64,
+    /// How many peers there are: 2 to [`PEERS_MAX`].
+    pub peers: usize,
+    /// What happens, in the order of time.
+    pub steps: Vec<Step>,
+}
+
+/// Something that happens. See the [module](self) for an example.
+#[expect(clippy::exhaustive_structs, reason = "scripts are written by hand too")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// When, in milliseconds since the beginning.
+    pub at_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// What can happen. Peers are numbered from 0. See the [module](self) for an example.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum Act {
+    /// A peer commits a transaction of so many changes, chosen by `seed`.
+    Write {
+        /// The peer.
+        peer: usize,
+        /// What it writes.
+        seed: u64,
+        /// How many changes.
+        changes: u32,
+        /// Whether a crash may take it.
+        relaxed: bool,
+    },
+    /// Nothing goes from one peer to another any more.
+    Cut {
+        /// Who is not heard.
+        from: usize,
+        /// Who does not hear.
+        to: usize,
+    },
+    /// The end of a cut.
+    Heal {
+        /// Who is heard again.
+        from: usize,
+        /// Who hears again.
+        to: usize,
+    },
+    /// The power of a peer fails, once it has made so many more commits; what is not synced is lost.
+    Crash {
+        /// The peer.
+        peer: usize,
+        /// How many commits it still makes.
+        commits: u32,
+    },
+    /// A peer that has crashed starts again.
+    Restart {
+        /// The peer.
+        peer: usize,
+        /// Whether it has its disk, or a new one. It has its disk in any case while that is the only
+        /// one with something that others have seen.
+        disk: bool,
+    },
+    /// A peer's clock is set wrong.
+    Clock {
+        /// The peer.
+        peer: usize,
+        /// By so much.
+        skew_ms: i64,
+    },
+    /// A peer and its links take so many times as long for everything.
+    Slow {
+        /// The peer.
+        peer: usize,
+        /// How many times as long.
+        factor: u64,
+    },
+    /// A peer receives and sends nothing for a while.
+    Silent {
+        /// The peer.
+        peer: usize,
+        /// For so long.
+        for_ms: u64,
+    },
+    /// So many of a thousand frames are lost.
+    Loss {
+        /// How many.
+        permille: u32,
+    },
+    /// So many of a thousand requests arrive twice.
+    Duplicate {
+        /// How many.
+        permille: u32,
+    },
+}
+
+impl Act {
+    /// The peers that it names.
+    ///
+    /// ```
+    /// use threads_conformance::sim::script::Act;
+    /// assert_eq!(Act::Cut { from: 0, to: 2 }.peers(), [0, 2]);
+    /// ```
+    pub fn peers(&self) -> Vec<usize> {
+        match self {
+            Self::Cut { from, to } | Self::Heal { from, to } => vec![*from, *to],
+            Self::Write { peer, .. }
+            | Self::Crash { peer, .. }
+            | Self::Restart { peer, .. }
+            | Self::Clock { peer, .. }
+            | Self::Slow { peer, .. }
+            | Self::Silent { peer, .. } => vec![*peer],
+            Self::Loss { .. } | Self::Duplicate { .. } => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl FromStr for Script {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let script: Self = serde_json::from_str(text)
+            .map_err(|cause| Error::invalid("this is no script").caused_by(cause))?;
+        let named = script.steps.iter().flat_map(|step| step.act.peers()).max();
+        let in_order = script.steps.is_sorted_by_key(|step| step.at_ms);
+        if !(2..=PEERS_MAX).contains(&script.peers) || named >= Some(script.peers) || !in_order {
+            let error =
+                "a script has 2 to 8 peers, names no others, and steps in the order of time";
+            return Err(Error::invalid(error));
+        }
+        Ok(script)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_played_is_no_script() {
+        let text = |peers, at, peer| {
+            format!(
+                r#"{{"seed":1,"peers":{peers},"steps":[{{"at_ms":5,"act":"loss","permille":1}},{{"at_ms":{at},"act":"slow","peer":{peer},"factor":2}}]}}"#
+            )
+        };
+        assert!(text(2, 5, 1).parse::<Script>().is_ok());
+        for wrong in [text(2, 5, 2), text(2, 4, 1), text(1, 5, 0), text(9, 5, 0)] {
+            assert!(wrong.parse::<Script>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! The world of one run: its time, its queue, its peers, and what each thing leads to.
+
+use std::collections::BTreeMap;
+
+use threads_core::{Error, PeerId};
+use threads_db::ThreadKeys;
+use threads_db::sync::{CallId, Input, Output, Work, Worked};
+
+use super::lab::Lab;
+use super::network::Network;
+use super::oracle::Oracle;
+use super::peer::{Asked, Peer};
+use super::run::{Failure, Plant, Run};
+use super::script::{Act, Script};
+use super::store::Lie;
+use super::trace::{Digest, chance};
+
+mod links;
+mod settle;
+
+/// The most things that happen in a run: more is a circle.
+const EVENTS_MAX: u64 = 1_000_000;
+/// After how long a request without a reply is an error, in milliseconds.
+const TIMEOUT_MS: u64 = 10_000;
+/// How long work on the store takes at most, in milliseconds, on a peer that is not slow.
+const WORK_MS_MAX: u64 = 6;
+
+/// Something that is to happen.
+enum Event {
+    Step(usize),
+    /// Two peers try to connect.
+    Join(usize, usize),
+    /// A peer sees a connection to another.
+    Seen(usize, usize, u64),
+    /// A peer may find that a connection to another is gone.
+    Lost(usize, usize, u64),
+    /// A request arrives.
+    Request(usize, Asked, Vec<u8>),
+    /// A reply of a peer arrives.
+    Reply(usize, Asked, threads_core::Result<Vec<u8>>),
+    /// A call ends without a reply, in this life of a peer.
+    Ended(usize, u64, CallId),
+    Perform(usize, u64, Work),
+    Worked(usize, u64, Worked),
+    Input(usize, u64, Input),
+    Wake(usize, u64, u64),
+}
+
+/// See the [module](self).
+pub(super) struct World<'a> {
+    lab: &'a dyn Lab,
+    script: &'a Script,
+    plant: Option<Plant>,
+    now: u64,
+    /// How far all clocks have been put forward.
+    night_ms: u64,
+    events: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    /// How many in the queue are more than being woken.
+    pending: usize,
+    peers: Vec<Peer>,
+    ids: Vec<PeerId>,
+    keys: Option<ThreadKeys>,
+    net: Network,
+    oracle: Oracle,
+    /// How many frames were sent.
+    frames: u64,
+    digest: Digest,
+    /// Whether what happens is printed.
+    aloud: bool,
+}
+
+pub(super) type Played<T = ()> = Result<T, Failure>;
+
+impl<'a> World<'a> {
+    pub(super) fn new(lab: &'a dyn Lab, script: &'a Script, plant: Option<Plant>) -> Self {
+        let peer = |at| Peer::new(lab, script.seed, at, lie(plant));
+        let peers: Vec<_> = (0..script.peers).map(peer).collect();
+        Self {
+            lab,
+            script,
+            plant,
+            now: 0,
+            night_ms: 0,
+            events: 0,
+            queue: BTreeMap::new(),
+            pending: 0,
+            ids: peers.iter().map(|peer| peer.id).collect(),
+            keys: None,
+            net: Network::new(peers.len(), chance(script.seed, "network")),
+            peers,
+            oracle: Oracle::default(),
+            frames: 0,
+            digest: Digest::new(),
+            aloud: std::env::var_os("THREADS_TRACE").is_some(),
+        }
+    }
+
+    pub(super) fn fail<T>(&self, what: impl Into<String>) -> Played<T> {
+        Err(Failure {
+            at_ms: self.now,
+            what: what.into(),
+        })
+    }
+
+    /// Prints what happens, if it is to be.
+    fn tell(&self, at: usize, what: &dyn std::fmt::Debug) {
+        if self.aloud {
+            let line = format!("{what:.300?}");
+            eprintln!("{:>8} peer {at} {line:.300}", self.now);
+        }
+    }
+
+    /// What cannot go wrong.
+    fn sound<T>(&self, at: usize, doing: &str, result: threads_core::Result<T>) -> Played<T> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => self.fail(format!("peer {at} {doing}: {error}")),
+        }
+    }
+
+    fn push(&mut self, in_ms: u64, event: Event) {
+        self.events += 1;
+        self.pending += usize::from(!matches!(event, Event::Wake(..)));
+        self.queue.insert((self.now + in_ms, self.events), event);
+    }
+
+    /// Plays the script, heals everything, and sees how it ends.
+    pub(super) fn play(mut self) -> Played<Run> {
+        for at in 0..self.peers.len() {
+            self.start(at, true)?;
+        }
+        let script = self.script;
+        for (n, step) in script.steps.iter().enumerate() {
+            self.push(step.at_ms, Event::Step(n));
+        }
+        let end = script.steps.last().map_or(0, |step| step.at_ms) + 1_000;
+        self.run_until(end)?;
+        self.settle()?;
+        Ok(Run {
+            digest: self.digest.0,
+            events: self.events,
+            frames: self.frames,
+            took_ms: self.now,
+        })
+    }
+
+    fn run_until(&mut self, end: u64) -> Played {
+        while self
+            .queue
+            .first_key_value()
+            .is_some_and(|((at, _), _)| *at <= end)
+        {
+            self.next()?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    /// Has the next thing happen.
+    fn next(&mut self) -> Played {
+        let Some(((at_ms, number), event)) = self.queue.pop_first() else {
+            return Ok(());
+        };
+        if self.events > EVENTS_MAX {
+            return self.fail("there is always something left to be done");
+        }
+        self.now = self.now.max(at_ms);
+        self.pending -= usize::from(!matches!(event, Event::Wake(..)));
+        self.digest.add(&self.now.to_be_bytes());
+        self.digest.add(&number.to_be_bytes());
+        match event {
+            Event::Step(n) => self.step(n),
+            Event::Join(a, b) => self.join(a, b),
+            Event::Seen(at, of, number) => self.sees(at, of, number),
+            Event::Lost(at, of, number) => self.loses(at, of, number),
+            Event::Request(at, asked, frame) => self.request(at, asked, frame),
+            Event::Reply(by, asked, reply) => self.reply(by, asked, reply),
+            Event::Ended(at, life, call) => {
+                let gone = Error::unavailable("no reply came");
+                self.end_call(at, life, call, Err(gone))
+            }
+            Event::Perform(at, life, work) => self.perform(at, life, work),
+            Event::Worked(at, life, worked) => self.input(at, life, Input::Worked(worked)),
+            Event::Input(at, life, input) => self.input(at, life, input),
+            Event::Wake(at, life, wake) => self.wake(at, life, wake),
+        }
+    }
+
+    fn step(&mut self, n: usize) -> Played {
+        self.tell(n, &self.script.steps[n].act);
+        match self.script.steps[n].act {
+            Act::Write {
+                peer,
+                seed,
+                changes,
+                relaxed,
+            } => return self.write(peer, seed, changes, relaxed),
+            Act::Cut { from, to } => self.cut(from, to),
+            Act::Heal { from, to } => {
+                self.net.heal(from, to);
+                self.meet(from, to);
+            }
+            Act::Crash { peer, commits } => match (commits, &self.peers[peer].disk) {
+                (_, None) => {}
+                (0, _) => self.crash(peer),
+                (commits, Some(disk)) => disk.fail_after(commits.into()),
+            },
+            Act::Restart { peer, disk } => return self.restart(peer, disk),
+            Act::Clock { peer, skew_ms } => self.peers[peer].skew_ms = skew_ms,
+            Act::Slow { peer, factor } => self.net.slow(peer, factor),
+            Act::Silent { peer, for_ms } => self.net.silence(peer, self.now + for_ms),
+            Act::Loss { permille } => self.net.loss = permille,
+            Act::Duplicate { permille } => self.net.duplicate = permille,
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, at: usize, new_disk: bool) -> Played {
+        self.oracle.starts(at, new_disk);
+        self.set_clock(at);
+        let others = if new_disk {
+            self.ids.clone()
+        } else {
+            Vec::new()
+        };
+        let place = (self.script.seed, at);
+        let started = self.peers[at].start(self.lab, place, self.keys.as_ref(), &others);
+        self.sound(at, "cannot start", started)?;
+        if let Some(up) = &self.peers[at].up {
+            self.keys.get_or_insert_with(|| up.db.keys());
+        }
+        self.peers[at].busy_until = self.now;
+        let life = self.peers[at].life;
+        self.push(0, Event::Input(at, life, Input::Started));
+        for other in (0..self.peers.len()).filter(|other| *other != at) {
+            self.meet(at, other);
+        }
+        self.after(at)
+    }
+
+    fn restart(&mut self, at: usize, disk: bool) -> Played {
+        if self.peers[at].disk.is_none() {
+            return Ok(());
+        }
+        if self.peers[at].up.is_some() {
+            // Its power failed, and it has not noticed.
+            if !self.peers[at]
+                .disk
+                .as_ref()
+                .is_some_and(|disk| disk.is_failing())
+            {
+                return Ok(());
+            }
+            self.crash(at);
+        }
+        // What only one disk has is lost with it, and nobody can mend that.
+        let new_disk = !disk && self.oracle.is_spare(at);
+        if new_disk {
+            self.peers[at].lose_disk(lie(self.plant));
+        }
+        self.start(at, new_disk)
+    }
+
+    fn set_clock(&self, at: usize) {
+        let peer = &self.peers[at];
+        peer.clock.set(self.now + self.night_ms, peer.skew_ms);
+    }
+
+    fn write(&mut self, at: usize, seed: u64, changes: u32, relaxed: bool) -> Played {
+        use threads_core::datastore::Durability::{Group, Relaxed};
+        self.set_clock(at);
+        let Some(up) = &self.peers[at].up else {
+            return Ok(());
+        };
+        let mut rng = chance(seed, "write");
+        let wrote = self.lab.prepare(&up.db).and_then(|()| {
+            let mut txn = up.db.begin()?;
+            for _ in 0..changes {
+                self.lab.write(&up.db, &mut txn, &mut rng)?;
+            }
+            txn.commit_with(if relaxed { Relaxed } else { Group })
+        });
+        if let Err(error) = wrote
+            && !self.has_failed(at)
+        {
+            return self.fail(format!("peer {at} cannot write: {error}"));
+        }
+        self.after(at)
+    }
+
+    fn has_failed(&self, at: usize) -> bool {
+        let disk = self.peers[at].disk.as_ref();
+        disk.is_some_and(|disk| disk.has_failed())
+    }
+
+    fn perform(&mut self, at: usize, life: u64, work: Work) -> Played {
+        self.set_clock(at);
+        let peer = &self.peers[at];
+        let Some(up) = peer.up.as_ref().filter(|_| peer.life == life) else {
+            return Ok(());
+        };
+        self.digest.add(b"work");
+        let worked = up.node.perform(work);
+        if !self.has_failed(at) {
+            let in_ms = 1 + self.net.below(WORK_MS_MAX) * self.net.slowness(at);
+            self.push(in_ms, Event::Worked(at, life, worked));
+        }
+        self.after(at)
+    }
+
+    fn wake(&mut self, at: usize, life: u64, wake: u64) -> Played {
+        let peer = &mut self.peers[at];
+        match peer.up.as_mut() {
+            Some(up) if peer.life == life && up.wake == Some(wake) => up.wake = None,
+            _ => return Ok(()),
+        }
+        self.input(at, life, Input::Woken)
+    }
+
+    /// Gives a peer's machine something to take in, and does what comes of it.
+    fn input(&mut self, at: usize, life: u64, input: Input) -> Played {
+        self.set_clock(at);
+        self.tell(at, &input);
+        let peer = &mut self.peers[at];
+        let Some(up) = peer.up.as_mut().filter(|_| peer.life == life) else {
+            return Ok(());
+        };
+        let outputs = up.machine.handle(self.now, input, &mut up.rng);
+        for output in outputs {
+            self.act(at, life, output)?;
+        }
+        self.after(at)
+    }
+
+    fn act(&mut self, at: usize, life: u64, output: Output) -> Played {
+        self.tell(at, &output);
+        match output {
+            Output::Work(work) => {
+                if self.plant == Some(Plant::DropsTakeIn) && format!("{work:?}").contains("TakeIn(")
+                {
+                    self.plant = None;
+                    return Ok(());
+                }
+                let took = 1 + self.net.below(WORK_MS_MAX) * self.net.slowness(at);
+                let done = self.peers[at].busy_until.max(self.now) + took;
+                self.peers[at].busy_until = done;
+                self.push(done - self.now, Event::Perform(at, life, work));
+            }
+            Output::Call(peer, call, frame) => {
+                let to = self.number_of(&peer)?;
+                self.call(at, to, call, frame);
+            }
+            Output::Reply(request, frame) => self.send_reply(at, request, Ok(frame)),
+            Output::Refuse(request) => {
+                self.send_reply(at, request, Err(Error::unavailable("refused")));
+            }
+            Output::Connect(peer, _) => {
+                let ended = Err(Error::unavailable("nobody answers there"));
+                self.push(1, Event::Input(at, life, Input::Dialled(peer, ended)));
+            }
+            Output::Disconnect(peer) => {
+                let other = self.number_of(&peer)?;
+                return self.fail(format!(
+                    "peer {at} cut off peer {other}, which did nothing wrong"
+                ));
+            }
+            other => return self.fail(format!("peer {at} wants what is not simulated: {other:?}")),
+        }
+        Ok(())
+    }
+
+    fn number_of(&self, id: &PeerId) -> Played<usize> {
+        match self.ids.iter().position(|known| known == id) {
+            Some(at) => Ok(at),
+            None => self.fail(format!("there is no peer {id}")),
+        }
+    }
+
+    /// What follows whatever a peer did.
+    fn after(&mut self, at: usize) -> Played {
+        let looked = self.oracle.look(at, &self.peers[at], &self.ids);
+        if let Some(wrong) = self.sound(at, "cannot be looked into", looked)? {
+            return self.fail(wrong);
+        }
+        if self.has_failed(at) {
+            self.crash(at);
+            return Ok(());
+        }
+        let (now, life) = (self.now, self.peers[at].life);
+        let Some(up) = &mut self.peers[at].up else {
+            return Ok(());
+        };
+        let news = up.node.news();
+        let wake = up.machine.wake_at().map(|wake| wake.max(now));
+        let wake = wake.filter(|wake| up.wake.is_none_or(|set| *wake < set));
+        if let Some(wake) = wake {
+            up.wake = Some(wake);
+            self.push(wake - now, Event::Wake(at, life, wake));
+        }
+        for news in news {
+            let in_ms = self.net.below(3);
+            self.push(in_ms, Event::Input(at, life, Input::News(news)));
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, at: usize) {
+        if self.peers[at].up.is_none() {
+            return;
+        }
+        self.digest.add(b"crash");
+        self.peers[at].crash();
+        self.break_links(at);
+    }
+}
+
+fn lie(plant: Option<Plant>) -> Option<Lie> {
+    match plant {
+        Some(Plant::Disk(lie)) => Some(lie),
+        _ => None,
+    }
+}
