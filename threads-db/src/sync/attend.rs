@@ -12,6 +12,13 @@ use super::timers::Timer;
 use super::wire::{Answer, Ask, Frontier, frontier, listed};
 use crate::layout::Number;
 
+/// What a peer was sent.
+#[derive(Clone, Copy)]
+pub(super) enum Sent {
+    Records,
+    Numbers,
+}
+
 impl Machine {
     /// Pushes, tells and pulls what is to be pushed, told and pulled, and puts the thread away when
     /// nothing is.
@@ -117,11 +124,11 @@ impl Machine {
         }
     }
 
-    /// A push ended.
-    pub(super) fn pushed(
+    /// A push ended, or a peer was told what is here: it says how far it has got itself.
+    pub(super) fn sent(
         &mut self,
-        thread: Number,
-        peer: PeerId,
+        (thread, peer): (Number, PeerId),
+        sent: Sent,
         upto: &Frontier,
         answer: Result<Answer>,
         rng: &mut dyn CryptoRng,
@@ -131,43 +138,23 @@ impl Machine {
         let Some(link) = self.link(thread, &peer) else {
             return;
         };
-        link.pushing = false;
+        match sent {
+            Sent::Records => link.pushing = false,
+            Sent::Numbers => link.telling = false,
+        }
         let heads = match answer {
             Ok(Answer::Have(heads)) => frontier(&heads).unwrap_or_default(),
             other => return put_off(link, &other, now, rng),
         };
         let took = upto.iter().any(|(log, seq)| heads.get(log) >= Some(seq));
+        match sent {
+            Sent::Records if took => link.pause.clear(),
+            // It has them and does not take them now: it holds them back, or is full.
+            Sent::Records => link.pause.fail(now, rng),
+            Sent::Numbers => {}
+        }
         let heads = link.replied(heads);
         raise_all(&mut link.told, upto);
-        match took {
-            true => link.pause.clear(),
-            // It has them and does not take them now: it holds them back, or is full.
-            false => link.pause.fail(now, rng),
-        }
-        self.op(Op::Acked(thread, peer, heads), Doing::Note);
-    }
-
-    /// A peer has been told, and said how far it has got itself.
-    pub(super) fn has_been_told(
-        &mut self,
-        thread: Number,
-        peer: PeerId,
-        told: &Frontier,
-        answer: Result<Answer>,
-        rng: &mut dyn CryptoRng,
-    ) {
-        let now = self.now;
-        self.timers.set(Timer::Thread(thread), now);
-        let Some(link) = self.link(thread, &peer) else {
-            return;
-        };
-        link.telling = false;
-        let heads = match answer {
-            Ok(Answer::Have(heads)) => frontier(&heads).unwrap_or_default(),
-            other => return put_off(link, &other, now, rng),
-        };
-        raise_all(&mut link.told, told);
-        let heads = link.replied(heads);
         self.op(Op::Acked(thread, peer, heads), Doing::Note);
     }
 

@@ -11,6 +11,7 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::{Error, PeerId, Result};
 
 use super::active::{Active, Link, raise};
+use super::attend::Sent;
 use super::conduct::{Allowance, Conducts};
 use super::dial::Dial;
 use super::io::{
@@ -380,8 +381,12 @@ impl Machine {
             Call::Heads(peer, shares) => self.compared(peer, shares, answer),
             Call::Join(peer, invite) => self.join_answered(peer, invite, answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
-            Call::Push(thread, peer, upto) => self.pushed(thread, peer, &upto, answer, rng),
-            Call::Have(thread, peer, told) => self.has_been_told(thread, peer, &told, answer, rng),
+            Call::Push(thread, peer, upto) => {
+                self.sent((thread, peer), Sent::Records, &upto, answer, rng);
+            }
+            Call::Have(thread, peer, told) => {
+                self.sent((thread, peer), Sent::Numbers, &told, answer, rng);
+            }
         }
     }
 
