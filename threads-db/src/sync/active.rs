@@ -33,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) claim: Claim,
     /// How far the peer said that it has got, on its disk.
     pub(crate) theirs: Frontier,
+    /// What of that it said in replies, since the thread is in use.
+    pub(crate) replied: Frontier,
     /// How far this node said that it has got.
     pub(crate) told: Frontier,
     pub(crate) pushing: bool,
@@ -82,6 +84,7 @@ impl Link {
         Self {
             claim,
             theirs: Frontier::new(),
+            replied: Frontier::new(),
             told: Frontier::new(),
             pushing: false,
             telling: false,
@@ -106,6 +109,7 @@ impl Link {
                 .for_each(|(log, seq)| *seq = (*seq).max(at(&self.theirs, log)));
         }
         self.theirs.extend(&heads);
+        raise_all(&mut self.replied, &heads);
         heads
     }
 }

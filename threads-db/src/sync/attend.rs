@@ -382,5 +382,11 @@ impl Machine {
         if has_more {
             link.pull_at = now + GRACE_MS;
         }
+        // What it said may have been overtaken by a reply that said more.
+        let mut more = link.replied.clone();
+        more.retain(|log, seq| theirs.get(log).is_some_and(|said| said < seq));
+        if !more.is_empty() {
+            self.op(Op::Acked(thread, from, more), Doing::Note);
+        }
     }
 }

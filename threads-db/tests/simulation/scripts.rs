@@ -106,3 +106,45 @@ fn what_a_peer_said_it_had_is_told_when_it_is_here_too() {
         {"at_ms":69706,"act":"restart","peer":1,"disk":true}]}"#,
     );
 }
+
+/// What a peer said itself came after a reply that said more, and took it back.
+#[test]
+fn news_that_a_reply_overtook_take_nothing_back() {
+    holds(
+        r#"{"seed":684,"peers":3,"steps":[
+        {"at_ms":1009,"act":"write","peer":0,"seed":109482650639462,"changes":1,"relaxed":false},
+        {"at_ms":2350,"act":"cut","from":2,"to":1},
+        {"at_ms":8657,"act":"heal","from":2,"to":1},
+        {"at_ms":8657,"act":"heal","from":1,"to":2},
+        {"at_ms":20130,"act":"silent","peer":1,"for_ms":19025},
+        {"at_ms":23411,"act":"heal","from":1,"to":2},
+        {"at_ms":23411,"act":"heal","from":2,"to":1},
+        {"at_ms":24445,"act":"cut","from":1,"to":2},
+        {"at_ms":24592,"act":"write","peer":0,"seed":905723014246615,"changes":1,"relaxed":false},
+        {"at_ms":25017,"act":"write","peer":0,"seed":2188063697795181,"changes":2,"relaxed":true},
+        {"at_ms":26046,"act":"write","peer":0,"seed":1488743149646781,"changes":2,"relaxed":true},
+        {"at_ms":26047,"act":"write","peer":0,"seed":296878374532629,"changes":2,"relaxed":true},
+        {"at_ms":26976,"act":"write","peer":2,"seed":3471934504674945,"changes":2,"relaxed":false},
+        {"at_ms":30423,"act":"write","peer":2,"seed":2968163770636250,"changes":1,"relaxed":false},
+        {"at_ms":30424,"act":"write","peer":2,"seed":3637856354588917,"changes":1,"relaxed":false},
+        {"at_ms":32313,"act":"write","peer":0,"seed":2859566601549302,"changes":3,"relaxed":true},
+        {"at_ms":34524,"act":"heal","from":1,"to":2},
+        {"at_ms":34524,"act":"heal","from":2,"to":1},
+        {"at_ms":38404,"act":"heal","from":2,"to":0},
+        {"at_ms":38404,"act":"heal","from":0,"to":2},
+        {"at_ms":39105,"act":"write","peer":0,"seed":4179106222503811,"changes":3,"relaxed":false},
+        {"at_ms":39106,"act":"write","peer":0,"seed":1414487871541414,"changes":3,"relaxed":false},
+        {"at_ms":39107,"act":"write","peer":0,"seed":3444164391852672,"changes":1,"relaxed":false},
+        {"at_ms":39851,"act":"write","peer":1,"seed":531818493087201,"changes":2,"relaxed":false},
+        {"at_ms":39852,"act":"write","peer":1,"seed":441775665974663,"changes":2,"relaxed":false},
+        {"at_ms":39853,"act":"write","peer":1,"seed":401670143661180,"changes":2,"relaxed":false},
+        {"at_ms":43956,"act":"silent","peer":0,"for_ms":6920},
+        {"at_ms":49347,"act":"write","peer":1,"seed":1428710083947165,"changes":1,"relaxed":true},
+        {"at_ms":49379,"act":"cut","from":0,"to":1},
+        {"at_ms":49379,"act":"cut","from":1,"to":0},
+        {"at_ms":56219,"act":"write","peer":0,"seed":1218345240716714,"changes":3,"relaxed":false},
+        {"at_ms":56220,"act":"write","peer":0,"seed":2376379821065297,"changes":3,"relaxed":false},
+        {"at_ms":58110,"act":"heal","from":0,"to":1},
+        {"at_ms":58110,"act":"heal","from":1,"to":0}]}"#,
+    );
+}
