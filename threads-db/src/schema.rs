@@ -44,6 +44,7 @@ mod size;
 mod tests;
 
 use graph::Graph;
+pub(crate) use size::values_in;
 
 /// The largest schema, in bytes of its JSON text.
 pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
@@ -179,7 +180,7 @@ impl CompiledSchema {
     }
 
     fn check(&self, entity: &Value) -> Result<()> {
-        let values = size::values_in(entity, ENTITY_DEPTH_MAX).ok_or_else(|| {
+        let values = values_in(entity, ENTITY_DEPTH_MAX).ok_or_else(|| {
             Error::invalid("the entity is nested too deeply: flatten it")
                 .with("most", ENTITY_DEPTH_MAX)
         })?;

@@ -6,8 +6,14 @@ use serde_json::{Map, Value};
 use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
 use threads_core::{CodecId, Error, Result, block};
 
+use crate::schema::values_in;
+
 /// The name of the codec. It is written in records.
 pub(crate) const WHOLE: &str = "whole/1";
+
+/// The deepest document: one that readers of JSON text cannot read would keep every peer that has
+/// it from reading any definition. Every peer refuses the same ones, so this is part of the format.
+const DEPTH_MAX: usize = 64;
 
 /// Events are whole documents as canonical DAG-CBOR; so are states.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +65,14 @@ impl EventCodec for Whole {
 
 /// The members of a document, from an event or a state.
 fn members(bytes: &[u8]) -> Result<Map<String, Value>> {
-    block::decode(bytes)
+    let document: Value = block::decode(bytes)?;
+    if values_in(&document, DEPTH_MAX).is_none() {
+        return Err(Error::rejected("a definition nests too deep").with("most", DEPTH_MAX));
+    }
+    match document {
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::rejected("a definition is not a map")),
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +82,25 @@ mod tests {
     use super::*;
 
     threads_conformance::codec_laws!(Subject::new(|| Whole));
+
+    /// `{"a": [[…]]}` with so many levels below the document itself.
+    fn nested(levels: usize) -> Vec<u8> {
+        let mut event = b"\xa1\x61a".to_vec();
+        event.extend(vec![0x81; levels - 1]);
+        event.push(0x80);
+        event
+    }
+
+    #[test]
+    fn row_31_a_definition_that_is_too_deep_to_be_read_is_refused() {
+        use threads_core::codec::EventCodecExt;
+        for levels in 1..400 {
+            match Whole.apply(None, &nested(levels)) {
+                Ok(state) => assert!(Whole.value(&state).is_ok(), "{levels}"),
+                Err(error) => assert_eq!(error.kind(), threads_core::ErrorKind::Rejected),
+            }
+        }
+    }
 
     #[test]
     fn bytes_in_another_form_are_refused() {

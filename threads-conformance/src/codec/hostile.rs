@@ -17,6 +17,9 @@ use super::damage::{common, damaged, good, states};
 use crate::cases::for_all;
 use crate::law::{Checked, Violation, ensure};
 
+/// How many levels the documents have that may be too deep for JSON text.
+const LEVELS_MAX: usize = 300;
+
 /// How long bytes at random are.
 const RANDOM_BYTES_MAX: usize = 64;
 
@@ -125,6 +128,17 @@ pub(super) fn a_view_is_one_json_object(subject: &Subject) -> Checked {
                     &format!("viewed what apply made of {}", hex(&event)),
                 )?;
             }
+        }
+    }
+    // Readers of JSON text have a depth of their own: what one cannot read is not to be applied.
+    let mut deep = json!([]);
+    for level in 2..LEVELS_MAX {
+        deep = json!([deep]);
+        let value = document(json!({ "d": deep }));
+        let event = outcome(|| codec.encode(None, &Action::Create(&value)));
+        let Ok(Ok(Some(event))) = event else { break };
+        if let Ok(Ok(state)) = outcome(|| codec.apply(None, &event)) {
+            check(&state, &format!("viewed a document of {level} levels"))?;
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ pub(super) fn check(schema: &Value) -> Result<()> {
 }
 
 /// How many values `value` holds, itself included; `None` when it nests deeper than `depth_max`.
-pub(super) fn values_in(value: &Value, depth_max: usize) -> Option<usize> {
+pub(crate) fn values_in(value: &Value, depth_max: usize) -> Option<usize> {
     let mut waiting = vec![(value, 1)];
     let mut count = 0;
     while let Some((value, depth)) = waiting.pop() {
