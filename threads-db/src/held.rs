@@ -28,8 +28,10 @@ pub use list::{HeldCounts, HeldReason, HeldRecord};
 /// of either.
 const RECORDS_MAX: u64 = 10_000;
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// The most bytes of all held records of a node.
+/// The most bytes of all held records of a node, and up to how many there is room for more in
+/// quarantine: authors cost nothing, and what waits is to find room beside all of them.
 const NODE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+const QUARANTINE_BYTES_MAX: u64 = NODE_BYTES_MAX / 2;
 /// How many of the oldest waiting records are looked at for one to give up.
 const OLDEST_MAX: usize = 64;
 /// The longest reason that is kept, in characters.
@@ -147,12 +149,18 @@ impl Entry {
         Ok([&(row.len() as u32).to_be_bytes()[..], &row, &blocks].concat())
     }
 
-    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
+    /// The row, and the bytes of the blocks.
+    fn parts(value: &[u8]) -> Result<(Row, &[u8])> {
         let damaged = || Error::corrupt("a held record is damaged: verify the thread");
         let (length, rest) = value.split_first_chunk::<4>().ok_or_else(damaged)?;
         let parts = rest.split_at_checked(u32::from_be_bytes(*length) as usize);
         let (row, blocks) = parts.ok_or_else(damaged)?;
-        let row: Row = block::decode(row).map_err(|cause| damaged().caused_by(cause))?;
+        let row = block::decode(row).map_err(|cause| damaged().caused_by(cause))?;
+        Ok((row, blocks))
+    }
+
+    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
+        let (row, blocks) = Self::parts(value)?;
         let blocks = match blocks.is_empty() {
             true => None,
             false => Some(chain::split(blocks, row.seq)?),
@@ -194,19 +202,18 @@ pub(crate) fn get(txn: &dyn ReadTxn, thread: Number, arrival: u64) -> Result<Opt
 
 /// The numbers of all that is held, in the order of arrival: as many as the bounds allow.
 pub(crate) fn arrivals(txn: &dyn ReadTxn, thread: Number) -> Result<Vec<u64>> {
-    numbers(txn, &layout::held::rows(thread), usize::MAX)
+    numbers(txn, &layout::held::rows(thread))
 }
 
 /// The numbers of what waits for `cid`.
 pub(crate) fn waiting_for(txn: &dyn ReadTxn, thread: Number, cid: &Cid) -> Result<Vec<u64>> {
-    numbers(txn, &layout::held::waiting_for(thread, cid), usize::MAX)
+    numbers(txn, &layout::held::waiting_for(thread, cid))
 }
 
-fn numbers(txn: &dyn ReadTxn, prefix: &[u8], most: usize) -> Result<Vec<u64>> {
+fn numbers(txn: &dyn ReadTxn, prefix: &[u8]) -> Result<Vec<u64>> {
     let bounds = Prefix::new(prefix);
     let rows = txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)?;
-    rows.take(most)
-        .map(|row| arrival_of(&row?.0[prefix.len()..]))
+    rows.map(|row| arrival_of(&row?.0[prefix.len()..]))
         .collect()
 }
 
@@ -220,18 +227,16 @@ pub(crate) struct Kept {
 }
 
 /// Keeps a record, anew under the number it had, or under the next one, if there is room for it.
-/// For one that is known to stand in its log there is always room.
+/// For one that stands in its log there is always room: it takes no more than any other record of
+/// a log, and without it the log could not go on, nor what names it in others.
 pub(crate) fn keep(
     txn: &mut dyn WriteTxn,
     thread: Number,
     arrival: Option<u64>,
     entry: &Entry,
 ) -> Result<Kept> {
-    let mut stands = false;
     let arrival = match arrival {
         Some(arrival) => {
-            let before = get(txn.as_read(), thread, arrival)?;
-            stands = before.is_some_and(|before| before.blocks.is_none());
             remove(txn, thread, arrival)?;
             arrival
         }
@@ -243,7 +248,7 @@ pub(crate) fn keep(
         kept: true,
         given_up: 0,
     };
-    if !stands {
+    if entry.blocks.is_some() {
         room = make_room(txn, thread, &entry.row, bytes)?;
     }
     if !room.kept {
@@ -305,7 +310,7 @@ fn count(
 
 /// Makes room for a row, if the bounds allow it. Quarantine never gives anything up: whoever fills
 /// it is refused. Of what waits, the oldest that nothing else waits for is given up; whoever sent it
-/// can send it again.
+/// can send it again. Nothing is given up where that makes too little room.
 fn make_room(txn: &mut dyn WriteTxn, thread: Number, row: &Row, bytes: u64) -> Result<Kept> {
     let key = layout::held::tally(thread, row.owner());
     let mut given_up = 0;
@@ -313,8 +318,15 @@ fn make_room(txn: &mut dyn WriteTxn, thread: Number, row: &Row, bytes: u64) -> R
     loop {
         let own = Tally::get(txn.as_read(), Keyspace::Held, &key)?.plus(bytes);
         let node = Tally::get(txn.as_read(), Keyspace::Meta, meta::HELD)?.plus(bytes);
-        let kept = own.within_bounds() && node.bytes <= NODE_BYTES_MAX;
-        if kept || matches!(row.why, Why::Quarantine(_)) {
+        let quarantine = matches!(row.why, Why::Quarantine(_));
+        let most = if quarantine {
+            QUARANTINE_BYTES_MAX
+        } else {
+            NODE_BYTES_MAX
+        };
+        let kept = own.within_bounds() && node.bytes <= most;
+        let others = node.minus(own).bytes;
+        if kept || quarantine || others + bytes > most {
             return Ok(Kept { kept, given_up });
         }
         let Some(oldest) = unneeded(txn.as_read(), thread, &row.why)? else {
@@ -328,16 +340,23 @@ fn make_room(txn: &mut dyn WriteTxn, thread: Number, row: &Row, bytes: u64) -> R
 /// The oldest waiting record that nothing waits for, neither what is held nor a newcomer. One that
 /// stands in its log is not given up: nobody would know any more that it is not applied.
 fn unneeded(txn: &dyn ReadTxn, thread: Number, newcomer: &Why) -> Result<Option<u64>> {
-    for arrival in numbers(txn, &layout::held::rows(thread), OLDEST_MAX)? {
-        let Some(Entry { row, blocks }) = get(txn, thread, arrival)? else {
+    let prefix = layout::held::rows(thread);
+    let bounds = Prefix::new(&prefix);
+    let mut looked_at = 0;
+    for held in txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)? {
+        let (key, value) = held?;
+        let (row, blocks) = Entry::parts(&value)?;
+        if matches!(row.why, Why::Quarantine(_)) || blocks.is_empty() {
             continue;
-        };
-        let waits = !matches!(row.why, Why::Quarantine(_)) && blocks.is_some();
-        if waits
-            && !newcomer.missing().contains(&row.record)
+        }
+        if !newcomer.missing().contains(&row.record)
             && waiting_for(txn, thread, &row.record)?.is_empty()
         {
-            return Ok(Some(arrival));
+            return arrival_of(&key[prefix.len()..]).map(Some);
+        }
+        looked_at += 1;
+        if looked_at == OLDEST_MAX {
+            break;
         }
     }
     Ok(None)

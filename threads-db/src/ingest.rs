@@ -261,9 +261,7 @@ impl<'a> Ingest<'a> {
         };
         if let Err(why) = &judged {
             let entry = self.entry(&record, None);
-            if !self.hold(entry, why.clone(), arrival)? {
-                return Ok(());
-            }
+            self.hold(entry, why.clone(), arrival)?;
         } else if let Some(arrival) = arrival {
             held::remove(&mut *self.txn, self.thread.number, arrival)?;
         }
@@ -385,8 +383,8 @@ impl<'a> Ingest<'a> {
         Entry { row, blocks }
     }
 
-    /// Holds a record for a reason; says whether there was room.
-    fn hold(&mut self, mut entry: Entry, why: Why, arrival: Option<u64>) -> Result<bool> {
+    /// Holds a record for a reason, if there is room for it.
+    fn hold(&mut self, mut entry: Entry, why: Why, arrival: Option<u64>) -> Result<()> {
         if let Some(arrival) = arrival
             && let Some(before) = held::get(self.txn.as_read(), self.thread.number, arrival)?
         {
@@ -402,7 +400,7 @@ impl<'a> Ingest<'a> {
         let room = held::keep(&mut *self.txn, self.thread.number, arrival, &entry)?;
         self.holding = true;
         self.intake.dropped += room.given_up + u64::from(!room.kept);
-        Ok(room.kept)
+        Ok(())
     }
 
     /// A record stands in its log now: what waited for it is ready.

@@ -235,6 +235,77 @@ fn row_35_quarantine_is_bounded_by_author_and_gives_nothing_up() {
 }
 
 #[test]
+fn row_35_what_is_in_quarantine_does_not_keep_the_oldest_that_waits_from_being_given_up() {
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    for n in 0..100 {
+        let apart = entry(RECORDS_MAX + 1 + n, 1, Why::quarantine("odd"));
+        assert!(keep(&mut *txn, 7, None, &apart).unwrap().kept);
+    }
+    for n in 0..RECORDS_MAX {
+        assert!(keep(&mut *txn, 7, None, &waits(n, 1)).unwrap().kept);
+    }
+    let room = keep(&mut *txn, 7, None, &waits(RECORDS_MAX, 1)).unwrap();
+    assert_eq!((room.kept, room.given_up), (true, 1));
+    assert_eq!(kept_seqs(&*txn, 7)[100], 1, "0 was the oldest that waited");
+}
+
+#[test]
+fn row_35_quarantine_leaves_room_for_what_waits_and_nothing_is_given_up_in_vain() {
+    const MIB: usize = 1024 * 1024;
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    for author in 0..5 {
+        for n in 0..63 {
+            let mut apart = entry(n, MIB, Why::quarantine("odd"));
+            apart.row.author = Some(PeerId::from_key_bytes([author; 32]));
+            keep(&mut *txn, 7, None, &apart).unwrap();
+        }
+    }
+    assert_eq!(kept_seqs(&*txn, 7).len(), 127, "half of what a node holds");
+    for thread in [8, 9] {
+        for n in 0..63 {
+            let room = keep(&mut *txn, thread, None, &waits(n, MIB)).unwrap();
+            assert_eq!((room.kept, room.given_up), (true, 0));
+        }
+    }
+    // Two more fit. Then only another thread's could make room for a long one.
+    assert!(keep(&mut *txn, 6, None, &waits(0, MIB)).unwrap().kept);
+    let room = keep(&mut *txn, 6, None, &waits(1, 9 * MIB)).unwrap();
+    assert_eq!((room.kept, room.given_up), (false, 0));
+    assert_eq!(kept_seqs(&*txn, 6), [0]);
+}
+
+/// Whoever follows its log, or names it in another one, waits for it.
+#[test]
+fn row_35_a_full_quarantine_does_not_block_the_log_of_what_is_kept_apart() {
+    let source = source(1);
+    let copy = empty_copy(&source, &Arc::default());
+    take(&copy, &records(&source));
+    let (author, key) = (
+        IdentityKey::generate(&mut system_rng()),
+        LogKey::generate(&mut system_rng()),
+    );
+    let (thread, number) = (copy.thread(), copy.thread().number);
+    thread
+        .node
+        .store
+        .transact(Durability::Group, |txn| {
+            (0..RECORDS_MAX).try_for_each(|n| {
+                let mut apart = entry(n, 1, Why::quarantine("odd"));
+                apart.row.author = Some(author.peer_id());
+                keep(txn, number, None, &apart).map(|room| assert!(room.kept))
+            })
+        })
+        .unwrap();
+    let bad = sealed_as(&copy, &author, &key, None, Some(b"another body"));
+    assert_eq!(take(&copy, std::slice::from_ref(&bad)).dropped, 0);
+    let next = sealed_at(&copy, &author, &key, 6, Some(bad.record_id()), None);
+    assert_eq!(take(&copy, std::slice::from_ref(&next)).new, 1);
+    assert_eq!(copy.held_counts().unwrap().quarantined, RECORDS_MAX + 1);
+}
+
+#[test]
 fn a_held_record_that_breaks_a_rule_is_kept_as_evidence_and_is_in_nobodys_way() {
     let source = source(1);
     let copy = empty_copy(&source, &Arc::default());
