@@ -205,6 +205,19 @@ pub(crate) fn arrivals(txn: &dyn ReadTxn, thread: Number) -> Result<Vec<u64>> {
     numbers(txn, &layout::held::rows(thread))
 }
 
+/// When the first record that is dated ahead may be tried again, by this node's clock, in milliseconds
+/// since 1970.
+pub(crate) fn next_due(txn: &dyn ReadTxn, thread: Number) -> Result<Option<u64>> {
+    let bounds = Prefix::new(&layout::held::rows(thread));
+    let mut first = None;
+    for row in txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)? {
+        if let Why::Early(until_ms) = Entry::decode(&row?.1)?.row.why {
+            first = Some(first.map_or(until_ms, |first: u64| first.min(until_ms)));
+        }
+    }
+    Ok(first)
+}
+
 /// The numbers of what waits for `cid`.
 pub(crate) fn waiting_for(txn: &dyn ReadTxn, thread: Number, cid: &Cid) -> Result<Vec<u64>> {
     numbers(txn, &layout::held::waiting_for(thread, cid))

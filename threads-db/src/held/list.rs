@@ -9,7 +9,7 @@ use threads_core::{Cid, LogId, PeerId, Result};
 
 use super::{Entry, Tally, Why};
 use crate::db::Db;
-use crate::ingest;
+use crate::ingest::{self, Intake};
 use crate::layout::{self, Number, Prefix};
 
 /// A record that is here, verified, and not applied.
@@ -138,8 +138,8 @@ impl Db {
     /// Tries every held record again, oldest first, and gives how many were applied. What came
     /// since, the time by the node's clock, and the policy decide anew about each.
     ///
-    /// Opening a thread does this too, and a record that arrives tries again what waits for it. Only
-    /// time passes unnoticed: ask when records wait for it.
+    /// Opening a thread does this too, a record that arrives tries again what waits for it, and sync what
+    /// waited for a time. Without sync time passes unnoticed: ask when records wait for it.
     ///
     /// # Errors
     ///
@@ -151,12 +151,16 @@ impl Db {
     /// assert_eq!(db.retry_held().unwrap(), 0);
     /// ```
     pub fn retry_held(&self) -> Result<u64> {
+        self.settle_held().map(|intake| intake.new)
+    }
+
+    pub(crate) fn settle_held(&self) -> Result<Intake> {
         let thread = self.thread();
         let all: VecDeque<u64> = {
             let txn = thread.node.store.read()?;
             super::arrivals(&*txn, thread.number)?.into()
         };
-        Ok(ingest::settle(thread, all)?.new)
+        ingest::settle(thread, all)
     }
 
     /// Tries again what is held, when the thread is opened to be written.

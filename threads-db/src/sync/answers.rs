@@ -78,6 +78,7 @@ impl Machine {
         if let Some(refused) = &taken.refused {
             self.fault(from, cost(refused));
         }
+        self.wait_for_held(taken.thread, taken.due_in_ms);
         if taken.new > 0 {
             self.came_in(taken.thread, from, &taken.heads);
         }

@@ -6,7 +6,9 @@ use threads_core::{PeerId, Result};
 use super::active::{Pull, raise, raise_all};
 use super::conduct::{STALE, cost};
 use super::io::{Done, Op};
-use super::limits::{GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, TELL_AFTER_MS};
+use super::limits::{
+    GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS,
+};
 use super::machine::{Call, Doing, Machine, put_off, unfit};
 use super::timers::Timer;
 use super::wire::{Answer, Ask, Frontier, frontier, listed};
@@ -313,8 +315,10 @@ impl Machine {
         if let Some(pull) = &mut active.pull {
             pull.storing = pull.storing.saturating_sub(1);
         }
+        let mut due_in_ms = None;
         let (progress, refused) = match done {
             Ok(Done::TakenIn(taken)) => {
+                due_in_ms = taken.due_in_ms;
                 let heads = &taken.heads;
                 let got = |(log, seq): (_, &u64)| heads.get(log) >= Some(seq);
                 let progress = upto.iter().all(got);
@@ -334,6 +338,16 @@ impl Machine {
         }
         if let Some(error) = refused {
             self.fault(peer, cost(&error));
+        }
+        self.wait_for_held(thread, due_in_ms);
+    }
+
+    /// A record that is dated ahead is tried again when its time has come, by a clock that may be set
+    /// meanwhile.
+    pub(super) fn wait_for_held(&mut self, thread: Number, due_in_ms: Option<u64>) {
+        if let Some(wait) = due_in_ms {
+            let wait = wait.clamp(RETRY_HELD_MS, RETRY_HELD_MS_MAX);
+            self.timers.set(Timer::Held(thread), self.now + wait);
         }
     }
 

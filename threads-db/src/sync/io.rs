@@ -139,6 +139,8 @@ pub(crate) enum Op {
     Serve(PeerId, Claim, Vec<Range>),
     /// Take in records of a thread that a peer gave when asked.
     TakeIn(Number, Vec<Parcel>),
+    /// Try again what is held.
+    Retry(Number),
     /// Take in records that a peer pushed.
     Receive(PeerId, Claim, Vec<Parcel>),
     /// Note what a peer says it has, and say how far these logs have got here.
@@ -231,4 +233,6 @@ pub(crate) struct TakenIn {
     pub(crate) new: u64,
     /// The first that broke a rule.
     pub(crate) refused: Option<Error>,
+    /// After how many milliseconds a record that is dated ahead may be applied, if one is held.
+    pub(crate) due_in_ms: Option<u64>,
 }

@@ -30,5 +30,9 @@ pub(crate) const SCORE_HALF_LIFE_MS: u64 = 10 * 60 * 1_000;
 pub(crate) const REMEMBERED_MAX: usize = 4_096;
 /// How long a peer that asked to take part waits before it asks again, in milliseconds.
 pub(crate) const JOIN_AGAIN_MS: u64 = 5_000;
+/// The shortest and the longest time after which a record that is dated ahead is tried again, in
+/// milliseconds.
+pub(crate) const RETRY_HELD_MS: u64 = 1_000;
+pub(crate) const RETRY_HELD_MS_MAX: u64 = 60_000;
 /// The most peers that are dialled again and again.
 pub(crate) const DIALS_MAX: usize = 4_096;

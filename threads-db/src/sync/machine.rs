@@ -72,6 +72,7 @@ pub(super) enum Call {
 pub(super) enum Doing {
     Start,
     Dial(PeerId),
+    Retry(Number),
     Joins(PeerId),
     Admit(PeerId),
     Sharers(Number),
@@ -171,6 +172,7 @@ impl Machine {
                 Timer::Greet(peer) => self.greet(peer),
                 Timer::Dial(peer) => self.dial(peer),
                 Timer::Join(peer) => self.ask_to_join(peer),
+                Timer::Held(thread) => self.op(Op::Retry(thread), Doing::Retry(thread)),
                 Timer::Thread(thread) => self.see_to(thread, rng),
             }
         }
@@ -282,6 +284,11 @@ impl Machine {
             }
             (Doing::Sharers(thread), Ok(Done::Sharers(peers))) => {
                 peers.into_iter().for_each(|peer| self.shared(thread, peer));
+            }
+            (Doing::Retry(thread), Ok(Done::TakenIn(taken))) => {
+                self.wait_for_held(thread, taken.due_in_ms);
+                // From nobody: every peer is told.
+                self.came_in(thread, self.me, &taken.heads);
             }
             (Doing::Joins(peer), Ok(Done::Joins(pending))) => self.join_all(peer, pending),
             (Doing::Admit(peer), Ok(Done::Admitted(thread))) => self.shared(thread, peer),

@@ -16,7 +16,7 @@ use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
 use crate::node::{self, Node};
 use crate::thread::{OwnLog, books};
-use crate::{Db, ingest};
+use crate::{Db, held, ingest};
 
 impl Node {
     /// Does work that the [machine](super::Machine) of this node asked for. It waits for the disk.
@@ -101,6 +101,10 @@ impl Node {
                 let db = on.insert(self.db(thread)?);
                 let (taken, _) = self.take_in(db, parcels)?;
                 Ok(Done::TakenIn(taken))
+            }
+            Op::Retry(thread) => {
+                let db = on.insert(self.db(thread)?);
+                self.retry(db).map(Done::TakenIn)
             }
             Op::Receive(peer, claim, parcels) => {
                 let Some(thread) = self.claimed(&peer, &claim)? else {
@@ -286,8 +290,33 @@ impl Node {
             heads,
             new: taken.new,
             refused: taken.refused,
+            due_in_ms: self.due_in_ms(&*txn, db)?,
         };
         Ok((stands, taken.logs))
+    }
+
+    /// Tries again what a thread holds.
+    fn retry(&self, db: &Db) -> Result<TakenIn> {
+        let intake = db.settle_held()?;
+        let txn = self.snapshot_on_disk()?;
+        let mut heads = heads(&*txn, db.id())?;
+        heads.retain(|log, _| intake.moved.contains(log));
+        Ok(TakenIn {
+            thread: db.thread().number,
+            heads,
+            new: intake.new,
+            refused: None,
+            due_in_ms: self.due_in_ms(&*txn, db)?,
+        })
+    }
+
+    fn due_in_ms(&self, txn: &dyn ReadTxn, db: &Db) -> Result<Option<u64>> {
+        let number = db.thread().number;
+        if !held::any(txn, number)? {
+            return Ok(None);
+        }
+        let now_ms = self.inner.clock.now_ms();
+        Ok(held::next_due(txn, number)?.map(|due| due.saturating_sub(now_ms)))
     }
 
     fn heard(&self, peer: &PeerId, claim: &Claim, theirs: Frontier) -> Result<Option<Heard>> {

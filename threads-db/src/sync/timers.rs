@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Join(PeerId),
     /// Connect to a peer.
     Dial(PeerId),
+    /// Try again what a thread holds.
+    Held(Number),
     /// See what a thread needs.
     Thread(Number),
 }

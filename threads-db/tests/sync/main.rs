@@ -82,6 +82,28 @@ fn a_long_log_comes_in_pages_and_nothing_comes_twice() {
 }
 
 #[test]
+fn what_is_dated_ahead_is_applied_and_told_when_its_time_comes() {
+    let mut net = Net::new(3);
+    net.shared_thread();
+    net.set_ahead(0, 5 * 60_000);
+    net.put(0, json!({"_id": "x"}));
+    // The third hears of it from the second alone.
+    net.connect(0, 1);
+    net.connect(1, 2);
+    net.run();
+    assert_eq!(net.db(1).held_counts().unwrap().pending, 1);
+    // Nobody sends it again.
+    net.part(0, 1);
+    for _ in 0..6 {
+        net.run();
+    }
+    for node in 1..3 {
+        assert_eq!(net.get(node, "x"), Some(json!({"_id": "x"})), "{node}");
+        assert_eq!(net.db(node).held_counts().unwrap().pending, 0);
+    }
+}
+
+#[test]
 fn a_thread_that_is_level_is_put_away() {
     let mut net = Net::new(3);
     let db = net.shared_thread();

@@ -8,14 +8,20 @@ use serde_json::Value;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
 use threads_core::module::CollectionSpec;
-use threads_core::{Error, ThreadId, system_rng};
+use threads_core::{Error, ManualClock, ThreadId, system_rng};
 use threads_db::query::Query;
 use threads_db::sync::{Input, Machine, Output};
 use threads_db::{Db, ExportOptions, Node};
 
 const STEPS_MAX: usize = 100_000;
 
+/// When the network begins, in milliseconds since 1970.
+const BEGIN_MS: u64 = 1_700_000_000_000;
+
 struct End {
+    clock: Arc<ManualClock>,
+    /// By how much its clock is ahead.
+    ahead_ms: u64,
     node: Node,
     store: Arc<Memory>,
     /// Every frame that was sent to it.
@@ -37,13 +43,17 @@ impl Net {
     pub(crate) fn new(nodes: usize) -> Self {
         let end = |_| {
             let store = Arc::new(Memory::new());
+            let clock = Arc::new(ManualClock::at(BEGIN_MS));
             let node = Node::builder(Arc::clone(&store))
+                .clock(Arc::clone(&clock))
                 .codec(JsonPatch::new())
                 .open()
                 .unwrap();
             node.news();
             let machine = Machine::new(node.peer_id());
             End {
+                clock,
+                ahead_ms: 0,
                 node,
                 store,
                 frames: Vec::new(),
@@ -189,8 +199,15 @@ impl Net {
         self.handle(at, input);
     }
 
+    /// Sets a node's clock ahead.
+    pub(crate) fn set_ahead(&mut self, node: usize, ms: u64) {
+        self.ends[node].ahead_ms = ms;
+        self.ends[node].clock.set(BEGIN_MS + self.now + ms);
+    }
+
     fn handle(&mut self, at: usize, input: Input) {
         let end = &mut self.ends[at];
+        end.clock.set(BEGIN_MS + self.now + end.ahead_ms);
         let outputs = end.machine.handle(self.now, input, &mut system_rng());
         for output in outputs {
             match output {
