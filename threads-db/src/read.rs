@@ -28,6 +28,8 @@ pub(crate) struct Reader<'a> {
 
 /// The bytes before the id in an entity's key.
 const PREFIX_BYTES: usize = 8;
+/// What an id takes in memory besides its text: where it is, how long, and who shares it.
+const ID_BYTES: usize = 4 * size_of::<usize>();
 
 type Documents<'a> = Box<dyn Iterator<Item = Result<Document>> + 'a>;
 
@@ -168,33 +170,36 @@ impl<'a> Reader<'a> {
                 Ok(Box::new(guard.watch(ids.into_iter().filter_map(get))))
             }
             Plan::Index { .. } | Plan::Union(_) => {
-                let mut ids = Vec::new();
-                self.ids(&plan, &mut self.guard(query), &mut ids)?;
-                // In the order of a scan, each once, whatever the plan.
-                ids.sort_unstable();
-                ids.dedup();
+                let mut ids = Ids::at_most(self.caps(query).bytes);
+                if !self.ids(&plan, &mut guard.clone(), &mut ids)? {
+                    return self.scan(guard);
+                }
                 let get = move |id: EntityId| reader.entity(&id).transpose();
-                Ok(Box::new(guard.watch(ids.into_iter().filter_map(get))))
+                let ids = ids.in_order().into_iter();
+                Ok(Box::new(guard.watch(ids.filter_map(get))))
             }
             Plan::Scan => self.scan(guard),
         }
     }
 
-    /// The ids that a plan finds, perhaps several times.
-    fn ids(&self, plan: &Plan, guard: &mut Guard<'_>, ids: &mut Vec<EntityId>) -> Result<()> {
+    /// The ids that a plan finds, perhaps several times. `false` when they are too many.
+    fn ids(&self, plan: &Plan, guard: &mut Guard<'_>, ids: &mut Ids) -> Result<bool> {
         match plan {
             Plan::ById(found) => {
-                ids.extend(found.iter().filter_map(|id| id.parse::<EntityId>().ok()));
+                let mut found = found.iter().filter_map(|id| id.parse().ok());
+                Ok(found.all(|id| ids.push(id)))
             }
-            Plan::Index { name, ranges } => self.index_ids(name, ranges, guard, ids)?,
+            Plan::Index { name, ranges } => self.index_ids(name, ranges, guard, ids),
             Plan::Union(plans) => {
                 for plan in plans {
-                    self.ids(plan, guard, ids)?;
+                    if !self.ids(plan, guard, ids)? {
+                        return Ok(false);
+                    }
                 }
+                Ok(true)
             }
-            Plan::Scan => {}
+            Plan::Scan => Ok(true),
         }
-        Ok(())
     }
 
     fn index_ids(
@@ -202,14 +207,14 @@ impl<'a> Reader<'a> {
         name: &str,
         ranges: &[KeyRange],
         guard: &mut Guard<'_>,
-        ids: &mut Vec<EntityId>,
-    ) -> Result<()> {
+        ids: &mut Ids,
+    ) -> Result<bool> {
         let found = self
             .definition
             .indexes
             .iter()
             .find(|index| index.name == name);
-        let Some(index) = found else { return Ok(()) };
+        let Some(index) = found else { return Ok(true) };
         let prefix = layout::index(self.thread.number, index.number);
         for range in ranges {
             let range = range.under(&prefix);
@@ -219,10 +224,12 @@ impl<'a> Reader<'a> {
             {
                 let (key, value) = row?;
                 guard.examine()?;
-                ids.push(index::row_entity(&key, &value)?);
+                if !ids.push(index::row_entity(&key, &value)?) {
+                    return Ok(false);
+                }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn scan(&self, guard: Guard<'a>) -> Result<Documents<'a>> {
@@ -237,6 +244,39 @@ impl<'a> Reader<'a> {
             });
             document.transpose()
         })))
+    }
+}
+
+/// Ids that indexes find, in bounded memory.
+struct Ids {
+    found: Vec<EntityId>,
+    bytes_left: u64,
+}
+
+impl Ids {
+    fn at_most(bytes: u64) -> Self {
+        Self {
+            found: Vec::new(),
+            bytes_left: bytes,
+        }
+    }
+
+    /// `false` when there is no room for it.
+    fn push(&mut self, id: EntityId) -> bool {
+        let bytes = (id.as_str().len() + ID_BYTES) as u64;
+        let left = self.bytes_left.checked_sub(bytes);
+        if let Some(left) = left {
+            self.bytes_left = left;
+            self.found.push(id);
+        }
+        left.is_some()
+    }
+
+    /// In the order of a scan, each once, whatever the plan.
+    fn in_order(mut self) -> Vec<EntityId> {
+        self.found.sort_unstable();
+        self.found.dedup();
+        self.found
     }
 }
 

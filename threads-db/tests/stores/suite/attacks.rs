@@ -358,6 +358,36 @@ fn row_44_a_query_that_takes_too_much_work_or_time_is_refused_by_name() {
 }
 
 #[test]
+fn row_44_ids_that_an_index_finds_take_memory_too() {
+    let (notes, caps) = (many_notes(&SharedClock::at(NOW)), QueryCaps::default());
+    let half = Query::parse("i = 1").unwrap();
+    let small = half.clone().caps(caps.with_bytes(20_000));
+    assert_eq!(notes.count(&small).unwrap(), 750);
+    let (some, all) = (small.clone().limit(30), half.clone().limit(30));
+    assert_eq!(notes.find(&some).unwrap(), notes.find(&all).unwrap());
+    // They are 750; where they do not fit into memory, all 1,500 entities are looked at instead.
+    let narrow = caps.with_examined(Some(1_000));
+    assert_eq!(notes.count(&half.clone().caps(narrow)).unwrap(), 750);
+    let refused = notes.count(&half.caps(narrow.with_bytes(20_000)));
+    assert_eq!(cost(refused), Some(TooExpensive::Examined));
+}
+
+/// Entities may be long, and a filter may look at much of each.
+#[test]
+fn row_44_time_is_looked_at_with_every_entity() {
+    let clock = SharedClock::at(NOW);
+    let notes = many_notes(&clock);
+    let slow = Query::new().caps(QueryCaps::default().with_time_ms(Some(5_000)));
+    let mut walked = 0;
+    let stopped = notes.for_each(&slow, &mut |_| {
+        clock.0.set(clock.now_ms() + 2_000);
+        walked += 1;
+        Ok(true)
+    });
+    assert_eq!((cost(stopped), walked), (Some(TooExpensive::Time), 3));
+}
+
+#[test]
 fn row_44_counting_and_walking_over_all_is_no_attack() {
     let (notes, caps) = (many_notes(&SharedClock::at(NOW)), QueryCaps::default());
     let small = Query::new().caps(caps.with_rows(1).with_bytes(1));
