@@ -25,8 +25,8 @@ pub const PAGE_ROWS: u64 = 1_000;
 pub struct QueryCaps {
     /// The most rows in memory at once: skipped ones, the page itself, what is sorted.
     pub rows: u64,
-    /// The most bytes of their text, and of the ids that indexes find: where those do not fit, all
-    /// entities are looked at instead.
+    /// The most bytes of their text and of what they are sorted by; and of the ids that indexes find:
+    /// where those do not fit, all entities are looked at instead.
     pub bytes: u64,
     /// The most entities that are looked at; `None` is all.
     pub examined: Option<u64>,

@@ -235,13 +235,13 @@ impl<'q, C: Candidate> First<'q, C> {
         let sort = self.sort;
         let placed = Placed { sort, place, row };
         if !self.is_full() {
-            self.bytes += placed.row.bytes();
+            self.bytes += placed.bytes();
             self.heap.push(placed);
         } else if let Some(mut last) = self.heap.peek_mut()
             && placed < *last
         {
-            self.bytes += placed.row.bytes();
-            self.bytes -= last.row.bytes();
+            self.bytes += placed.bytes();
+            self.bytes -= last.bytes();
             *last = placed;
         }
     }
@@ -250,6 +250,12 @@ impl<'q, C: Candidate> First<'q, C> {
         let mut rows = self.heap.into_vec();
         rows.sort_unstable();
         rows
+    }
+}
+
+impl<C: Candidate> Placed<'_, C> {
+    fn bytes(&self) -> u64 {
+        self.row.bytes() + self.place.bytes()
     }
 }
 

@@ -9,6 +9,7 @@ use threads_core::{Error, FieldPath, Result};
 
 use super::order::{compare_values, first_difference};
 use super::walk::first_at;
+use crate::schema::values_in;
 
 /// A field to sort by, and the direction.
 ///
@@ -85,6 +86,13 @@ impl Place {
             keys: sort.iter().map(key).collect(),
             id: id.to_owned(),
         }
+    }
+
+    /// About how many bytes it takes in memory: a small value takes many times its text.
+    pub(super) fn bytes(&self) -> u64 {
+        let values = |key: &Value| values_in(key, usize::MAX).unwrap_or_default();
+        let values: usize = self.keys.iter().flatten().map(values).sum();
+        (values * size_of::<Value>()) as u64
     }
 
     /// The order of two places of one `sort`.

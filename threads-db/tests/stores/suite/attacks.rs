@@ -372,6 +372,29 @@ fn row_44_ids_that_an_index_finds_take_memory_too() {
     assert_eq!(cost(refused), Some(TooExpensive::Examined));
 }
 
+#[test]
+fn row_44_what_is_sorted_by_takes_memory_too() {
+    let db = builder().open().unwrap().create("t").unwrap();
+    db.define(&spec("N")).unwrap();
+    let notes = db.collection("N").unwrap();
+    // As text each is 60 KB long; as the values that are compared, more than ten times that.
+    for n in 0..20 {
+        let list = vec![n; 20_000];
+        let note = json!({"_id": format!("{n:02}"), "list": list});
+        notes.create(&note).unwrap();
+    }
+    let count = |query: Query| notes.find(&query).map(|found| found.len());
+    let small = QueryCaps::default().with_bytes(2 << 20);
+    assert_eq!(count(Query::new().caps(small)).unwrap(), 20);
+    let sorted = |limit| Query::new().sort("list").limit(limit);
+    assert_eq!(count(sorted(20)).unwrap(), 20);
+    assert_eq!(count(sorted(1).caps(small)).unwrap(), 1);
+    assert_eq!(
+        cost(count(sorted(20).caps(small))),
+        Some(TooExpensive::Bytes)
+    );
+}
+
 /// Entities may be long, and a filter may look at much of each.
 #[test]
 fn row_44_time_is_looked_at_with_every_entity() {
