@@ -502,6 +502,41 @@ fn damage_is_found_page_by_page_in_a_long_file() {
 }
 
 /// Nothing that LMDB does itself may look like damage, in whatever order pages are met.
+/// A tree that holds nothing has no pages to give a damaged root away, until something is put there.
+#[test]
+fn row_52_no_commit_is_acknowledged_into_a_keyspace_whose_root_is_damaged() {
+    let dir = fast_dir();
+    drop(options().open(dir.path()).unwrap());
+    let file = dir.path().join("data.mdb");
+    let pristine = fs::read(&file).unwrap();
+    // Its name, then sizes, counts and a root of all ones.
+    let root = [b"held", &[0; 40][..], &[0xFF; 8]].concat();
+    let places = pristine.windows(root.len()).enumerate();
+    let places: Vec<_> = places.filter(|(_, window)| *window == root).collect();
+    assert!(!places.is_empty());
+    for bit in 0..40 * 8 {
+        let mut bytes = pristine.clone();
+        for (at, _) in &places {
+            bytes[at + 4 + bit / 8] ^= 1 << (bit % 8);
+        }
+        fs::write(&file, bytes).unwrap();
+        let _ = fs::remove_file(dir.path().join("lock.mdb"));
+        let put = options().open(dir.path()).and_then(|store| {
+            store.transact(Durability::Group, |txn| {
+                txn.put(Keyspace::Held, b"key", b"value")
+            })
+        });
+        if let Err(error) = put {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "bit {bit}: {error}");
+            continue;
+        }
+        let store = options().open(dir.path()).unwrap();
+        let read = store.read().unwrap();
+        let value = read.get(Keyspace::Held, b"key").unwrap();
+        assert_eq!(value.as_deref(), Some(&b"value"[..]), "bit {bit}");
+    }
+}
+
 #[test]
 fn a_sound_file_is_never_taken_for_a_damaged_one() {
     let dir = fast_dir();

@@ -102,7 +102,7 @@ impl Guard {
             return Err(damaged("truncated"));
         }
         for (_, tree) in &guard.tables {
-            if !tree.is_empty() {
+            if !tree.is_empty()? {
                 guard.claim(tree.root)?;
             }
         }
@@ -301,7 +301,7 @@ impl Guard {
 
     /// Visits every page of a tree of the base.
     fn every_entry(&self, tree: &Tree, holds: Holds<'_>, visit: &mut Visit<'_>) -> Result<()> {
-        if tree.is_empty() {
+        if tree.is_empty()? {
             return Ok(());
         }
         self.below(tree.root, tree.levels()?, holds, Bounds::default(), visit)
@@ -361,7 +361,7 @@ impl Guard {
 
     fn read_tables(&self, meta: &Meta) -> Result<Vec<(String, Tree)>> {
         let (mut tables, mut format_seen, mut foreign_seen) = (Vec::new(), false, false);
-        if !meta.main.is_empty() {
+        if !meta.main.is_empty()? {
             self.claim(meta.main.root)?;
         }
         self.every_entry(&meta.main, Holds::Tables, &mut |node| {
@@ -394,7 +394,7 @@ impl Guard {
     /// Claims the free pages; gives how many of them lie beyond the end of the file.
     fn read_free_pages(&self, meta: &Meta) -> Result<u64> {
         let mut beyond = 0;
-        if !meta.free.is_empty() {
+        if !meta.free.is_empty()? {
             self.claim(meta.free.root)?;
         }
         self.every_entry(&meta.free, Holds::FreePages, &mut |node| {

@@ -83,7 +83,7 @@ impl Guard {
         place: Place<'_>,
         mut path: Path,
     ) -> Result<Option<Path>> {
-        if table.tree.is_empty() {
+        if table.tree.is_empty()? {
             return Ok(None);
         }
         let depth = table.tree.levels()?;

@@ -47,8 +47,13 @@ impl Tree {
         Ok(self.depth)
     }
 
-    /// A tree without pages has all ones for its root.
-    pub(super) fn is_empty(&self) -> bool {
-        self.root == usize::MAX as u64
+    /// A tree without pages has all ones for its root, and no levels. LMDB would count on from more
+    /// when the first page comes, and nobody would find that page again.
+    pub(super) fn is_empty(&self) -> Result<bool> {
+        let empty = self.root == usize::MAX as u64;
+        if empty && self.depth != 0 {
+            return Err(damaged("a tree has an impossible depth"));
+        }
+        Ok(empty)
     }
 }
