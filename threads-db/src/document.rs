@@ -29,7 +29,7 @@ impl Document {
         let shown = codec.view(&state)?;
         let text = match shown {
             // The state is the text itself, whole: no need to copy it.
-            Cow::Borrowed(text) if text.len() == state.as_bytes().len() => state.into_bytes(),
+            Cow::Borrowed(text) if std::ptr::eq(text, state.as_bytes()) => state.into_bytes(),
             shown => shown.into_owned(),
         };
         if begins_with_id(&text, id) {
@@ -167,6 +167,42 @@ mod tests {
             document(r#"{"_id":"a\""}"#, "a\\\""),
             Some(json!({"_id": "a\\\""}))
         );
+    }
+
+    /// A codec that shows the same of every state.
+    #[derive(Debug)]
+    struct Constant;
+
+    impl EventCodec for Constant {
+        fn id(&self) -> threads_core::CodecId {
+            "constant/1".parse().unwrap()
+        }
+
+        fn ordering(&self) -> threads_core::codec::Ordering {
+            threads_core::codec::Ordering::Total
+        }
+
+        fn encode(
+            &self,
+            _before: Option<&EntityState>,
+            _action: &threads_core::codec::Action<'_>,
+        ) -> Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn apply(&self, _before: Option<&EntityState>, event: &[u8]) -> Result<EntityState> {
+            Ok(EntityState::new(event))
+        }
+
+        fn view<'a>(&self, _state: &'a EntityState) -> Result<Cow<'a, [u8]>> {
+            Ok(Cow::Borrowed(b"{}"))
+        }
+    }
+
+    #[test]
+    fn a_view_that_is_as_long_as_the_state_is_not_taken_for_it() {
+        let document = Document::new(&Constant, EntityState::new(*b"12"), "a").unwrap();
+        assert_eq!(document.unwrap().value().unwrap(), json!({"_id": "a"}));
     }
 
     #[test]
