@@ -39,6 +39,7 @@ pub(crate) enum Fault {
     RemembersBadEvents,
     ShowsANameTwice,
     ShowsNoObject,
+    ShowsDeepListsTooDeep,
     TrustsStates,
     CallsBadStatesInvalid,
     RecursesForEver,
@@ -48,6 +49,9 @@ pub(crate) enum Fault {
     CountsDuplicates,
     LetsNothingComeBack,
 }
+
+/// What is deep to [`Fault::ShowsDeepListsTooDeep`]; three times as many levels no reader of JSON reads.
+const DEEP_LEVELS: usize = 50;
 
 /// A number that grows with each write, and the value, which may be null, or none.
 type Register = (u64, Vec<Value>);
@@ -330,6 +334,12 @@ impl EventCodec for Broken {
             .filter(|_| self.is(Fault::ShowsANameTwice))
         {
             text = text.replacen('{', &format!("{{\"_id\":{id},"), 1);
+        }
+        let deep = ["[", "]"].map(|bracket| bracket.repeat(DEEP_LEVELS));
+        if self.is(Fault::ShowsDeepListsTooDeep) && text.contains(&deep[0]) {
+            for bracket in deep {
+                text = text.replacen(&bracket, &bracket.repeat(3), 1);
+            }
         }
         Ok(Cow::Owned(text.into_bytes()))
     }

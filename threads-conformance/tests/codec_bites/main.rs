@@ -96,6 +96,7 @@ bites! {
     bad_events_remembered: "EC-18" finds RemembersBadEvents of Total;
     a_name_twice: "EC-19" finds ShowsANameTwice of Total;
     no_object: "EC-19" finds ShowsNoObject of Total;
+    too_deep_to_read: "EC-19" finds ShowsDeepListsTooDeep of Total;
     states_trusted: "EC-20" finds TrustsStates of Total;
     invalid_states: "EC-20" finds CallsBadStatesInvalid of Total;
     past_kept_twice: "EC-22" finds KeepsThePastTwice of Total;
