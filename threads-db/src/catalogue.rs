@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -191,11 +191,11 @@ pub(crate) struct Catalogue {
 
 impl Catalogue {
     /// What stands for a catalogue until one is read: no committed one has its generation.
-    pub(crate) fn unread() -> Self {
-        Self {
+    pub(crate) fn unread() -> Mutex<Arc<Self>> {
+        Mutex::new(Arc::new(Self {
             generation: u64::MAX,
             ..Self::default()
-        }
+        }))
     }
 
     /// The definition of `name`.

@@ -1,7 +1,7 @@
 //! A database: one thread, seen as collections of entities.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,8 +31,6 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     node: Node,
     thread: Thread,
-    /// The latest committed catalogue that was read.
-    catalogue: Mutex<Arc<Catalogue>>,
 }
 
 /// A database that does not keep its node open.
@@ -71,11 +69,7 @@ pub struct CollectionInfo {
 
 impl Db {
     pub(crate) fn new(node: Node, thread: Thread) -> Self {
-        Self(Arc::new(Inner {
-            node,
-            thread,
-            catalogue: Mutex::new(Arc::new(Catalogue::unread())),
-        }))
+        Self(Arc::new(Inner { node, thread }))
     }
 
     pub(crate) fn downgrade(&self) -> WeakDb {
@@ -90,16 +84,7 @@ impl Db {
     pub(crate) fn catalogue(&self, txn: &dyn ReadTxn) -> Result<Arc<Catalogue>> {
         let thread = self.thread();
         thread.read_key()?;
-        let generation = Catalogue::generation(txn, thread.number)?;
-        let mut cached = self
-            .0
-            .catalogue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if cached.generation != generation {
-            *cached = Arc::new(Catalogue::load(txn, thread.number, &thread.node.codecs)?);
-        }
-        Ok(Arc::clone(&cached))
+        thread.catalogue(txn)
     }
 
     /// The thread.

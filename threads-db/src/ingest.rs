@@ -132,13 +132,13 @@ pub(crate) fn settle(thread: &Thread, mut ready: VecDeque<u64>) -> Result<Intake
 
 impl<'a> Ingest<'a> {
     fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Result<Self> {
-        let catalogue = Catalogue::load(txn.as_read(), thread.number, &thread.node.codecs)?;
+        let catalogue = thread.catalogue(txn.as_read())?;
         let tip = Tip::get(txn.as_read(), thread.number)?;
         let holding = held::any(txn.as_read(), thread.number)?;
         Ok(Self {
             txn,
             thread,
-            catalogue: Arc::new(catalogue),
+            catalogue,
             tip,
             now_ms: thread.node.clock.now_ms(),
             holding,

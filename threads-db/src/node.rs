@@ -10,6 +10,7 @@ use threads_core::{
     Error, IdentityKey, PeerId, ReadKey, ReplicaKey, Result, ThreadId, Variant, block,
 };
 
+use crate::catalogue::Catalogue;
 use crate::db::{Db, WeakDb};
 use crate::held;
 use crate::layout::{self, Number, Prefix, meta};
@@ -246,7 +247,7 @@ impl Node {
             );
             let row: ThreadRow = decode_row(&value)?;
             let heads = books::heads(&*txn, &row.id)?;
-            let catalogue = crate::catalogue::Catalogue::load(&*txn, number, &self.inner.codecs)?;
+            let catalogue = Catalogue::load(&*txn, number, &self.inner.codecs)?;
             threads.push(ThreadSummary {
                 logs: heads.len() as u64,
                 records: heads.iter().map(|(_, head)| head.seq).sum(),
@@ -279,6 +280,7 @@ impl Node {
                 replica,
                 read,
                 log_key: Mutex::default(),
+                catalogue: Catalogue::unread(),
             };
             (thread, holding)
         };

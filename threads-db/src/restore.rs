@@ -17,6 +17,7 @@ use threads_core::{Error, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::Zeroizing;
 
 use crate::car::CarReader;
+use crate::catalogue::Catalogue;
 use crate::chain::Blocks;
 use crate::db::Db;
 use crate::export::{CarriedKeys, MANIFEST_VERSION, Manifest, keys_context};
@@ -210,6 +211,7 @@ impl Node {
             replica,
             read,
             log_key: Mutex::default(),
+            catalogue: Catalogue::unread(),
         }
     }
 

@@ -14,6 +14,7 @@ use threads_core::{
     PeerId, ReadKey, ReplicaKey, Result, ThreadId,
 };
 
+use crate::catalogue::Catalogue;
 use crate::layout::{self, Number, Prefix, meta};
 use crate::notify::Notifier;
 use crate::query::QueryCaps;
@@ -36,6 +37,8 @@ pub(crate) struct Thread {
     pub(crate) read: Option<ReadKey>,
     /// The key of the log that was written last; making one from its seed takes as long as signing.
     pub(crate) log_key: Mutex<Option<LogKey>>,
+    /// The latest committed catalogue that was read; reading one takes as long as it is large.
+    pub(crate) catalogue: Mutex<Arc<Catalogue>>,
 }
 
 impl fmt::Debug for Thread {
@@ -96,6 +99,20 @@ impl Thread {
                 Ok((Number::from_be_bytes(number), LogId::from_key_bytes(log)))
             })
             .collect()
+    }
+
+    /// The catalogue as `txn` sees it, which must have changed no definition itself.
+    pub(crate) fn catalogue(&self, txn: &dyn ReadTxn) -> Result<Arc<Catalogue>> {
+        let generation = Catalogue::generation(txn, self.number)?;
+        // A catalogue is put in whole, so a panic elsewhere broke nothing.
+        let mut cached = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if cached.generation != generation {
+            *cached = Arc::new(Catalogue::load(txn, self.number, &self.node.codecs)?);
+        }
+        Ok(Arc::clone(&cached))
     }
 
     /// The key of a log that this node writes.

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
+use threads_conformance::faulty::{Fails, Faulty};
 use threads_core::block::Block;
-use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace, ReadTxn};
+use threads_core::datastore::{
+    Datastore, DatastoreExt, Direction, Durability, Keyspace, Memory, ReadTxn,
+};
 use threads_core::module::IndexSpec;
 use threads_core::policy::{AccessPolicy, Candidate, Change, Verdict};
 use threads_core::record::RECORDS_PER_EPOCH_MAX;
@@ -268,6 +271,31 @@ fn row_42_another_schema_changes_nothing_that_is_there() {
         .iter()
         .filter(|entry| entry.collections.iter().any(|c| c.is_reserved()));
     assert_eq!(schemas.count(), 2);
+}
+
+/// Whoever may write may define collections; reading and compiling them all takes long.
+#[test]
+fn row_41_definitions_are_not_read_again_for_each_record_that_comes() {
+    let one = node().create("t").unwrap();
+    let schema = json!({"properties": {"n": {"pattern": "^[a-z]{1,200}$"}}});
+    one.write(|txn| {
+        (0..60).try_for_each(|n| txn.define(&spec(&format!("N{n}")).with_schema(schema.clone())))
+    })
+    .unwrap();
+    let store = Arc::new(Faulty::new(Memory::new(), Fails::Reading));
+    let node = Node::builder(Arc::clone(&store)).codec(JsonPatch::new());
+    let node = node.open().unwrap();
+    let (two, _) = carry(&one, &node).unwrap();
+    assert!(all(&two, "N7").is_empty());
+    let notes = one.collection("N7").unwrap();
+    for n in 0..3 {
+        notes.create(&json!({"_id": format!("{n}")})).unwrap();
+        // Reading the definitions takes at least one row for each.
+        store.arm(60);
+        carry(&one, &node).unwrap();
+        assert!(!store.disarm());
+    }
+    assert_eq!(all(&two, "N7").len(), 3);
 }
 
 /// A collection of 1,500 entities of 70 to 80 bytes.
