@@ -60,7 +60,7 @@ const fn target(
 /// Every target, each with a name of its own.
 ///
 /// ```
-/// assert!(threads_fuzz::TARGETS.len() >= 17);
+/// assert!(threads_fuzz::TARGETS.len() >= 18);
 /// ```
 pub const TARGETS: &[Target] = &[
     target("record", formats::record, seeds::record, seeds::RECORD),
@@ -70,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     target("change", codec::change, seeds::change, &[]),
     target("patch", codec::patch, seeds::patch, seeds::PATCH),
     target("merge", codec::merge, seeds::merge, &[]),
+    target("definition", codec::definition, seeds::definition, &[]),
     target("schema", texts::schema, seeds::schema, seeds::SCHEMA),
     target("query", texts::query, seeds::query, seeds::QUERY),
     target("ids", texts::ids, seeds::ids, &[]),

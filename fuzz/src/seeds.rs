@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ipld_core::ipld::Ipld;
-use serde_json::Value;
+use serde_json::{Value, json};
 use threads_core::block::{self, Block};
 use threads_core::multibase::Base::Base16Lower;
 use threads_core::{LogId, ReadKey, ReplicaKey, ThreadId};
@@ -220,6 +220,16 @@ pub(crate) fn batch() -> Vec<Vec<u8>> {
 pub(crate) fn change() -> Vec<Vec<u8>> {
     let file = "jsonpatch.json";
     [all(file, "event_hex", &[0]), all(file, "event_hex", &[1])].concat()
+}
+
+pub(crate) fn definition() -> Vec<Vec<u8>> {
+    let definitions = [
+        json!({"_id": "Person", "codec": "jsonpatch/1", "schema": null, "version": 0}),
+        json!({"_id": "x", "schema": {"items": {"enum": [1, -1.5, true, [["a"]]]}}}),
+    ];
+    definitions
+        .map(|value| block::encode(&value).unwrap())
+        .into()
 }
 
 /// The actions of one kind in the vectors of the codec.

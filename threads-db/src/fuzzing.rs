@@ -4,12 +4,15 @@
 //! assert!(threads_db::fuzzing::read_car(b"no CAR file").is_err());
 //! ```
 
+use serde_json::Value;
 use threads_core::block::Block;
+use threads_core::codec::{EventCodec, EventCodecExt};
 use threads_core::{Cid, Result};
 
 use crate::car::{CarReader, CarWriter};
 use crate::passphrase::SealedSecret;
 use crate::sync::wire::{Answer, Ask};
+use crate::whole::Whole;
 
 /// The roots and blocks of a CAR file. See the [module](self).
 pub fn read_car(bytes: &[u8]) -> Result<(Vec<Cid>, Vec<Block>)> {
@@ -38,6 +41,11 @@ pub fn recode_answer(bytes: &[u8]) -> Result<Vec<u8>> {
 /// Requests and replies of every kind, to begin with. See the [module](self).
 pub fn frames() -> Result<Vec<Vec<u8>>> {
     crate::sync::wire::samples()
+}
+
+/// What a collection is defined by, from the event of a definition. See the [module](self).
+pub fn read_definition(event: &[u8]) -> Result<Value> {
+    Whole.value(&Whole.apply(None, event)?)
 }
 
 /// A sealed secret, decoded and encoded again. See the [module](self).

@@ -1,9 +1,10 @@
-//! The codec `jsonpatch/1`: events of peers, and patches of applications.
+//! The codec `jsonpatch/1`: events of peers, and patches of applications; and definitions.
 
 use serde_json::{Map, Value, json};
 use threads_codec_jsonpatch::{DOCUMENT_BYTES_MAX, EVENT_BYTES_MAX, JsonPatch};
 use threads_core::ErrorKind;
 use threads_core::codec::{Action, EntityState, EventCodec, EventCodecExt};
+use threads_db::fuzzing;
 
 use crate::check::{canonical, refused};
 
@@ -35,6 +36,17 @@ pub(crate) fn change(input: &[u8]) {
             let value = codec.value(&after).unwrap();
             assert!(value.is_object());
             assert_eq!(state(&value), after, "one document has one text");
+        }
+        Err(error) => refused(&error, &[ErrorKind::Rejected]),
+    }
+}
+
+/// An event of a definition: whoever accepts it can read it back.
+pub(crate) fn definition(input: &[u8]) {
+    match fuzzing::read_definition(input) {
+        Ok(value) => {
+            canonical(input);
+            assert!(value.is_object());
         }
         Err(error) => refused(&error, &[ErrorKind::Rejected]),
     }
