@@ -21,6 +21,7 @@ mod active;
 pub(crate) mod addresses;
 mod answers;
 mod attend;
+mod compare;
 mod conduct;
 mod dial;
 #[cfg(test)]

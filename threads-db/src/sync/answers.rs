@@ -10,7 +10,7 @@ use super::io::{Compared, Done, Output, RequestId, TakenIn};
 use super::limits::BUSY_MS;
 use super::machine::Machine;
 use super::timers::Timer;
-use super::wire::{Answer, HEADS_MAX, Verdict, listed};
+use super::wire::{Answer, HEADS_MAX, Verdict, joint, listed};
 use crate::layout::Number;
 
 impl Machine {
@@ -46,6 +46,7 @@ impl Machine {
     fn verdicts(&mut self, from: PeerId, request: RequestId, compared: Vec<Compared>) {
         let mut listable = HEADS_MAX;
         let mut verdicts = Vec::with_capacity(compared.len());
+        let mut proofs = Vec::new();
         let mut probes = 0;
         for one in compared {
             verdicts.push(match one {
@@ -53,11 +54,13 @@ impl Machine {
                     probes += PROBE;
                     Verdict::Unknown
                 }
-                Compared::Same(thread) => {
+                Compared::Same(thread, proof) => {
+                    proofs.push(proof);
                     self.shares(from, thread);
                     Verdict::Same
                 }
-                Compared::Differs(thread, heads) => {
+                Compared::Differs(thread, proof, heads) => {
+                    proofs.push(proof);
                     self.shares(from, thread);
                     let mut heads = listed(&heads);
                     // What does not fit is heard of when the rest is level.
@@ -67,7 +70,7 @@ impl Machine {
                 }
             });
         }
-        self.reply(request, &Answer::Heads(verdicts));
+        self.reply(request, &Answer::Heads(verdicts, joint(&proofs)));
         // Somebody who shares a hundred threads that this node has left is no attacker.
         self.fault(from, probes.min(PROBE));
     }
@@ -84,16 +87,32 @@ impl Machine {
         }
     }
 
-    /// A peer shares a thread. If it is in use, it is in use with this peer too.
+    /// A peer shares a thread: it showed its key. If it is in use, it is in use with this peer too.
     pub(super) fn shares(&mut self, id: PeerId, thread: Number) {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
         peer.threads.insert(thread);
-        if let Some(active) = self.active.get_mut(&thread)
-            && !active.links.contains_key(&id)
-        {
-            active.reload();
+        let new = peer.proven.insert(thread);
+        if let Some(active) = self.active.get_mut(&thread) {
+            let linked = active.links.contains_key(&id);
+            if !linked {
+                active.reload();
+            }
+            if new || !linked {
+                self.timers.set(Timer::Thread(thread), self.now);
+            }
+        }
+    }
+
+    /// A peer says that it does not share a thread.
+    pub(super) fn shares_not(&mut self, id: PeerId, thread: Number) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.threads.remove(&thread);
+            peer.proven.remove(&thread);
+        }
+        if let Some(active) = self.active.get_mut(&thread) {
+            active.links.remove(&id);
             self.timers.set(Timer::Thread(thread), self.now);
         }
     }

@@ -1,5 +1,7 @@
 //! What a thread needs: decided anew from what is known of it, whenever something changed.
 
+use std::collections::BTreeMap;
+
 use threads_core::rand_core::CryptoRng;
 use threads_core::{PeerId, Result};
 
@@ -9,7 +11,7 @@ use super::io::{Done, Op};
 use super::limits::{
     GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS,
 };
-use super::machine::{Call, Doing, Machine, put_off, unfit};
+use super::machine::{Call, Doing, Machine, Peer, put_off, unfit};
 use super::timers::Timer;
 use super::wire::{Answer, Ask, Frontier, frontier, listed};
 use crate::layout::Number;
@@ -21,6 +23,13 @@ pub(super) enum Sent {
     Numbers,
 }
 
+/// Whether a connected peer has shown the thread's key.
+fn proved(peers: &BTreeMap<PeerId, Peer>, peer: &PeerId, thread: Number) -> bool {
+    peers
+        .get(peer)
+        .is_some_and(|peer| peer.proven.contains(&thread))
+}
+
 impl Machine {
     /// Pushes, tells and pulls what is to be pushed, told and pulled, and puts the thread away when
     /// nothing is.
@@ -30,15 +39,15 @@ impl Machine {
         };
         if !active.loaded {
             if !std::mem::replace(&mut active.loading, true) {
-                let shares = |(id, peer): (&PeerId, &super::machine::Peer)| {
-                    peer.threads.contains(&thread).then_some(*id)
-                };
+                let shares =
+                    |(id, peer): (&PeerId, &Peer)| peer.threads.contains(&thread).then_some(*id);
                 let peers = self.peers.iter().filter_map(shares).collect();
                 self.op(Op::Load(thread, peers), Doing::Load(thread));
             }
             return;
         }
-        let peers: Vec<PeerId> = active.links.keys().copied().collect();
+        let proven = |peer: &&PeerId| proved(&self.peers, peer, thread);
+        let peers: Vec<PeerId> = active.links.keys().filter(proven).copied().collect();
         for peer in peers {
             self.send_to(thread, peer);
         }
@@ -182,7 +191,8 @@ impl Machine {
             let lacking = |link: &super::active::Link| active.lacking(link);
             let mut wait = None;
             let mut best: Option<(u64, u32, PeerId)> = None;
-            for (peer, link) in &active.links {
+            let proven = |(peer, _): &(&PeerId, _)| proved(&self.peers, peer, thread);
+            for (peer, link) in active.links.iter().filter(proven) {
                 let lacks = lacking(link);
                 if lacks == 0 {
                     continue;
@@ -365,9 +375,7 @@ impl Machine {
             self.timers.set(Timer::Thread(thread), self.now);
             return;
         }
-        let shares = |(id, peer): (&PeerId, &super::machine::Peer)| {
-            *id != from && peer.threads.contains(&thread)
-        };
+        let shares = |(id, peer): (&PeerId, &Peer)| *id != from && peer.threads.contains(&thread);
         if self.peers.iter().any(shares) {
             self.activate(thread).moved.extend(heads.keys());
         }

@@ -9,7 +9,7 @@ use threads_core::{Error, LogId, PeerId, system_rng};
 
 use super::io::{Input, Output};
 use super::machine::Machine;
-use super::wire::{Answer, Ask, Claim, Parcel, Range, Verdict};
+use super::wire::{Answer, Ask, Claim, Parcel, Range, Verdict, joint};
 use crate::{Db, Node};
 
 /// What a hostile peer does next.
@@ -49,6 +49,13 @@ fn heads() -> impl Strategy<Value = Vec<(u8, u64)>> {
     prop::collection::btree_map(log(), seq(), 0..4).prop_map(|heads| heads.into_iter().collect())
 }
 
+fn heads_answer(db: &Db, right: bool, peer: &PeerId, listed: Vec<(LogId, u64)>) -> Answer {
+    let me = db.node().peer_id();
+    let (from, to) = if right { (peer, &me) } else { (&me, peer) };
+    let proof = joint([&db.thread().replica.proof(from, to)]);
+    Answer::Heads(vec![Verdict::Differs(listed)], proof)
+}
+
 /// A deed, with logs by number: 0 is the node's own.
 fn deed() -> impl Strategy<Value = (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>)> {
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
@@ -84,7 +91,7 @@ fn build(
         4 | 5 => Deed::Ask(Ask::Have(claim, listed)),
         6 => Deed::Ask(Ask::Join("x".into(), ByteArray::new([0; 16]), bytes.into())),
         7 => Deed::Bytes(bytes),
-        8 => Deed::Answer(Answer::Heads(vec![Verdict::Differs(listed)])),
+        8 => Deed::Answer(heads_answer(db, right, peer, listed)),
         9 => Deed::Answer(Answer::Page(vec![parcel], listed, true)),
         10 => Deed::Answer(Answer::Have(listed)),
         11 => Deed::Garbage(bytes),

@@ -2,7 +2,7 @@
 
 use threads_core::{Error, Multiaddr, PeerId, Result};
 
-use super::wire::{Claim, Digest, Frontier, Parcel, Range};
+use super::wire::{Claim, Digest, Frontier, Parcel, Proof, Range};
 use crate::invite::{PendingJoin, Verdict};
 use crate::layout::Number;
 
@@ -178,17 +178,19 @@ pub(crate) enum Done {
 pub(crate) struct Share {
     pub(crate) thread: Number,
     pub(crate) claim: Claim,
+    /// What shows this node that the peer holds the key.
+    pub(crate) theirs: Proof,
     pub(crate) digest: Digest,
     /// What it is the digest of.
     pub(crate) heads: Frontier,
 }
 
-/// How a thread that a peer claims stands.
+/// How a thread that a peer claims stands, with what shows the peer that this node holds the key.
 #[derive(Debug)]
 pub(crate) enum Compared {
     Unknown,
-    Same(Number),
-    Differs(Number, Frontier),
+    Same(Number, Proof),
+    Differs(Number, Proof, Frontier),
 }
 
 /// What a peer said of a thread, and how far the same logs have got here.

@@ -19,7 +19,7 @@ use super::io::{
 };
 use super::limits::{ANSWERS_MAX, GREET_AFTER_MS};
 use super::timers::{Timer, Timers};
-use super::wire::{Answer, Ask, CLAIMS_MAX, Claim, Frontier, Verdict, frontier};
+use super::wire::{Answer, Ask, Claim, Frontier};
 use crate::layout::Number;
 
 /// What this node knows of its peers and of the threads in use. See the [module](super).
@@ -50,8 +50,11 @@ pub struct Machine {
 
 /// A connected peer.
 pub(super) struct Peer {
-    /// The threads it shares.
+    /// The threads it shares, as far as this node knows.
     pub(super) threads: BTreeSet<Number>,
+    /// Those of which it showed the key since it connected. Of others it is told a digest, and
+    /// nothing else.
+    pub(super) proven: BTreeSet<Number>,
     /// Whether the two have compared their threads since they connected, or are about to.
     pub(super) greeted: bool,
     /// How many of its requests wait for the store.
@@ -189,6 +192,7 @@ impl Machine {
             peer,
             Peer {
                 threads: BTreeSet::new(),
+                proven: BTreeSet::new(),
                 greeted: false,
                 answering: 0,
                 allowance: Allowance::new(self.now),
@@ -313,29 +317,6 @@ impl Machine {
         }
     }
 
-    /// Asks a peer about the threads shared with it.
-    fn compare(&mut self, peer: PeerId, only: Option<Number>, mut shares: Vec<Share>) {
-        let Some(known) = self.peers.get_mut(&peer) else {
-            return;
-        };
-        known
-            .threads
-            .extend(shares.iter().map(|share| share.thread));
-        if let Some(only) = only {
-            shares.retain(|share| share.thread == only);
-        }
-        while !shares.is_empty() {
-            let rest = shares.split_off(shares.len().min(CLAIMS_MAX));
-            let claims = shares.iter().map(|share| (share.claim, share.digest));
-            self.call(
-                peer,
-                &Ask::Heads(claims.collect()),
-                Call::Heads(peer, shares),
-            );
-            shares = rest;
-        }
-    }
-
     fn loaded(&mut self, thread: Number, loaded: Loaded) {
         let Some(active) = self.active.get_mut(&thread) else {
             return;
@@ -394,55 +375,6 @@ impl Machine {
             Call::Have(thread, peer, told) => {
                 self.sent((thread, peer), Sent::Numbers, &told, answer, rng);
             }
-        }
-    }
-
-    /// What a peer has of the threads it was asked about.
-    fn compared(&mut self, peer: PeerId, shares: Vec<Share>, answer: Result<Answer>) {
-        let verdicts = match answer {
-            Ok(Answer::Heads(verdicts)) if verdicts.len() == shares.len() => verdicts,
-            // Ask again when somebody has something to say.
-            _ => return self.not_greeted(peer),
-        };
-        if !self.peers.contains_key(&peer) {
-            return;
-        }
-        let mut level = Vec::new();
-        for (share, verdict) in shares.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Unknown => {
-                    if let Some(known) = self.peers.get_mut(&peer) {
-                        known.threads.remove(&share.thread);
-                    }
-                }
-                Verdict::Same => {
-                    self.shares(peer, share.thread);
-                    level.push((share.thread, share.heads));
-                }
-                Verdict::Differs(heads) => {
-                    // Decoding has checked it.
-                    let theirs = frontier(&heads).unwrap_or_default();
-                    let now = self.now;
-                    let link = self.link_with(share.thread, peer, share.claim);
-                    // It knows a digest of what is here, which told it nothing of any log: it is told
-                    // of all of them, also of those that both have alike.
-                    link.theirs = theirs.clone();
-                    link.told.clear();
-                    (link.tell_at, link.pull_at) = (Some(now), now);
-                    self.op(Op::Acked(share.thread, peer, theirs), Doing::Note);
-                }
-            }
-        }
-        if !level.is_empty() {
-            self.op(Op::Level(peer, level), Doing::Note);
-        }
-    }
-
-    fn not_greeted(&mut self, peer: PeerId) {
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.greeted = false;
-            self.timers
-                .set(Timer::Greet(peer), self.now + GREET_AFTER_MS);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_bytes::ByteArray;
 use threads_core::block::sha256;
 use threads_core::books::{HeadBook, KeyBook};
-use threads_core::datastore::{Datastore, DatastoreExt, Durability, ReadTxn};
+use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, ReadTxn};
 use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
 
 use super::active::raise_all;
@@ -167,6 +167,7 @@ impl Node {
             Ok(Share {
                 thread,
                 claim: Claim::new(&replica, &self.peer_id(), peer),
+                theirs: replica.proof(peer, &self.peer_id()),
                 digest,
                 heads,
             })
@@ -178,7 +179,7 @@ impl Node {
     fn claimed(&self, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
         let (thread, known) = {
             let txn = self.inner.store.read()?;
-            let Some(thread) = self.resolve(&*txn, peer, claim)? else {
+            let Some((thread, _)) = self.resolve(&*txn, peer, claim)? else {
                 return Ok(None);
             };
             (thread, shares::has(&*txn, thread, peer)?)
@@ -207,15 +208,26 @@ impl Node {
         Ok(())
     }
 
-    /// Takes as long for a thread that is not here as for a proof that is wrong.
-    fn resolve(&self, txn: &dyn ReadTxn, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
+    /// The thread that a claim names, with its key, if it was shown. What is looked up and computed
+    /// is the same for a thread that is not here as for a proof that is wrong.
+    fn resolve(
+        &self,
+        txn: &dyn ReadTxn,
+        peer: &PeerId,
+        claim: &Claim,
+    ) -> Result<Option<(Number, ReplicaKey)>> {
         let thread = layout::number(txn, &meta::thread_by_locator(claim.locator()))?;
         let replica = match thread {
             Some(thread) => replica_key(txn, thread)?.1,
-            None => ReplicaKey::from_bytes(&[0; 32]),
+            None => {
+                // No thread has this number, and no key such a name.
+                _ = node::thread_id(txn, Number::MAX);
+                _ = txn.get(Keyspace::Keys, &[0])?;
+                ReplicaKey::from_bytes(&[0; 32])
+            }
         };
         let proved = replica.proves(peer, &self.peer_id(), claim.proof());
-        Ok(thread.filter(|_| proved))
+        Ok(thread.filter(|_| proved).map(|thread| (thread, replica)))
     }
 
     fn compare(&self, peer: &PeerId, claims: &[(Claim, Digest)]) -> Result<Vec<Compared>> {
@@ -223,20 +235,21 @@ impl Node {
         let compared: Vec<_> = {
             let txn = self.snapshot_on_disk()?;
             let one = |(claim, theirs): &(Claim, Digest)| {
-                let Some(thread) = self.resolve(&*txn, peer, claim)? else {
+                let Some((thread, replica)) = self.resolve(&*txn, peer, claim)? else {
                     return Ok(Compared::Unknown);
                 };
                 if !shares::has(&*txn, thread, peer)? {
                     new.push(thread);
                 }
                 let id = node::thread_id(&*txn, thread)?;
+                let proof = replica.proof(&self.peer_id(), peer);
                 let (ours, heads) = standing(&*txn, &id)?;
                 Ok(match ours == *theirs {
                     true => {
                         level.push((thread, heads));
-                        Compared::Same(thread)
+                        Compared::Same(thread, proof)
                     }
-                    false => Compared::Differs(thread, heads),
+                    false => Compared::Differs(thread, proof, heads),
                 })
             };
             claims.iter().map(one).collect::<Result<_>>()?

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
-use threads_core::block;
+use threads_core::block::{self, sha256};
 use threads_core::{Error, LogId, PeerId, ReplicaKey, Result};
 
 use crate::chain::Blocks;
@@ -48,6 +48,17 @@ impl Claim {
     pub(crate) fn proof(&self) -> &[u8; 16] {
         self.0.last_chunk().expect("32 bytes")
     }
+}
+
+/// By which one peer shows another that it holds the key of a thread.
+pub(crate) type Proof = [u8; 16];
+
+/// What a reply ends in: whoever gives it holds the keys of all threads of which it says something,
+/// whose proofs these are, in their order.
+pub(crate) fn joint<'a>(proofs: impl IntoIterator<Item = &'a Proof>) -> ByteArray<16> {
+    let proofs: Vec<u8> = proofs.into_iter().flatten().copied().collect();
+    // The first half of 32 bytes.
+    ByteArray::new(*sha256(&proofs).first_chunk().expect("32 bytes"))
 }
 
 /// What a thread's heads hash to: equal for peers that have the same records.
@@ -103,8 +114,8 @@ pub(crate) enum Ask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Answer {
-    /// To [`Ask::Heads`]: one verdict for each thread.
-    Heads(Vec<Verdict>),
+    /// To [`Ask::Heads`]: one verdict for each thread, and the [joint] proof for those it shares.
+    Heads(Vec<Verdict>, ByteArray<16>),
     /// To [`Ask::Pull`]: records, how far they bring each log, and whether there are more.
     Page(Vec<Parcel>, Vec<(LogId, u64)>, bool),
     /// To [`Ask::Push`] and [`Ask::Have`]: how far the logs concerned have got here, on disk.
@@ -185,7 +196,7 @@ impl Answer {
     pub(crate) fn decode(frame: &[u8]) -> Result<Self> {
         let answer: Self = block::decode(frame)?;
         match &answer {
-            Self::Heads(verdicts) => {
+            Self::Heads(verdicts, _) => {
                 check(verdicts.len(), CLAIMS_MAX)?;
                 for verdict in verdicts {
                     if let Verdict::Differs(heads) = verdict {
@@ -234,7 +245,10 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
     ];
     let differs = Verdict::Differs(vec![(log, 2)]);
     let answers = vec![
-        Answer::Heads(vec![Verdict::Unknown, Verdict::Same, differs]),
+        Answer::Heads(
+            vec![Verdict::Unknown, Verdict::Same, differs],
+            ByteArray::new([4; 16]),
+        ),
         Answer::Page(vec![parcel], vec![(log, 1)], true),
         Answer::Have(vec![(log, 1)]),
         Answer::Waiting,
@@ -285,7 +299,7 @@ mod tests {
             Ask::Heads(claims).encode().unwrap().len()
         };
         let answer = |threads| {
-            Answer::Heads(vec![Verdict::Same; threads])
+            Answer::Heads(vec![Verdict::Same; threads], joint([]))
                 .encode()
                 .unwrap()
                 .len()

@@ -113,6 +113,33 @@ fn row_18_a_link_that_is_spent_or_revoked_lets_nobody_in() {
 }
 
 #[test]
+fn row_18_an_invite_that_has_expired_lets_nobody_in() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    let mut net = net(2);
+    let day = std::time::Duration::from_millis(DAY_MS);
+    let options = InviteOptions::new(Role::Write).lifetime(day);
+    let link = net.db(0).invite(&options).unwrap();
+    let named = net.db(0).invite(&options.to(net.node(1).card())).unwrap();
+    // The one who comes has a clock that is behind, or pretends to.
+    net.set_ahead(0, DAY_MS);
+    join(net.node(1), &link);
+    net.run();
+    assert!(net.db(0).join_requests().unwrap().is_empty());
+    let spent = net.db(0).invites().unwrap().into_iter();
+    assert!(
+        spent
+            .into_iter()
+            .all(|invite| invite.spent == Some("the invite has expired"))
+    );
+    net.set_ahead(1, DAY_MS);
+    for invite in [&link, &named] {
+        let refused = net.node(1).join(&copied(invite), None).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Rejected, "{refused}");
+    }
+    assert!(net.node(1).threads().unwrap().is_empty());
+}
+
+#[test]
 fn a_link_with_another_secret_or_signature_is_refused() {
     let net = net(2);
     let text = net

@@ -1,9 +1,12 @@
 //! Synchronising nodes by the machine of sync, over a network that delivers at once.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod abuse;
+mod frames;
 mod invites;
 mod net;
 mod replicas;
+mod victim;
 
 use net::Net;
 use serde_json::json;

@@ -160,6 +160,11 @@ impl Net {
         traces
     }
 
+    /// Every frame that was sent to a node.
+    pub(crate) fn frames(&self, node: usize) -> &[u8] {
+        &self.ends[node].frames
+    }
+
     /// Runs a minute of time that passes at once.
     pub(crate) fn run(&mut self) {
         let end = self.now + 60_000;
