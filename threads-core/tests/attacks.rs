@@ -9,7 +9,9 @@ use serde_bytes::ByteBuf;
 use threads_core::batch::BATCH_FORMAT;
 use threads_core::block::{decode, encode};
 use threads_core::event::{Encryption, Position, SealedEvent};
-use threads_core::{Cid, CollectionName, ErrorKind, Hlc, LogId, ReadKey, ReplicaKey, system_rng};
+use threads_core::{
+    Cid, CollectionName, ErrorKind, Hlc, LogId, PeerId, ReadKey, ReplicaKey, system_rng,
+};
 
 /// An event's block.
 #[derive(Serialize, Deserialize)]
@@ -144,4 +146,25 @@ fn row_45_no_nonce_is_used_twice() {
         !seen.insert(again[..24].to_vec()),
         "and the same one the same"
     );
+}
+
+#[test]
+fn row_48_every_bit_of_a_key_and_of_a_proof_counts() {
+    let bytes = [0x5a; 32];
+    let key = ReplicaKey::from_bytes(&bytes);
+    let [ann, bob] = [1, 2].map(|n| PeerId::from_key_bytes([n; 32]));
+    let proof = key.proof(&ann, &bob);
+    assert!(key.proves(&ann, &bob, &proof));
+    for bit in 0..8 * proof.len() {
+        let mut other = proof;
+        other[bit / 8] ^= 1 << (bit % 8);
+        assert!(!key.proves(&ann, &bob, &other), "bit {bit}");
+    }
+    for bit in 0..8 * bytes.len() {
+        let mut other = bytes;
+        other[bit / 8] ^= 1 << (bit % 8);
+        let other = ReplicaKey::from_bytes(&other);
+        assert_ne!(key, other, "bit {bit}");
+        assert!(!other.proves(&ann, &bob, &proof), "bit {bit}");
+    }
 }

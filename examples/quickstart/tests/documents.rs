@@ -153,8 +153,9 @@ fn every_test_that_the_architecture_names_exists() {
     }
 }
 
-/// The attacks that concern what is built. What concerns peers and access control comes with them.
-const ATTACKS: [std::ops::RangeInclusive<u32>; 4] = [1..=8, 27..=46, 50..=53, 55..=55];
+/// The attacks that concern what is built. What concerns forks between peers, withheld records and access
+/// control comes with them.
+const ATTACKS: [std::ops::RangeInclusive<u32>; 5] = [1..=8, 11..=19, 27..=48, 50..=53, 55..=55];
 
 #[test]
 fn every_attack_names_a_test_that_carries_its_number() {
@@ -186,6 +187,41 @@ fn every_attack_names_a_test_that_carries_its_number() {
     }
     let wanted: Vec<_> = ATTACKS.into_iter().flatten().collect();
     assert_eq!(rows, wanted);
+}
+
+/// The functions of one name in a file, with their bodies.
+fn functions<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
+    let begin = format!("fn {name}(");
+    let after = text.split(&*begin).skip(1);
+    after.filter_map(|rest| rest.split("\n\n").next()).collect()
+}
+
+/// No clock shows it on a busy machine, so it is looked up: what a peer sends is compared with a secret
+/// in these places only, and keys with each other by their own equality.
+#[test]
+fn row_48_secrets_are_compared_in_constant_time() {
+    for (path, function) in [
+        ("threads-core/src/key/symmetric.rs", "proves"),
+        ("threads-core/src/key/symmetric.rs", "open_synthetic"),
+        ("threads-db/src/sync/compare.rs", "compared"),
+        ("threads-db/src/invite/request.rs", "decide"),
+    ] {
+        let text = read(path);
+        let found = functions(&text, function);
+        assert!(
+            !found.is_empty() && found.iter().all(|body| body.contains("ct_eq(")),
+            "{path}: {function}"
+        );
+    }
+    let mut equalities = 0;
+    for name in ["agreement", "signing", "symmetric"] {
+        let path = format!("threads-core/src/key/{name}.rs");
+        for body in functions(&read(&path), "eq") {
+            assert!(body.contains("self.ct_eq(other).into()"), "{path}: {body}");
+            equalities += 1;
+        }
+    }
+    assert_eq!(equalities, 3, "one for each kind of key");
 }
 
 #[test]
