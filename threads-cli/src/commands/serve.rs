@@ -11,7 +11,7 @@ use crate::args::{Connect, Serve};
 use crate::exit::{Advise, Failure, Result};
 use crate::link::control::{self, About, Control};
 use crate::link::server::{self, Served};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::peer::{Online, Reach};
 use crate::repo::Repo;
 
@@ -48,7 +48,14 @@ pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
     _ = ended.recv();
     server::stop(repo.dir());
     online.transport.close();
-    out.remark("stopped; everything that was acknowledged is on disk");
+    let sent = online.connected.records_sent();
+    if out.is_json() {
+        out.value(&json!({"records_sent": sent}))?;
+    }
+    let sent = counted(sent, "record");
+    out.remark(format_args!(
+        "stopped; {sent} sent; everything that was acknowledged is on disk"
+    ));
     Ok(())
 }
 

@@ -1,50 +1,7 @@
 //! Several repositories, each its own processes, over loopback.
 
-use std::io::{BufRead, BufReader};
-use std::process::Child;
-use std::time::{Duration, Instant};
-
-use serde_json::Value;
-
 use crate::common::Place;
-
-/// How long anything may take here.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A process that serves a repository, until it is dropped.
-struct Serving(Child);
-
-impl Serving {
-    fn start(place: &Place) -> Self {
-        let words = [
-            "--json",
-            "serve",
-            "--no-mdns",
-            "--listen",
-            "/ip4/127.0.0.1/tcp/0",
-        ];
-        let mut child = place.spawn(words);
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        // It says so once it can be reached.
-        out.read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        assert!(!said["addresses"].as_array().unwrap().is_empty(), "{said}");
-        Self(child)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-fn card(place: &Place) -> String {
-    let id: Value = place.ok(["--json", "id"]).json();
-    id["card"].as_str().unwrap().to_owned()
-}
+use crate::common::serving::{Serving, TCP, card, until};
 
 fn invite(place: &Place, more: &[&str]) -> String {
     let words = ["invite", "t", "--role", "write"];
@@ -52,23 +9,11 @@ fn invite(place: &Place, more: &[&str]) -> String {
     said.out.trim().to_owned()
 }
 
-/// Looks until it is so.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    #[expect(clippy::disallowed_methods, reason = "real processes take real time")]
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        #[expect(clippy::disallowed_methods, reason = "real processes take real time")]
-        let now = Instant::now();
-        assert!(now < end, "{what} did not happen");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn two_share_a_thread_and_agree_after_both_wrote_alone() {
     let (ann, bob) = (Place::with_collection(), Place::new());
     ann.ok(["put", "t", "c", r#"{"_id": "a", "n": 1}"#]);
-    let serving = Serving::start(&ann);
+    let serving = Serving::start(&ann, TCP);
     let invite = invite(&ann, &["--to", &card(&bob)]);
     bob.ok(["join", &invite, "--name", "theirs"]);
     bob.ok(["sync", "theirs", "--wait"]);
@@ -99,9 +44,9 @@ fn two_share_a_thread_and_agree_after_both_wrote_alone() {
 #[test]
 fn a_link_asks_and_a_member_lets_in() {
     let (ann, eve) = (Place::with_collection(), Place::new());
-    let _ann = Serving::start(&ann);
+    let _ann = Serving::start(&ann, TCP);
     let link = invite(&ann, &[]);
-    let _eve = Serving::start(&eve);
+    let _eve = Serving::start(&eve, TCP);
     eve.ok(["join", &link, "--name", "theirs"]);
     let asking = || ann.ok(["--json", "invites", "t"]).json()["requests"].clone();
     until("a request", || {
@@ -119,7 +64,7 @@ fn a_link_asks_and_a_member_lets_in() {
 #[test]
 fn commands_change_a_repository_that_is_served() {
     let place = Place::with_collection();
-    let _serving = Serving::start(&place);
+    let _serving = Serving::start(&place, TCP);
     let rows: String = (0..2_500)
         .map(|n| format!("{{\"_id\": \"{n}\"}}\n"))
         .collect();
@@ -138,7 +83,7 @@ fn commands_change_a_repository_that_is_served() {
 fn only_its_owner_reaches_a_served_repository() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::with_collection();
-    let _serving = Serving::start(&place);
+    let _serving = Serving::start(&place, TCP);
     let socket = place.repo().join("serve.sock").metadata().unwrap();
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
 }
@@ -146,13 +91,13 @@ fn only_its_owner_reaches_a_served_repository() {
 #[test]
 fn what_was_acknowledged_outlives_the_process_that_served() {
     let place = Place::with_collection();
-    let serving = Serving::start(&place);
+    let serving = Serving::start(&place, TCP);
     place.ok(["put", "t", "c", r#"{"_id": "a"}"#]);
     drop(serving);
     place.ok(["get", "t", "c", "a"]);
     // What it left behind is in nobody's way.
     place.ok(["put", "t", "c", r#"{"_id": "b"}"#]);
-    let _again = Serving::start(&place);
+    let _again = Serving::start(&place, TCP);
     place.ok(["get", "t", "c", "b"]);
 }
 

@@ -1,6 +1,8 @@
 //! A repository in a directory of its own, and the program that is tested.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod serving;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -88,6 +88,16 @@ pub struct Work(pub(crate) OpId, pub(crate) Op);
 #[derive(Debug)]
 pub struct Worked(pub(crate) OpId, pub(crate) Result<Done>);
 
+impl Worked {
+    /// How many records go to a peer now.
+    pub(crate) fn records_to_send(&self) -> u64 {
+        match &self.1 {
+            Ok(Done::Page(page) | Done::Served(Some(page))) => page.parcels.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// Something that a node did itself.
 ///
 /// ```

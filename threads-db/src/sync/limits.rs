@@ -2,6 +2,10 @@
 
 /// How many records of a log a writer pushes. A peer that lacks more is told so, and pulls.
 pub(crate) const PUSH_RECORDS_MAX: u64 = 256;
+/// How many records are read for a page. What is on its way or not stored yet is sent again when who
+/// gets it dies, so it is to be little; each page costs who gets it a sync of its disk, so it is not
+/// to be less.
+pub(crate) const READ_RECORDS_MAX: usize = 256;
 /// How long what was taken in waits before other peers are told of it, in milliseconds.
 pub(crate) const TELL_AFTER_MS: u64 = 250;
 /// How long a record that a peer is known to have may take to be pushed by its writer before it is

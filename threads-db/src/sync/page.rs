@@ -7,7 +7,8 @@ use threads_core::record::{Dep, SignedRecord};
 use threads_core::{LogId, Result};
 
 use super::io::Page;
-use super::wire::{PAGE_BYTES_MAX, PAGE_RECORDS_MAX, Range};
+use super::limits::READ_RECORDS_MAX;
+use super::wire::{PAGE_BYTES_MAX, Range};
 use crate::chain::{self, Blocks};
 use crate::layout::{self, Place, meta};
 use crate::thread::Thread;
@@ -33,7 +34,7 @@ pub(crate) fn read(txn: &dyn ReadTxn, thread: &Thread, ranges: &[Range]) -> Resu
         };
         bytes += blocks.bytes() as usize;
         if bytes > PAGE_BYTES_MAX && !page.parcels.is_empty()
-            || page.parcels.len() == PAGE_RECORDS_MAX
+            || page.parcels.len() == READ_RECORDS_MAX
         {
             page.more = true;
             break;

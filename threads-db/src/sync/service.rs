@@ -76,6 +76,7 @@ pub struct Connected(Arc<Mutex<Present>>);
 struct Present {
     peers: BTreeSet<PeerId>,
     busy: bool,
+    sent: u64,
 }
 
 impl Connected {
@@ -95,6 +96,15 @@ impl Connected {
     /// ```
     pub fn is_settled(&self) -> bool {
         !self.lock().busy
+    }
+
+    /// How many records were sent to peers since the service began: each as often as it was sent.
+    ///
+    /// ```
+    /// assert_eq!(threads_db::sync::Connected::default().records_sent(), 0);
+    /// ```
+    pub fn records_sent(&self) -> u64 {
+        self.lock().sent
     }
 
     fn lock(&self) -> MutexGuard<'_, Present> {
@@ -264,6 +274,7 @@ impl Service {
 
     fn perform(&mut self, work: Work) {
         let (worked, db) = self.node.perform_on(work);
+        self.connected.lock().sent += worked.records_to_send();
         self.inputs.push_back(Input::Worked(worked));
         if let Some(db) = db {
             self.warm.retain(|warm| warm.id() != db.id());

@@ -1,0 +1,15 @@
+//! Real processes on a real network, which are killed and cut off from each other.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[cfg(target_os = "linux")]
+mod apart;
+mod kills;
+mod meeting;
