@@ -1,6 +1,7 @@
 //! Laws that try many cases, and show the smallest that breaks them.
 
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -26,7 +27,9 @@ pub(crate) fn for_all<T: Debug>(
     };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let tried = TestRunner::new_with_rng(config, rng).run(&cases, |case| {
-        check(&case).map_err(|violation| TestCaseError::fail(violation.brief()))
+        catch_unwind(AssertUnwindSafe(|| check(&case)))
+            .unwrap_or_else(|panic| Err(Violation::panicked(&*panic)))
+            .map_err(|violation| TestCaseError::fail(violation.brief()))
     });
     tried.map_err(|error| match error {
         TestError::Fail(reason, case) => Violation::in_case(case, reason),

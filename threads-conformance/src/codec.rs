@@ -181,7 +181,7 @@ laws! { $
         "an application would find out when its first user writes a long text";
     "EC-16" values::the_order_of_members_does_not_matter: "A struct, a map and a JSON object with the same members give the same event, in whatever order they name them.",
         "two programs that save the same would write two different events";
-    "EC-17" hostile::what_is_no_event_is_rejected: "Bytes that are no event are an error of kind Rejected, or do no harm: no panic, no other kind.",
+    "EC-17" hostile::what_is_no_event_is_rejected: "Bytes that are no event, and events on a state that their author did not know, are an error of kind Rejected, or do no harm: no panic, no other kind.",
         "any other error stops the peer who takes in the record, for a stranger's fault";
     "EC-18" hostile::a_rejected_event_leaves_nothing: "An event that was rejected leaves nothing behind: what comes after it is as if it had never been.",
         "peers that saw the bad event and peers that did not would drift apart";

@@ -194,14 +194,15 @@ impl Violation {
 
     /// As part of another one.
     pub(crate) fn brief(&self) -> String {
-        let brief = format!("after {}: {}", self.done, self.seen);
+        let brief = format!("{}: {}", self.done, self.seen);
         match self.place {
             Some(place) => format!("{brief}\n  at: {place}"),
             None => brief,
         }
     }
 
-    fn panicked(panic: &(dyn Any + Send)) -> Self {
+    /// One that was seen as a panic. The panic has said on the standard error where it was.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -209,7 +210,7 @@ impl Violation {
             .unwrap_or("with no message");
         Self {
             done: "the check was run".to_owned(),
-            seen: format!("a panic: {text}"),
+            seen: format!("a panic, whose place stands above: {text}"),
             place: None,
         }
     }

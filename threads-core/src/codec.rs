@@ -16,11 +16,10 @@
 //!   value (EC-12) and member name (EC-13) survives, `_id` too (EC-14). There is room for 64 KiB
 //!   and 32 levels, or more (EC-15). The order in which a value names its members is not part of
 //!   it (EC-16).
-//! * An event may come from a stranger: what cannot be applied is
-//!   [`Rejected`](crate::ErrorKind::Rejected) (EC-17) and leaves nothing behind (EC-18). Any other
-//!   error of `apply` stops whoever takes in the record.
 //! * An event may meet any state that the codec has given, and none: its author may not have known
-//!   of other events, and of two who create one entity, one comes second.
+//!   of other events, and of two who create one entity, one comes second. It may also come from a
+//!   stranger. What cannot be applied is [`Rejected`](crate::ErrorKind::Rejected) (EC-17) and
+//!   leaves nothing behind (EC-18). Any other error of `apply` stops whoever takes in the record.
 //! * The view of a state that `apply` gave is one JSON object, as text in UTF-8 (EC-19). A state
 //!   that it did not give is [`Corrupt`](crate::ErrorKind::Corrupt) at worst (EC-20).
 //! * Stack (EC-21) and memory (EC-22) are bounded, whatever the event.
@@ -104,9 +103,9 @@ use crate::{CodecId, Error, Result};
 pub enum Ordering {
     /// Any order, with duplicates: a CRDT.
     Any,
-    /// Causes before their effects; concurrent events in any order.
+    /// Causes before their effects, each once; concurrent events in any order.
     Causal,
-    /// The order of (hybrid time, log, sequence number). A late event is a replay.
+    /// The order of (hybrid time, log, sequence number), each once. A late event is a replay.
     Total,
 }
 
@@ -246,6 +245,15 @@ pub trait EventCodec: fmt::Debug + Send + Sync + 'static {
     fn ordering(&self) -> Ordering;
 
     /// The event that carries out `action` on `before`; `None` when nothing would change.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a value that is no object or that
+    /// `apply` would refuse, and for a Patch that does not fit;
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) for a Patch whose `test` fails;
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a Merge or a Patch, if the
+    /// codec has none: every codec has Create and Save;
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) for a state that is none.
     fn encode(&self, before: Option<&EntityState>, action: &Action<'_>) -> Result<Option<Vec<u8>>>;
 
     /// The state after `event`. It may come from a stranger: check everything, bound everything.
@@ -260,6 +268,10 @@ pub trait EventCodec: fmt::Debug + Send + Sync + 'static {
     ///
     /// Text and not a [`Value`], because most readers want a few members of it, or a type of their
     /// own. A codec whose state is that text already borrows it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) for a state that `apply` did not give.
     fn view<'a>(&self, state: &'a EntityState) -> Result<Cow<'a, [u8]>>;
 }
 

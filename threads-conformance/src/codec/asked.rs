@@ -50,7 +50,7 @@ pub(super) fn apply(
     before: Option<&EntityState>,
     event: &[u8],
 ) -> Result<EntityState, Violation> {
-    let done = || format!("applied an event of its own: {}", hex(event));
+    let done = || format!("applied an event of its own: {}", shown(event));
     codec
         .apply(before, event)
         .map_err(|error| Violation::new(done(), format_args!("apply gives {error:?}")))
@@ -142,22 +142,48 @@ fn has(codec: &dyn EventCodec, action: &Action<'_>) -> bool {
     !answer.is_err_and(|error| error.kind() == ErrorKind::Unsupported)
 }
 
-/// How many bytes a message shows.
+/// How many bytes a message shows in hexadecimal, and how many characters of text.
 const SHOWN_BYTES_MAX: usize = 64;
+const SHOWN_CHARS_MAX: usize = 240;
 
-/// Bytes in a message: hexadecimal, cut off where they are many.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
+/// How many bytes a message shows before the first that differs.
+const ALIKE_BYTES_MAX: usize = 16;
 
-    let mut text = String::new();
-    for byte in bytes.iter().take(SHOWN_BYTES_MAX) {
-        // Writing into a string does not fail.
-        let _ = write!(text, "{byte:02x}");
+/// Bytes in a message: as text where they are text, else hexadecimal; cut off where they are many.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "no bytes".into();
     }
-    if bytes.len() > SHOWN_BYTES_MAX {
-        let _ = write!(text, "… ({} bytes)", bytes.len());
+    let text = std::str::from_utf8(bytes).ok();
+    let (mut shown, all) = match text.filter(|text| !text.contains(char::is_control)) {
+        Some(text) => {
+            let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+            let all = shown.len() == text.len();
+            (shown, all)
+        }
+        None => {
+            let first = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
+            let shown = first.iter().map(|byte| format!("{byte:02x}")).collect();
+            (shown, first.len() == bytes.len())
+        }
+    };
+    if !all {
+        shown += &format!("… ({} bytes)", bytes.len());
     }
-    text
+    shown
+}
+
+/// Fails a law unless two answers of a codec are the same bytes; says where they begin to differ.
+#[track_caller]
+pub(super) fn same_bytes(one: &[u8], other: &[u8], done: &str) -> Checked {
+    let at = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let from = at.saturating_sub(ALIKE_BYTES_MAX);
+    let [first, then] = [one, other].map(|bytes| shown(&bytes[from..]));
+    let seen = match from {
+        0 => format!("first {first}, then {then}"),
+        _ => format!("first …{first}, then …{then} (they differ from byte {at} on)"),
+    };
+    ensure(one == other, done, seen)
 }
 
 /// Fails a law unless two answers of a codec are equal.

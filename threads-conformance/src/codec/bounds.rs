@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::{Value, json};
 use threads_core::codec::{Action, EntityState, EventCodec};
 
-use super::asked::{created, document, hex};
+use super::asked::{created, document, shown};
 use super::damage::{damaged, good};
 use super::hostile::outcome;
 use super::{GROWTH_BYTES_MAX, STACK_BYTES, Subject};
@@ -107,7 +107,7 @@ fn bounded(
         state.as_bytes().len(),
         before.map_or(0, |state| state.as_bytes().len()),
     );
-    let done = format!("applied this, time {round}: {}", hex(event));
+    let done = format!("applied this, time {round}: {}", shown(event));
     let seen = format!("a state of {was} bytes becomes one of {now}");
     ensure(now <= was + GROWTH_BYTES_MAX, done, seen)?;
     Ok(Some(state))

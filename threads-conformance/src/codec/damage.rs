@@ -1,9 +1,10 @@
 //! Bytes that are no event or no state: good ones that are damaged, and some of many formats.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use threads_core::codec::{Action, EntityState, EventCodec};
 
 use super::asked::{after, created, document, event, has_merges, has_patches};
+use super::plain::{patch, places};
 use crate::law::Violation;
 
 /// How many bytes of an event are damaged one by one.
@@ -60,9 +61,46 @@ pub(super) fn states(codec: &dyn EventCodec) -> Result<Vec<EntityState>, Violati
     Ok(states)
 }
 
+/// Well-formed damage to JSON text: each value in its turn is gone, or is one of another type, or
+/// as large as there are. Other formats have none.
+fn well_formed(good: &[u8]) -> Vec<Vec<u8>> {
+    let Ok(good) = serde_json::from_slice::<Value>(good) else {
+        return Vec::new();
+    };
+    let others = json!([
+        null,
+        true,
+        -1,
+        1.5,
+        1e308,
+        i64::MAX,
+        i64::MIN,
+        u64::MAX,
+        "x",
+        "",
+        [],
+        [null],
+        {}
+    ]);
+    let mut found = Vec::new();
+    for path in places(&good) {
+        found.extend(patch(&good, &json!([{"op": "remove", "path": path}])));
+        for other in others.as_array().into_iter().flatten() {
+            found.extend(patch(
+                &good,
+                &json!([{"op": "replace", "path": path, "value": other}]),
+            ));
+        }
+    }
+    found
+        .iter()
+        .map(|value| value.to_string().into_bytes())
+        .collect()
+}
+
 /// What becomes of good bytes on the way: cut off, changed, doubled.
 pub(super) fn damaged(good: &[u8]) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
+    let mut found = well_formed(good);
     for at in 0..good.len().min(DAMAGED_BYTES_MAX) {
         found.push(good[..at].to_vec());
         found.push(good[at..].to_vec());

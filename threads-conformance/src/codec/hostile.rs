@@ -12,7 +12,7 @@ use threads_core::codec::{Action, EntityState, EventCodec};
 use threads_core::{ErrorKind, Result};
 
 use super::Subject;
-use super::asked::{created, document, hex};
+use super::asked::{created, document, shown};
 use super::damage::{common, damaged, good, states};
 use crate::cases::for_all;
 use crate::law::{Checked, Violation, ensure};
@@ -63,18 +63,36 @@ pub(super) fn what_is_no_event_is_rejected(subject: &Subject) -> Checked {
         json!({"a": 1, "list": [1, {"b": "c"}], "text": "abc"}),
     )?;
     let check = |event: &[u8]| {
-        for (before, name) in [(None, "nothing"), (Some(&state), "an entity")] {
-            let done = format!("applied this to {name}: {}", hex(event));
+        for (before, name) in [(None, "to no entity"), (Some(&state), "to an entity")] {
+            let done = format!("applied an event {name}: {}", shown(event));
             harmless(&[ErrorKind::Rejected], &done, || codec.apply(before, event))?;
         }
         Ok(())
     };
+    meets_any_state(&*codec)?;
     bad_events(&*codec)?
         .iter()
         .try_for_each(|event| check(event))?;
     for_all(vec(any::<u8>(), 0..RANDOM_BYTES_MAX), |event: &Vec<u8>| {
         check(event)
     })
+}
+
+/// The codec's own events, on states that their authors did not know.
+fn meets_any_state(codec: &dyn EventCodec) -> Checked {
+    let states = states(codec)?;
+    for (_, event) in good(codec)? {
+        for state in &states {
+            let done = format!(
+                "applied an event of its own to a state that its author did not know: {}; state {}",
+                shown(&event),
+                shown(state.as_bytes())
+            );
+            let applied = || codec.apply(Some(state), &event);
+            harmless(&[ErrorKind::Rejected], &done, applied)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn a_rejected_event_leaves_nothing(subject: &Subject) -> Checked {
@@ -90,7 +108,7 @@ pub(super) fn a_rejected_event_leaves_nothing(subject: &Subject) -> Checked {
             continue;
         }
         let state = codec.apply(before.as_ref(), good)?;
-        let done = format!("applied a bad event, and then a good one: {}", hex(bad));
+        let done = format!("applied a bad event, and then a good one: {}", shown(bad));
         let seen = "the good event gives another state than without the bad one";
         ensure(state == *wanted, done, seen)?;
     }
@@ -125,7 +143,7 @@ pub(super) fn a_view_is_one_json_object(subject: &Subject) -> Checked {
             if let Ok(Ok(state)) = outcome(|| codec.apply(before, &event)) {
                 check(
                     &state,
-                    &format!("viewed what apply made of {}", hex(&event)),
+                    &format!("viewed what apply made of {}", shown(&event)),
                 )?;
             }
         }
@@ -161,7 +179,7 @@ pub(super) fn what_is_no_state_is_corrupt(subject: &Subject) -> Checked {
 }
 
 fn a_bad_state(codec: &dyn EventCodec, bytes: &[u8], event: &[u8]) -> Checked {
-    let (state, of) = (EntityState::new(bytes), hex(bytes));
+    let (state, of) = (EntityState::new(bytes), shown(bytes));
     let kinds = [ErrorKind::Corrupt, ErrorKind::Rejected];
     let (viewed, applied) = (
         format!("viewed a state of {of}"),

@@ -1,6 +1,7 @@
 //! Laws of order: which sequences of the same events have to end in the same state.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -10,7 +11,7 @@ use threads_core::ErrorKind;
 use threads_core::codec::{Action, EntityState, EventCodec};
 
 use super::Subject;
-use super::asked::{document, hex, seen};
+use super::asked::{document, seen, shown};
 use crate::cases::for_all;
 use crate::law::{Checked, Violation, ensure};
 
@@ -20,13 +21,28 @@ const EVENTS_MAX: usize = 5;
 /// How many write at the same time.
 const AUTHORS: usize = 3;
 
-/// What one author does: takes in what another has, and changes one member.
-#[derive(Clone, Debug)]
+/// What one author does: takes in what another has, and changes one member. It creates the entity
+/// if it knows of none, with its own number as the member `by`.
+#[derive(Clone)]
 struct Turn {
     author: usize,
     reads: usize,
     member: &'static str,
     value: Option<i64>,
+}
+
+/// In the words of a law's message.
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "author {}", self.author)?;
+        if self.reads != self.author {
+            write!(f, " reads all of author {} and", self.reads)?;
+        }
+        match self.value {
+            Some(value) => write!(f, " saves {} = {value}", self.member),
+            None => write!(f, " saves without {}", self.member),
+        }
+    }
 }
 
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
@@ -120,7 +136,7 @@ fn agrees(
     }
     let text = |state: &Option<EntityState>| match state {
         Some(state) => {
-            seen(codec, state).map(|value| format!("{value} (state {})", hex(state.as_bytes())))
+            seen(codec, state).map(|value| format!("{value} (state {})", shown(state.as_bytes())))
         }
         None => Ok("nothing".into()),
     };

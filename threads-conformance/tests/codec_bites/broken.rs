@@ -20,6 +20,7 @@ use crate::asked::{Members, asked};
 pub(crate) enum Fault {
     IsNamedAnew,
     WritesOtherBytesEachTime,
+    WritesRemovalsInAnyOrder,
     ShowsOtherTextEachTime,
     BeginsNothingWithNothing,
     SavesOnTopOfWhatIsThere,
@@ -35,6 +36,8 @@ pub(crate) enum Fault {
     HasRoomForLittle,
     KeepsTheOrderGiven,
     PanicsOnNothing,
+    TrustsNumbers,
+    ExpectsNoListsOfOthers,
     CallsBadEventsCorrupt,
     RemembersBadEvents,
     ShowsANameTwice,
@@ -141,6 +144,10 @@ impl Broken {
             false => Error::rejected("not an event"),
         };
         let event: Event = serde_json::from_slice(event).map_err(|_| bad())?;
+        if self.is(Fault::TrustsNumbers) {
+            let small = |register: &Register| register.0 <= WRITES_MAX;
+            assert!(event.put.values().all(small), "a small number");
+        }
         let sound = event.put.values().all(is_register);
         sound.then_some(event).ok_or_else(bad)
     }
@@ -188,6 +195,14 @@ impl Broken {
     fn write(&self, event: &Event) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(event).map_err(invalid)?;
         if self.every_second_time(Fault::WritesOtherBytesEachTime) {
+            // As long as before, and different only in its last bytes.
+            let last = bytes.len() - 1;
+            bytes.insert(last, b' ');
+        } else if self.is(Fault::WritesOtherBytesEachTime) {
+            bytes.push(b' ');
+        }
+        let removals = event.put.values().filter(|register| register.1.is_empty());
+        if removals.count() > 1 && self.every_second_time(Fault::WritesRemovalsInAnyOrder) {
             bytes.push(b' ');
         }
         let most = match self.is(Fault::HasRoomForLittle) {
@@ -294,6 +309,13 @@ impl EventCodec for Broken {
         };
         for (name, new) in parsed.put {
             match state.registers.get_mut(&name) {
+                Some(old)
+                    if self.is(Fault::ExpectsNoListsOfOthers)
+                        && new.0 <= old.0
+                        && old.1.iter().any(Value::is_array) =>
+                {
+                    return Err(Error::invalid("a list"));
+                }
                 Some(old) if !self.wins(&new, old) => {}
                 Some(old) => *old = new,
                 None => drop(state.registers.insert(name, new)),
@@ -301,7 +323,7 @@ impl EventCodec for Broken {
         }
         let marked = self.is(Fault::RemembersBadEvents) && *self.poisoned.lock().unwrap();
         if self.is(Fault::CountsDuplicates) || marked {
-            state.applied += 1;
+            state.applied = state.applied.saturating_add(1);
         }
         let mut bytes = serde_json::to_vec(&state).map_err(invalid)?;
         if bytes.len() > STATE_BYTES_MAX {

@@ -77,6 +77,7 @@ macro_rules! bites {
 bites! {
     named_anew: "EC-1" finds IsNamedAnew of Total;
     other_bytes_each_time: "EC-2" finds WritesOtherBytesEachTime of Total;
+    removals_in_any_order: "EC-2" finds WritesRemovalsInAnyOrder of Total;
     other_text_each_time: "EC-3" finds ShowsOtherTextEachTime of Total;
     nothing_begins_nothing: "EC-4" finds BeginsNothingWithNothing of Total;
     save_on_top: "EC-5" finds SavesOnTopOfWhatIsThere of Total;
@@ -92,6 +93,9 @@ bites! {
     little_room: "EC-15" finds HasRoomForLittle of Total;
     order_given: "EC-16" finds KeepsTheOrderGiven of Total;
     panic_on_nothing: "EC-17" finds PanicsOnNothing of Total;
+    numbers_trusted: "EC-17" finds TrustsNumbers of Total;
+    // A damaged state is one that the author did not know.
+    no_lists_of_others: "EC-17" finds ExpectsNoListsOfOthers of Total and so does "EC-20";
     corrupt_events: "EC-17" finds CallsBadEventsCorrupt of Total;
     bad_events_remembered: "EC-18" finds RemembersBadEvents of Total;
     a_name_twice: "EC-19" finds ShowsANameTwice of Total;
