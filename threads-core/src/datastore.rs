@@ -290,7 +290,7 @@ pub trait ReadTxn {
 
     /// The rows whose keys are in `range`, in `direction`: all of them (DS-13), and no others
     /// (DS-10). Reverse is forward, last row first (DS-11). A range whose end is before its start
-    /// holds nothing (DS-12).
+    /// holds nothing (DS-12); [`range_is_empty`] tells, for a map that would panic.
     fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>>;
 }
 
