@@ -18,8 +18,10 @@ import batch
 import cbor
 import chacha
 import ed25519
+import frames
 import hpke
 import ids
+import invites
 import jsonpatch
 import layers
 import multibase
@@ -133,6 +135,26 @@ def read_signature(v):
     ed25519.verify(data(v["key"]), data(v["message"]), data(v["signature"]))
 
 
+def read_card(v):
+    peer, agreement = invites.card(data(v["bytes"]))
+    same((peer, agreement), (data(v["peer"]), data(v["agreement"])), "keys")
+    same(ed25519.public(data(v["seed"])), peer, "peer")
+    same(hpke.public(layers.agreement_secret(data(v["seed"]))), agreement, "agreement")
+    same(invites.text("peer", data(v["bytes"])), v["text"], "text")
+    same(read_card_text(v), data(v["bytes"]), "bytes")
+
+
+def read_card_text(v):
+    return invites.from_text("peer", v["text"], invites.CARD_BYTES)
+
+
+def read_claim(v):
+    replica = data(v["replica"])
+    same(frames.locator(replica), data(v["locator"]), "locator")
+    if not frames.shows(replica, data(v["from"]), data(v["to"]), data(v["proof"])):
+        raise records.Refused("rejected")
+
+
 # Blocks.
 
 
@@ -240,6 +262,50 @@ class Logs:
         batch.decode(read_layers(v, place))
 
 
+# Sync.
+
+
+def shown(value):
+    """A frame as the vectors show it: bytes as hex."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [shown(item) for item in value]
+    if isinstance(value, dict):
+        return {name: shown(item) for name, item in value.items()}
+    return value
+
+
+def read_frame(decode):
+    def read(v):
+        with rejected(frames.Refused):
+            frame = decode(data(v["bytes"]))
+        same(shown(frame), v["value"], "value")
+        same(cbor.encode(frame), data(v["bytes"]), "bytes")
+
+    return read
+
+
+def read_digest(v):
+    heads = [(data(log), seq, multibase.decode(cid)[-32:]) for log, seq, cid in v["heads"]]
+    same(frames.digest(heads), data(v["digest"]), "digest")
+
+
+def read_joint(v):
+    same(frames.joint([data(proof) for proof in v["proofs"]]), data(v["joint"]), "joint")
+
+
+def read_invite(v):
+    raw = invites.from_text("invite", v["text"], invites.INVITE_BYTES_MAX)
+    same(shown(invites.invite(raw)), v["fields"], "fields")
+    same(invites.text("invite", raw), v["text"], "text")
+
+
+def read_keys(v):
+    handed = invites.keys(data(v["identity"]), data(v["key"]), data(v["keys"]))
+    same(shown({"read": None, **handed}), v["handed"], "handed")
+
+
 def show_record(record):
     def link(name):
         return ids.cid_text(record[name].cid) if name in record else None
@@ -283,16 +349,27 @@ def readers():
             "random": read_random,
             "sealed-content-key": read_content_key,
             "signature": read_signature,
+            "card": read_card,
+            "card-bytes": lambda v: invites.card(data(v["bytes"])),
+            "card-text": read_card_text,
+            "claim": read_claim,
         },
         "blocks.json": {"cid": read_cid, "cbor": read_cbor},
         "skip-links.json": {"link": read_link, "path": read_path},
         "batches.json": {"batch": read_batch},
         "events.json": {"event": read_event},
         "records.json": {"record": logs.read, "refused": logs.read},
+        "frames.json": {
+            "request": read_frame(frames.request),
+            "reply": read_frame(frames.reply),
+            "digest": read_digest,
+            "joint": read_joint,
+        },
+        "invites.json": {"invite": read_invite, "keys": read_keys},
     }
 
 
-REFUSALS = (ids.Refused, layers.Refused, records.Refused, ed25519.Refused)
+REFUSALS = (ids.Refused, layers.Refused, records.Refused, ed25519.Refused, invites.Refused)
 
 
 def read_vector(read, v):

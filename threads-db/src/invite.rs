@@ -21,6 +21,8 @@ mod admit;
 mod members;
 mod request;
 mod rows;
+#[cfg(test)]
+mod vectors;
 
 pub use admit::Joined;
 pub use members::Member;

@@ -38,6 +38,8 @@ pub mod sync;
 mod text;
 mod thread;
 mod txn;
+#[cfg(test)]
+mod vectors;
 mod verify;
 mod whole;
 

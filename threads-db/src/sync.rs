@@ -38,6 +38,8 @@ pub(crate) mod shares;
 mod status;
 mod store;
 mod timers;
+#[cfg(test)]
+mod vectors;
 pub(crate) mod wire;
 
 pub(crate) use io::Fresh;

@@ -6,13 +6,23 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 use threads_core::key::{check_key, verify, verify_batch};
 use threads_core::{
-    AgreementKey, ContentKey, IdentityKey, LogKey, ReadKey, ReplicaKey, Result, system_rng,
+    AgreementKey, ContentKey, Error, IdentityKey, LogKey, PeerCard, PeerId, ReadKey, ReplicaKey,
+    Result, system_rng,
 };
 
 use crate::{TestRng, array, bytes, hex, text};
 
 pub(crate) fn make() -> Vec<Value> {
-    [texts(), derived(), sealed(), content_keys(), signatures()].concat()
+    [
+        texts(),
+        derived(),
+        sealed(),
+        content_keys(),
+        signatures(),
+        cards(),
+        claims(),
+    ]
+    .concat()
 }
 
 fn texts() -> Vec<Value> {
@@ -134,6 +144,86 @@ fn content_keys() -> Vec<Value> {
             b"threads/example",
             &weak,
         ),
+    ]
+}
+
+fn cards() -> Vec<Value> {
+    let mut rng = TestRng::new("cards");
+    let [ann, bob] = [0; 2].map(|_| IdentityKey::generate(&mut rng));
+    let card = ann.card();
+    let good = card.to_bytes();
+    let mut vectors = vec![json!({
+        "name": "a card", "kind": "card", "seed": hex(*ann.to_bytes()), "peer": hex(card.peer().key_bytes()),
+        "agreement": hex(card.agreement().to_bytes()), "bytes": hex(good), "text": card.to_string(),
+    })];
+    let agreement = bob.agreement_key().public_key().to_bytes();
+    // Signed by bob, for ann's keys.
+    let foreign = bob.sign(&[b"threads/card/1", &good[..64]].concat());
+    // Signed by ann, for something else.
+    let elsewhere = ann.sign(&[b"threads/cards/1", &good[..64]].concat());
+    let refused = [
+        (
+            "another agreement key",
+            [&good[..32], &agreement, &good[64..]].concat(),
+            "BadSignature",
+        ),
+        (
+            "signed by another",
+            [&good[..64], &foreign].concat(),
+            "BadSignature",
+        ),
+        (
+            "signed for something else",
+            [&good[..64], &elsewhere].concat(),
+            "BadSignature",
+        ),
+        ("a byte short", good[..127].to_vec(), "invalid"),
+        ("a byte too long", [&good[..], &[0]].concat(), "invalid"),
+    ];
+    vectors.extend(refused.map(|(name, bytes, word)| {
+        json!({"name": format!("a card: {name}"), "kind": "card-bytes", "bytes": hex(bytes), "reject": word})
+    }));
+    let text = card.to_string();
+    let texts = [
+        ("a letter less", text[..text.len() - 1].to_owned()),
+        ("another tag", text.replacen("peer", "invite", 1)),
+        (
+            "the text of an identity key",
+            ann.to_text().as_str().to_owned(),
+        ),
+    ];
+    vectors.extend(texts.map(|(name, text)| {
+        json!({"name": format!("the text of a card: {name}"), "kind": "card-text", "text": text, "reject": "invalid"})
+    }));
+    vectors
+}
+
+fn claims() -> Vec<Value> {
+    let mut rng = TestRng::new("claims");
+    let key = ReplicaKey::generate(&mut rng);
+    let [ann, bob] = [0; 2].map(|_| IdentityKey::generate(&mut rng).peer_id());
+    let mut flipped = key.proof(&ann, &bob);
+    flipped[15] ^= 1;
+    let vector = |name: &str, proof: &[u8], reject: Option<&str>| {
+        let mut vector = json!({
+            "name": name, "kind": "claim", "replica": hex(*key.to_bytes()), "from": hex(ann.key_bytes()),
+            "to": hex(bob.key_bytes()), "locator": hex(key.locator()), "proof": hex(proof),
+        });
+        if let Some(word) = reject {
+            vector["reject"] = word.into();
+        }
+        vector
+    };
+    let other = ReplicaKey::generate(&mut rng).proof(&ann, &bob);
+    vec![
+        vector("a claim", &key.proof(&ann, &bob), None),
+        vector(
+            "a claim turned round",
+            &key.proof(&bob, &ann),
+            Some("rejected"),
+        ),
+        vector("a claim with a bit flipped", &flipped, Some("rejected")),
+        vector("a claim of another key", &other, Some("rejected")),
     ]
 }
 
@@ -315,6 +405,23 @@ pub(crate) fn read(vector: &Value) -> Result<()> {
             let batch = verify_batch([(&key, message.as_slice(), &signature)], rng);
             assert_eq!(batch.is_ok(), single.is_ok());
             single?;
+        }
+        "card" => {
+            let card = PeerCard::from_bytes(&member("bytes"))?;
+            assert_eq!(text(&vector["text"]).parse::<PeerCard>()?, card);
+            assert_eq!(hex(card.peer().key_bytes()), vector["peer"]);
+            assert_eq!(hex(card.agreement().to_bytes()), vector["agreement"]);
+        }
+        "card-bytes" => drop(PeerCard::from_bytes(&member("bytes"))?),
+        "card-text" => drop(text(&vector["text"]).parse::<PeerCard>()?),
+        "claim" => {
+            let key = ReplicaKey::from_bytes(&array(&vector["replica"]));
+            let [from, to] =
+                ["from", "to"].map(|name| PeerId::from_key_bytes(array(&vector[name])));
+            assert_eq!(hex(key.locator()), vector["locator"]);
+            if !key.proves(&from, &to, &array(&vector["proof"])) {
+                return Err(Error::rejected("it does not show the key"));
+            }
         }
         other => panic!("unknown kind {other}"),
     }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_bytes::ByteArray;
-use threads_core::block::sha256;
 use threads_core::books::{HeadBook, KeyBook};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, ReadTxn};
 use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
 
 use super::active::raise_all;
 use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
-use super::wire::{Claim, Digest, Frontier, Parcel, Range};
+use super::wire::{Claim, Digest, Frontier, Parcel, Range, digest};
 use super::{addresses, page, shares};
 use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
@@ -414,15 +412,11 @@ fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Frontier>
 
 /// How far a thread's logs have got, and a digest of its heads.
 fn standing(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<(Digest, Frontier)> {
-    let mut bytes = Vec::new();
-    let mut heads = Frontier::new();
-    for (log, head) in books::heads(txn, thread)? {
-        bytes.extend_from_slice(log.key_bytes());
-        bytes.extend_from_slice(&head.seq.to_be_bytes());
-        bytes.extend_from_slice(head.record.hash().digest());
-        heads.insert(log, head.seq);
-    }
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&sha256(&bytes)[..16]);
-    Ok((ByteArray::new(digest), heads))
+    let heads = books::heads(txn, thread)?;
+    let listed = heads
+        .iter()
+        .map(|(log, head)| (log, head.seq, &head.record));
+    let digest = digest(listed);
+    let heads = heads.iter().map(|(log, head)| (*log, head.seq));
+    Ok((digest, heads.collect()))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{self, sha256};
-use threads_core::{Error, LogId, PeerId, ReplicaKey, Result};
+use threads_core::{Cid, Error, LogId, PeerId, ReplicaKey, Result};
 
 use crate::chain::Blocks;
 
@@ -63,6 +63,18 @@ pub(crate) fn joint<'a>(proofs: impl IntoIterator<Item = &'a Proof>) -> ByteArra
 
 /// What a thread's heads hash to: equal for peers that have the same records.
 pub(crate) type Digest = ByteArray<16>;
+
+/// The digest of a thread's heads, which ascend by log.
+pub(crate) fn digest<'a>(heads: impl IntoIterator<Item = (&'a LogId, u64, &'a Cid)>) -> Digest {
+    let mut bytes = Vec::new();
+    for (log, seq, head) in heads {
+        bytes.extend_from_slice(log.key_bytes());
+        bytes.extend_from_slice(&seq.to_be_bytes());
+        bytes.extend_from_slice(head.hash().digest());
+    }
+    // The first half of 32 bytes.
+    ByteArray::new(*sha256(&bytes).first_chunk().expect("32 bytes"))
+}
 
 /// The records of one log from one sequence number to another, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,152 @@
+"""Claims, and the requests and replies of sync: spec/06-sync.md."""
+
+import hashlib
+import hmac
+
+import cbor
+import hpke
+import layers
+
+CLAIMS_MAX = 8_192
+HEADS_MAX = 16_384
+RANGES_MAX = 64
+RECORDS_MAX = 1_000
+INVITE_ID_BYTES_MAX = 64
+
+
+class Refused(ValueError):
+    """Bytes that are no frame."""
+
+
+def locator(replica):
+    """What names a thread to whoever holds its replica key."""
+    return hpke.hkdf(replica, b"threads/locator/1")[:16]
+
+
+def proof(replica, says, hears):
+    """What shows `hears` that `says` holds the key."""
+    return hpke.hmac_sha256(hpke.hkdf(replica, b"threads/proof/1"), says + hears)[:16]
+
+
+def shows(replica, says, hears, given):
+    return hmac.compare_digest(proof(replica, says, hears), given)
+
+
+def joint(proofs):
+    return hashlib.sha256(b"".join(proofs)).digest()[:16]
+
+
+def digest(heads):
+    """The digest of (log, seq, digest of the head's CID), ascending by log."""
+    parts = (log + seq.to_bytes(8, "big") + head for log, seq, head in heads)
+    return hashlib.sha256(b"".join(parts)).digest()[:16]
+
+
+def _need(truth):
+    if not truth:
+        raise Refused("malformed")
+
+
+def _bytes(length=None):
+    def check(value):
+        _need(isinstance(value, bytes) and length in (None, len(value)))
+
+    return check
+
+
+def _number(value):
+    _need(layers.is_number(value))
+
+
+def _truth(value):
+    _need(isinstance(value, bool))
+
+
+def _tuple(*parts):
+    def check(value):
+        _need(isinstance(value, list) and len(value) == len(parts))
+        for part, item in zip(parts, value):
+            part(item)
+
+    return check
+
+
+def _list(one, most=None):
+    def check(value):
+        _need(isinstance(value, list) and (most is None or len(value) <= most))
+        for item in value:
+            one(item)
+
+    return check
+
+
+def _heads(most=None):
+    listed = _list(_tuple(_bytes(32), _number), most)
+
+    def check(value):
+        listed(value)
+        _need(all(a[0] < b[0] for a, b in zip(value, value[1:])) and all(seq > 0 for _, seq in value))
+
+    return check
+
+
+def _range(value):
+    _need(isinstance(value, dict) and set(value) == {"log", "from", "to"})
+    _bytes(32)(value["log"])
+    _number(value["from"])
+    _number(value["to"])
+    _need(0 < value["from"] <= value["to"])
+
+
+def _invite_id(value):
+    _need(isinstance(value, str) and len(value.encode("utf-8")) <= INVITE_ID_BYTES_MAX)
+
+
+def _verdict(value):
+    if isinstance(value, str):
+        return _need(value in ("unknown", "same"))
+    _need(isinstance(value, dict) and set(value) == {"differs"})
+    _heads()(value["differs"])
+
+
+CLAIM = _bytes(32)
+PARCELS = _list(_tuple(_bytes(), _bytes(), _bytes()), RECORDS_MAX)
+
+REQUESTS = {
+    "heads": _list(_tuple(CLAIM, _bytes(16)), CLAIMS_MAX),
+    "pull": _tuple(CLAIM, _list(_range, RANGES_MAX)),
+    "push": _tuple(CLAIM, PARCELS),
+    "have": _tuple(CLAIM, _heads(HEADS_MAX)),
+    "join": _tuple(_invite_id, _bytes(16), _bytes()),
+}
+REPLIES = {
+    "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
+    "page": _tuple(PARCELS, _heads(RANGES_MAX), _truth),
+    "have": _heads(HEADS_MAX),
+    "admitted": _tuple(_bytes(), _bytes()),
+    "busy": _number,
+}
+
+
+def request(data):
+    return decode(data, REQUESTS, ())
+
+
+def reply(data):
+    return decode(data, REPLIES, ("waiting",))
+
+
+def decode(data, kinds, bare):
+    """A frame: one member, or a text where it carries nothing."""
+    try:
+        frame = cbor.decode(data)
+    except cbor.Refused:
+        raise Refused("malformed") from None
+    if isinstance(frame, str):
+        _need(frame in bare)
+        return frame
+    _need(isinstance(frame, dict) and len(frame) == 1)
+    ((name, value),) = frame.items()
+    _need(name in kinds)
+    kinds[name](value)
+    return frame
