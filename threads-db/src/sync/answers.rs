@@ -5,12 +5,13 @@
 
 use threads_core::{PeerId, Result};
 
+use super::active::raise_all;
 use super::conduct::{PROBE, cost};
-use super::io::{Compared, Done, Output, RequestId, TakenIn};
+use super::io::{Compared, Done, Op, Output, RequestId, TakenIn};
 use super::limits::BUSY_MS;
-use super::machine::Machine;
+use super::machine::{Doing, Machine};
 use super::timers::Timer;
-use super::wire::{Answer, HEADS_MAX, Verdict, joint, listed};
+use super::wire::{Answer, Frontier, HEADS_MAX, Verdict, joint, listed};
 use crate::layout::Number;
 
 impl Machine {
@@ -29,7 +30,7 @@ impl Machine {
             Ok(Done::Heard(Some(heard))) => {
                 self.reply(request, &Answer::Have(listed(&heard.ours)));
                 self.shares(from, heard.thread);
-                self.heard(heard.thread, from, heard.claim, &heard.theirs, &heard.ours);
+                self.heard(from, &heard);
             }
             Ok(Done::Decided(Some(verdict))) => self.decided(request, verdict),
             Ok(
@@ -78,12 +79,27 @@ impl Machine {
     fn received(&mut self, from: PeerId, request: RequestId, taken: TakenIn) {
         self.reply(request, &Answer::Have(listed(&taken.heads)));
         self.shares(from, taken.thread);
+        self.sent_by(from, taken.thread, &taken.sent);
         if let Some(refused) = &taken.refused {
             self.fault(from, cost(refused));
         }
         self.wait_for_held(taken.thread, taken.due_in_ms);
         if taken.new > 0 {
             self.came_in(taken.thread, from, &taken.heads);
+        }
+    }
+
+    /// A peer has what it sent, whatever it said in a reply that was on its way meanwhile.
+    fn sent_by(&mut self, from: PeerId, thread: Number, sent: &Frontier) {
+        let Some(link) = self.link(thread, &from) else {
+            return;
+        };
+        link.heard = true;
+        raise_all(&mut link.theirs, sent);
+        let said_less = |(log, said): (_, &u64)| sent.get(log).is_some_and(|seq| said < seq);
+        if link.replied.iter().any(said_less) {
+            let level = vec![(thread, sent.clone())];
+            self.op(Op::Level(from, level), Doing::Note);
         }
     }
 

@@ -7,7 +7,7 @@ use threads_core::{PeerId, Result};
 
 use super::active::{Pull, raise, raise_all};
 use super::conduct::{STALE, cost};
-use super::io::{Done, Op};
+use super::io::{Done, Heard, Op};
 use super::limits::{
     GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS,
 };
@@ -382,20 +382,14 @@ impl Machine {
     }
 
     /// A peer said how far it has got.
-    pub(super) fn heard(
-        &mut self,
-        thread: Number,
-        from: PeerId,
-        claim: super::wire::Claim,
-        theirs: &Frontier,
-        ours: &Frontier,
-    ) {
+    pub(super) fn heard(&mut self, from: PeerId, heard: &Heard) {
+        let (thread, theirs, ours) = (heard.thread, &heard.theirs, &heard.ours);
         let has_more = theirs.iter().any(|(log, seq)| ours.get(log) < Some(seq));
-        if !has_more && !self.active.contains_key(&thread) {
+        if !has_more && heard.less.is_empty() && !self.active.contains_key(&thread) {
             return;
         }
         let now = self.now;
-        let link = self.link_with(thread, from, claim);
+        let link = self.link_with(thread, from, heard.claim);
         link.heard = true;
         for (log, seq) in theirs {
             raise(&mut link.theirs, *log, *seq);
@@ -407,6 +401,11 @@ impl Machine {
         // What it said may have been overtaken by a reply that said more.
         let mut more = link.replied.clone();
         more.retain(|log, seq| theirs.get(log).is_some_and(|said| said < seq));
+        // Or it lost what it had. Its reply to what is here says which.
+        for log in heard.less.iter().filter(|log| !more.contains_key(log)) {
+            link.told.remove(log);
+            link.tell_at = Some(now);
+        }
         if !more.is_empty() {
             self.op(Op::Acked(thread, from, more), Doing::Note);
         }

@@ -1,6 +1,6 @@
 //! What goes into the machine and what comes out of it.
 
-use threads_core::{Error, Multiaddr, PeerId, Result};
+use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
 use super::wire::{Claim, Digest, Frontier, Parcel, Proof, Range};
 use crate::invite::{PendingJoin, Verdict};
@@ -211,6 +211,8 @@ pub(crate) struct Heard {
     pub(crate) claim: Claim,
     pub(crate) theirs: Frontier,
     pub(crate) ours: Frontier,
+    /// The logs of which it had said before that it has more.
+    pub(crate) less: Vec<LogId>,
 }
 
 /// How a thread stands.
@@ -218,7 +220,7 @@ pub(crate) struct Heard {
 pub(crate) struct Loaded {
     pub(crate) heads: Frontier,
     /// The logs that this node writes.
-    pub(crate) own: Vec<threads_core::LogId>,
+    pub(crate) own: Vec<LogId>,
     /// What peers acknowledged.
     pub(crate) acked: Vec<(PeerId, Frontier)>,
     /// What shows each peer that this node holds the key.
@@ -241,6 +243,8 @@ pub(crate) struct TakenIn {
     pub(crate) thread: Number,
     /// How far the logs concerned have got.
     pub(crate) heads: Frontier,
+    /// The last record of each log among them.
+    pub(crate) sent: Frontier,
     /// How many were new.
     pub(crate) new: u64,
     /// The first that broke a rule.

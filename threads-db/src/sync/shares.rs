@@ -93,6 +93,20 @@ pub(crate) fn acked(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<
     Ok(acked)
 }
 
+/// The same of one log.
+pub(crate) fn acked_of(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    peer: &PeerId,
+    log: &LogId,
+) -> Result<Option<u64>> {
+    let Some(seq) = txn.get(Keyspace::Peers, &peers::ack(thread, peer, log))? else {
+        return Ok(None);
+    };
+    let seq = (&*seq).try_into().map_err(|_| damaged())?;
+    Ok(Some(u64::from_be_bytes(seq)))
+}
+
 /// Notes what a peer said that it has, and that it was heard.
 pub(crate) fn acknowledge<'a>(
     txn: &mut dyn WriteTxn,

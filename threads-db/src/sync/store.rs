@@ -97,8 +97,7 @@ impl Node {
             }
             Op::TakeIn(thread, parcels) => {
                 let db = on.insert(self.db(thread)?);
-                let (taken, _) = self.take_in(db, parcels)?;
-                Ok(Done::TakenIn(taken))
+                self.take_in(db, parcels).map(Done::TakenIn)
             }
             Op::Retry(thread) => {
                 let db = on.insert(self.db(thread)?);
@@ -109,9 +108,9 @@ impl Node {
                     return Ok(Done::Received(None));
                 };
                 let db = on.insert(self.db(thread)?);
-                let (taken, sent) = self.take_in(db, parcels)?;
+                let taken = self.take_in(db, parcels)?;
                 // Who sends a record has it.
-                self.level(&peer, &[(thread, sent)])?;
+                self.level(&peer, &[(thread, taken.sent.clone())])?;
                 Ok(Done::Received(Some(taken)))
             }
             Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
@@ -283,8 +282,8 @@ impl Node {
         page::read(&*txn, db.thread(), ranges)
     }
 
-    /// Takes records in. Gives what became of them, and which they were.
-    fn take_in(&self, db: &Db, parcels: Vec<Parcel>) -> Result<(TakenIn, Frontier)> {
+    /// Takes records in.
+    fn take_in(&self, db: &Db, parcels: Vec<Parcel>) -> Result<TakenIn> {
         let blocks: Vec<Blocks> = parcels.into_iter().map(Blocks::from).collect();
         let mut taken = Taking::default();
         taken.take(db, &blocks)?;
@@ -296,14 +295,14 @@ impl Node {
                 heads.insert(*log, head.seq);
             }
         }
-        let stands = TakenIn {
+        Ok(TakenIn {
             thread: db.thread().number,
             heads,
+            sent: taken.logs,
             new: taken.new,
             refused: taken.refused,
             due_in_ms: self.due_in_ms(&*txn, db)?,
-        };
-        Ok((stands, taken.logs))
+        })
     }
 
     /// Tries again what a thread holds.
@@ -315,6 +314,7 @@ impl Node {
         Ok(TakenIn {
             thread: db.thread().number,
             heads,
+            sent: Frontier::new(),
             new: intake.new,
             refused: None,
             due_in_ms: self.due_in_ms(&*txn, db)?,
@@ -338,12 +338,20 @@ impl Node {
         let mut ours = heads(&*self.snapshot_on_disk()?, &id)?;
         ours.retain(|log, _| theirs.contains_key(log));
         let now_ms = self.inner.clock.now_ms();
-        self.note(|txn| shares::acknowledge(txn, thread, peer, &theirs, now_ms))?;
+        let mut less = Vec::new();
+        self.note(|txn| {
+            for (log, seq) in &theirs {
+                let before = shares::acked_of(txn.as_read(), thread, peer, log)?;
+                less.extend(before.is_some_and(|before| *seq < before).then_some(*log));
+            }
+            shares::acknowledge(txn, thread, peer, &theirs, now_ms)
+        })?;
         Ok(Some(Heard {
             thread,
             claim: Claim::new(&replica, &self.peer_id(), peer),
             theirs,
             ours,
+            less,
         }))
     }
 

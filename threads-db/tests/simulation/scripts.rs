@@ -148,3 +148,41 @@ fn news_that_a_reply_overtook_take_nothing_back() {
         {"at_ms":58110,"act":"heal","from":1,"to":0}]}"#,
     );
 }
+
+/// A late reply took back what the peer had shown by a push in between.
+#[test]
+fn a_push_that_a_reply_overtook_is_not_taken_back() {
+    holds(
+        r#"{"seed":74,"peers":4,"steps":[
+        {"at_ms":39423,"act":"write","peer":2,"seed":2942560770089280,"changes":1,"relaxed":false},
+        {"at_ms":42060,"act":"slow","peer":0,"factor":13},
+        {"at_ms":45572,"act":"write","peer":3,"seed":1583706037065081,"changes":1,"relaxed":false},
+        {"at_ms":45576,"act":"write","peer":3,"seed":1228172058268895,"changes":3,"relaxed":false},
+        {"at_ms":45577,"act":"write","peer":3,"seed":3725836898534805,"changes":3,"relaxed":false},
+        {"at_ms":45582,"act":"write","peer":3,"seed":1640715251318660,"changes":2,"relaxed":false},
+        {"at_ms":45658,"act":"write","peer":3,"seed":3414719680420121,"changes":1,"relaxed":false},
+        {"at_ms":45661,"act":"write","peer":3,"seed":1174136956773215,"changes":1,"relaxed":false},
+        {"at_ms":45662,"act":"write","peer":3,"seed":511382650767157,"changes":1,"relaxed":false},
+        {"at_ms":45665,"act":"write","peer":3,"seed":1815326324297003,"changes":3,"relaxed":false},
+        {"at_ms":45666,"act":"write","peer":3,"seed":3335922318292666,"changes":2,"relaxed":false},
+        {"at_ms":45669,"act":"write","peer":3,"seed":1432892008146738,"changes":2,"relaxed":false},
+        {"at_ms":45670,"act":"write","peer":3,"seed":643858604650287,"changes":1,"relaxed":false},
+        {"at_ms":45671,"act":"write","peer":3,"seed":4023586969369793,"changes":2,"relaxed":false},
+        {"at_ms":45672,"act":"write","peer":3,"seed":4448809534067169,"changes":2,"relaxed":false},
+        {"at_ms":45673,"act":"write","peer":3,"seed":4062402240303352,"changes":3,"relaxed":false},
+        {"at_ms":45674,"act":"write","peer":3,"seed":1030268330714374,"changes":1,"relaxed":false}]}"#,
+    );
+}
+
+/// A request that was long on its way took back what a reply had said since.
+#[test]
+fn a_request_that_a_reply_overtook_takes_nothing_back() {
+    holds(
+        r#"{"seed":74,"peers":8,"steps":[
+        {"at_ms":25023,"act":"write","peer":2,"seed":272138200307528,"changes":1,"relaxed":true},
+        {"at_ms":29781,"act":"slow","peer":5,"factor":30},
+        {"at_ms":46185,"act":"write","peer":2,"seed":1700519964814198,"changes":3,"relaxed":false},
+        {"at_ms":48906,"act":"slow","peer":5,"factor":1},
+        {"at_ms":49986,"act":"write","peer":2,"seed":209641010336395,"changes":3,"relaxed":true}]}"#,
+    );
+}
