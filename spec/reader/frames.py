@@ -4,12 +4,14 @@ import hashlib
 import hmac
 
 import cbor
+import ed25519
 import hpke
 import layers
 
 CLAIMS_MAX = 8_192
 HEADS_MAX = 16_384
 RANGES_MAX = 64
+PLACES_MAX = 64
 RECORDS_MAX = 1_000
 INVITE_ID_BYTES_MAX = 64
 
@@ -109,6 +111,31 @@ def _verdict(value):
     _heads()(value["differs"])
 
 
+def _link(value):
+    _need(isinstance(value, cbor.Link))
+
+
+_receipt = _tuple(_bytes(32), _number, _link, _bytes(64))
+
+
+def _receipts(value):
+    _list(_receipt)(value)
+    _heads(PLACES_MAX)([one[:2] for one in value])
+
+
+def receipt(data, peer, thread):
+    """The log, the number and the head of a receipt, which the peer has signed."""
+    try:
+        found = cbor.decode(data)
+    except cbor.Refused:
+        raise Refused("malformed") from None
+    _receipt(found)
+    log, seq, head, signature = found
+    statement = cbor.encode({"head": head, "log": log, "seq": seq, "thread": thread})
+    ed25519.verify(peer, b"threads/receipt/1" + statement, signature)
+    return log, seq, head.cid
+
+
 CLAIM = _bytes(32)
 PARCELS = _list(_tuple(_bytes(), _bytes(), _bytes()), RECORDS_MAX)
 
@@ -118,12 +145,14 @@ REQUESTS = {
     "push": _tuple(CLAIM, PARCELS),
     "have": _tuple(CLAIM, _heads(HEADS_MAX)),
     "join": _tuple(_invite_id, _bytes(16), _bytes()),
+    "sign": _tuple(CLAIM, _heads(PLACES_MAX)),
 }
 REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
     "page": _tuple(PARCELS, _heads(RANGES_MAX), _truth),
     "have": _heads(HEADS_MAX),
     "admitted": _tuple(_bytes(), _bytes()),
+    "signed": _receipts,
     "busy": _number,
 }
 

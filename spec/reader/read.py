@@ -155,6 +155,12 @@ def read_claim(v):
         raise records.Refused("rejected")
 
 
+def read_receipt(v):
+    log, seq, head = frames.receipt(data(v["bytes"]), data(v["peer"]), data(v["thread"]))
+    same((log, str(seq)), (data(v["log"]), v["seq"]), "place")
+    same(ids.cid_text(head), v["head"], "head")
+
+
 # Blocks.
 
 
@@ -269,6 +275,8 @@ def shown(value):
     """A frame as the vectors show it: bytes as hex."""
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, cbor.Link):
+        return value.cid.hex()
     if isinstance(value, list):
         return [shown(item) for item in value]
     if isinstance(value, dict):
@@ -353,6 +361,7 @@ def readers():
             "card-bytes": lambda v: invites.card(data(v["bytes"])),
             "card-text": read_card_text,
             "claim": read_claim,
+            "receipt": read_receipt,
         },
         "blocks.json": {"cid": read_cid, "cbor": read_cbor},
         "skip-links.json": {"link": read_link, "path": read_path},

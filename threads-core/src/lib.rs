@@ -15,6 +15,7 @@ pub mod module;
 pub mod path;
 pub mod policy;
 mod queue;
+mod receipt;
 pub mod record;
 pub mod reducer;
 mod rng;
@@ -32,6 +33,7 @@ pub use key::{
     ReplicaKey,
 };
 pub use path::FieldPath;
+pub use receipt::Receipt;
 pub use rng::system_rng;
 
 pub use cid::{self, Cid};

@@ -4,10 +4,11 @@ use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
 use curve25519_dalek::scalar::Scalar;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
+use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
 use threads_core::key::{check_key, verify, verify_batch};
 use threads_core::{
-    AgreementKey, ContentKey, Error, IdentityKey, LogKey, PeerCard, PeerId, ReadKey, ReplicaKey,
-    Result, system_rng,
+    AgreementKey, ContentKey, Error, IdentityKey, LogKey, PeerCard, PeerId, ReadKey, Receipt,
+    ReplicaKey, Result, ThreadId, Variant, system_rng,
 };
 
 use crate::{TestRng, array, bytes, hex, text};
@@ -21,6 +22,7 @@ pub(crate) fn make() -> Vec<Value> {
         signatures(),
         cards(),
         claims(),
+        receipts(),
     ]
     .concat()
 }
@@ -337,6 +339,58 @@ fn signatures() -> Vec<Value> {
     vectors
 }
 
+fn receipts() -> Vec<Value> {
+    let mut rng = TestRng::new("receipts");
+    let key = IdentityKey::generate(&mut rng);
+    let [thread, another] = [Variant::Raw, Variant::AccessControlled]
+        .map(|variant| ThreadId::generate(variant, &mut rng));
+    let log = LogKey::generate(&mut rng).log_id();
+    let record: [u8; 40] = rng.bytes();
+    let head = cid_of(DAG_CBOR, &record);
+    let vector = |name: &str, signed: &Receipt, thread: &ThreadId, reject: Option<&str>| {
+        let mut vector = json!({
+            "name": format!("a receipt {name}"), "kind": "receipt", "peer": hex(key.peer_id().key_bytes()),
+            "thread": hex(thread.as_bytes()), "bytes": hex(encode(signed).unwrap()),
+            "log": hex(signed.log().key_bytes()), "seq": signed.seq().to_string(), "head": signed.head().to_string(),
+        });
+        if let Some(word) = reject {
+            vector["reject"] = json!(word);
+        }
+        vector
+    };
+    let sign = |thread, seq| Receipt::sign(&key, thread, log, seq, head).unwrap();
+    vec![
+        vector("for one record", &sign(&thread, 1), &thread, None),
+        vector(
+            "for all there may be",
+            &sign(&another, u64::MAX),
+            &another,
+            None,
+        ),
+        vector(
+            "of another thread",
+            &sign(&thread, 1),
+            &another,
+            Some("BadSignature"),
+        ),
+        vector(
+            "of another number",
+            &renumbered(&sign(&thread, 1)),
+            &thread,
+            Some("BadSignature"),
+        ),
+    ]
+}
+
+/// The same receipt for two records.
+fn renumbered(receipt: &Receipt) -> Receipt {
+    let mut bytes = encode(receipt).unwrap();
+    // A list of four, 32 bytes with a head of two, and the number.
+    assert_eq!(bytes[35], 1);
+    bytes[35] = 2;
+    decode(&bytes).unwrap()
+}
+
 /// R is the identity, written as p + 1: not the shortest encoding, and accepted.
 fn other_encoding_of_r() -> Value {
     let secret = Scalar::from(7_u64);
@@ -414,6 +468,12 @@ pub(crate) fn read(vector: &Value) -> Result<()> {
         }
         "card-bytes" => drop(PeerCard::from_bytes(&member("bytes"))?),
         "card-text" => drop(text(&vector["text"]).parse::<PeerCard>()?),
+        "receipt" => {
+            let receipt: Receipt = decode(&member("bytes"))?;
+            let peer = PeerId::from_key_bytes(array(&vector["peer"]));
+            assert_eq!(receipt.head().to_string(), vector["head"]);
+            receipt.verify(&peer, &ThreadId::from_bytes(&member("thread"))?)?;
+        }
         "claim" => {
             let key = ReplicaKey::from_bytes(&array(&vector["replica"]));
             let [from, to] =
