@@ -305,6 +305,20 @@ pub(crate) mod peers {
         [&acks(thread, peer)[..], log.key_bytes()].concat()
     }
 
+    /// What a peer signed that it has of a thread's logs, on its disk.
+    pub(crate) fn receipts(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"r", peer.key_bytes()].concat()
+    }
+
+    pub(crate) fn receipt(thread: Number, peer: &PeerId, log: &LogId) -> Vec<u8> {
+        [&receipts(thread, peer)[..], log.key_bytes()].concat()
+    }
+
+    /// Whether a peer could show what it signed for, when it was asked.
+    pub(crate) fn checked(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"c", peer.key_bytes()].concat()
+    }
+
     /// Who asks to join a thread.
     pub(crate) fn requests(thread: Number) -> Vec<u8> {
         [&thread.to_be_bytes()[..], b"j"].concat()

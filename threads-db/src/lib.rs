@@ -30,6 +30,7 @@ mod progress;
 pub mod query;
 mod read;
 mod reducers;
+mod replicas;
 mod restore;
 pub mod schema;
 mod sharing;

@@ -9,6 +9,9 @@
 //!   interrupted pull goes on at the record where it was, with this or another holder.
 //! * **Everything else is told by numbers.** They acknowledge what is on disk, and say what is to be
 //!   had. A record is never sent on suspicion.
+//! * **Peers sign for what a writer wrote**, once they have it on their disks. It waits for such
+//!   receipts if it likes ([`Db::await_replicas`](crate::Db::await_replicas)), and has each peer show a
+//!   record now and then, by chance.
 //!
 //! A [`Machine`] decides all of that. It does nothing itself: what happens goes in as [`Input`], what
 //! is to be done comes out as [`Output`], and time and randomness are arguments. Its driver moves
@@ -24,6 +27,7 @@ mod attend;
 mod compare;
 mod conduct;
 mod dial;
+mod evidence;
 #[cfg(test)]
 mod hostile;
 mod io;
@@ -35,15 +39,18 @@ mod page;
 mod pause;
 mod service;
 pub(crate) mod shares;
+pub(crate) mod standing;
 mod status;
 mod store;
 mod timers;
 #[cfg(test)]
 mod vectors;
+mod vouch;
 pub(crate) mod wire;
 
 pub(crate) use io::Fresh;
 pub use io::{CallId, Input, News, OpId, Output, RequestId, Work, Worked};
 pub use machine::Machine;
 pub use service::{Connected, Service};
+pub use standing::FailedCheck;
 pub use status::{LogStatus, PeerStatus, SyncStatus};

@@ -86,6 +86,14 @@ impl Thread {
         }
     }
 
+    /// The id of a log, by its local number.
+    pub(crate) fn log_id(&self, txn: &dyn ReadTxn, log: Number) -> Result<LogId> {
+        let id = txn.get(Keyspace::Meta, &meta::log(self.number, log))?;
+        let id = id.and_then(|bytes| (&*bytes).try_into().ok());
+        id.map(LogId::from_key_bytes)
+            .ok_or_else(|| Error::corrupt("a log's number is damaged"))
+    }
+
     /// The ids of the thread's logs, by their local numbers.
     pub(crate) fn log_ids(&self, txn: &dyn ReadTxn) -> Result<HashMap<Number, LogId>> {
         let prefix = meta::logs(self.number);

@@ -84,12 +84,20 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
         let rows: Vec<_> = sync
             .peers
             .iter()
-            .map(|peer| peer_row(peer, connected))
+            .map(|peer| peer_row(peer, &sync, connected))
             .collect();
         out.table(
-            ["PEER", "STATE", "LACKS", "HAS MORE", "LAST HEARD (UTC)"],
+            [
+                "PEER",
+                "STATE",
+                "LACKS",
+                "HAS MORE",
+                "SIGNED",
+                "LAST HEARD (UTC)",
+            ],
             &rows,
         )?;
+        tell_failed(&sync, out);
     }
     if held.is_empty() {
         out.remark("every record that is here is applied");
@@ -104,8 +112,35 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
     Ok(())
 }
 
+/// Names those who could not show what they signed for.
+fn tell_failed(sync: &SyncStatus, out: &mut Output) {
+    for peer in &sync.peers {
+        if let Some(failed) = &peer.failed_check {
+            out.remark(format_args!(
+                "{} signed for record {} of log {}, and {}: what it signed counts for nothing until it shows it",
+                peer.peer,
+                grouped(failed.seq),
+                failed.log,
+                if failed.answered { "could not show it" } else { "does not show it" },
+            ));
+        }
+    }
+}
+
+/// For how many records of this node's logs a peer signed.
+fn signed(peer: &PeerStatus, sync: &SyncStatus) -> String {
+    if peer.failed_check.is_some() {
+        return "not shown".to_owned();
+    }
+    let signed = sync
+        .logs
+        .iter()
+        .filter_map(|log| log.signed.get(&peer.peer));
+    grouped(signed.sum())
+}
+
 /// What one peer has, as far as it said.
-fn peer_row(peer: &PeerStatus, connected: &[PeerId]) -> [String; 5] {
+fn peer_row(peer: &PeerStatus, sync: &SyncStatus, connected: &[PeerId]) -> [String; 6] {
     let state = if connected.contains(&peer.peer) {
         "connected"
     } else {
@@ -116,6 +151,7 @@ fn peer_row(peer: &PeerStatus, connected: &[PeerId]) -> [String; 5] {
         state.to_owned(),
         grouped(peer.lacks),
         grouped(peer.missing),
+        signed(peer, sync),
         peer.last_contact_ms.map_or("never".to_owned(), time),
     ]
 }

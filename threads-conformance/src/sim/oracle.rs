@@ -27,6 +27,8 @@ pub(super) struct Oracle {
     records: BTreeMap<(LogId, u64), Cid>,
     /// Who holds records back that it does not have yet.
     holding: BTreeSet<usize>,
+    /// Who has begun anew with an empty disk.
+    lost_disk: BTreeSet<usize>,
     /// How many commits of each peer have been looked at.
     commits: BTreeMap<usize, u64>,
 }
@@ -49,6 +51,9 @@ impl Oracle {
     /// A peer starts, with its disk or a new one.
     pub(super) fn starts(&mut self, at: usize, lost_disk: bool) {
         self.commits.remove(&at);
+        if lost_disk && self.visible.contains_key(&at) {
+            self.lost_disk.insert(at);
+        }
         // What it had on disk it must show again.
         let kept = self.synced.get(&at).filter(|_| !lost_disk);
         let kept = kept.cloned().unwrap_or_default();
@@ -134,8 +139,35 @@ impl Oracle {
                     ));
                 }
             }
+            for (peer, signed) in &log.signed {
+                let about = peers.iter().position(|id| id == peer)?;
+                let synced = of(self.ever_synced.get(&about), &log.log);
+                if *signed > synced {
+                    return Some(format!(
+                        "peer {about} signed to peer {at} for {signed} records of log {}, and never had more than {synced} on its disk",
+                        log.log
+                    ));
+                }
+            }
         }
-        None
+        self.lost_standing(at, peers, status)
+    }
+
+    /// A peer that never lost a disk shows all that it signed for, if it answers.
+    fn lost_standing(&self, at: usize, peers: &[PeerId], status: &SyncStatus) -> Option<String> {
+        let failed = status.peers.iter().find_map(|peer| {
+            let failed = peer
+                .failed_check
+                .as_ref()
+                .filter(|failed| failed.answered)?;
+            let about = peers.iter().position(|id| *id == peer.peer)?;
+            (!self.lost_disk.contains(&about)).then_some((about, failed))
+        });
+        let (about, failed) = failed?;
+        Some(format!(
+            "peer {about} could not show peer {at} record {} of log {}, and never lost a disk",
+            failed.seq, failed.log
+        ))
     }
 
     /// Whether a peer can lose its disk with nothing lost that others have seen.

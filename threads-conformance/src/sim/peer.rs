@@ -20,6 +20,9 @@ const NAME: &str = "shared";
 /// When the simulation begins, in milliseconds since 1970.
 const BEGIN_MS: u64 = 1_600_000_000_000;
 
+/// How often peers have others show what they signed for, while the script runs.
+const CHECK_EVERY_MS: u64 = 10_000;
+
 /// A clock that the simulation sets.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WallClock(Arc<AtomicU64>);
@@ -58,6 +61,8 @@ pub(super) struct Peer {
     /// How often it has started.
     pub(super) life: u64,
     pub(super) up: Option<Up>,
+    /// How often it has others show what they signed for.
+    check_every_ms: Option<u64>,
     /// Until when its disk is busy.
     pub(super) busy_until: u64,
 }
@@ -90,7 +95,16 @@ impl Peer {
             skew_ms: 0,
             life: 0,
             up: None,
+            check_every_ms: Some(CHECK_EVERY_MS),
             busy_until: 0,
+        }
+    }
+
+    /// From now on it asks nobody to show anything, so that all can fall silent.
+    pub(super) fn stop_checking(&mut self) {
+        self.check_every_ms = None;
+        if let Some(up) = &mut self.up {
+            up.machine.check_every(None);
         }
     }
 
@@ -141,8 +155,10 @@ impl Peer {
         for other in others.iter().filter(|other| **other != self.id) {
             db.share_with(other)?;
         }
+        let mut machine = Machine::new(self.id);
+        machine.check_every(self.check_every_ms);
         self.up = Some(Up {
-            machine: Machine::new(self.id),
+            machine,
             node,
             db,
             rng: rng("machine"),

@@ -11,6 +11,7 @@ use super::io::{Compared, Done, Op, Output, RequestId, TakenIn};
 use super::limits::BUSY_MS;
 use super::machine::{Doing, Machine};
 use super::timers::Timer;
+use super::vouch::{Vouch, Vouched};
 use super::wire::{Answer, Frontier, HEADS_MAX, Verdict, joint, listed};
 use crate::layout::Number;
 
@@ -31,10 +32,18 @@ impl Machine {
                 self.reply(request, &Answer::Have(listed(&heard.ours)));
                 self.shares(from, heard.thread);
                 self.heard(from, &heard);
+                self.acknowledged(heard.thread, from);
+            }
+            Ok(Done::Vouched(Vouched::Signed(Some(receipts)))) => {
+                self.reply(request, &Answer::Signed(receipts));
             }
             Ok(Done::Decided(Some(verdict))) => self.decided(request, verdict),
             Ok(
-                Done::Served(None) | Done::Received(None) | Done::Heard(None) | Done::Decided(None),
+                Done::Served(None)
+                | Done::Received(None)
+                | Done::Heard(None)
+                | Done::Decided(None)
+                | Done::Vouched(Vouched::Signed(None)),
             ) => {
                 self.out.push(Output::Refuse(request));
                 self.fault(from, PROBE);
@@ -47,7 +56,7 @@ impl Machine {
     fn verdicts(&mut self, from: PeerId, request: RequestId, compared: Vec<Compared>) {
         let mut listable = HEADS_MAX;
         let mut verdicts = Vec::with_capacity(compared.len());
-        let mut proofs = Vec::new();
+        let (mut proofs, mut same) = (Vec::new(), Vec::new());
         let mut probes = 0;
         for one in compared {
             verdicts.push(match one {
@@ -58,6 +67,7 @@ impl Machine {
                 Compared::Same(thread, proof) => {
                     proofs.push(proof);
                     self.shares(from, thread);
+                    same.push(thread);
                     Verdict::Same
                 }
                 Compared::Differs(thread, proof, heads) => {
@@ -72,6 +82,9 @@ impl Machine {
             });
         }
         self.reply(request, &Answer::Heads(verdicts, joint(&proofs)));
+        if !same.is_empty() {
+            self.op(Op::Vouch(Vouch::Behind(from, same)), Doing::Behind(from));
+        }
         // Somebody who shares a hundred threads that this node has left is no attacker.
         self.fault(from, probes.min(PROBE));
     }

@@ -167,6 +167,7 @@ impl Machine {
         let heads = link.replied(heads);
         raise_all(&mut link.told, upto);
         self.op(Op::Acked(thread, peer, heads), Doing::Note);
+        self.acknowledged(thread, peer);
     }
 
     /// Begins a pull from the peer that has most of what is missing, or goes on with the one that

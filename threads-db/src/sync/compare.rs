@@ -8,10 +8,20 @@ use super::io::{Op, Share};
 use super::limits::GREET_AFTER_MS;
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
+use super::vouch::Vouch;
 use super::wire::{Answer, Ask, CLAIMS_MAX, Verdict, frontier, joint};
 use crate::layout::Number;
 
 impl Machine {
+    /// Compares threads with a peer, unless the two have done so.
+    pub(super) fn greet(&mut self, peer: PeerId) {
+        if let Some(known) = self.peers.get_mut(&peer)
+            && !std::mem::replace(&mut known.greeted, true)
+        {
+            self.op(Op::Shared(peer), Doing::Greet(peer, None));
+        }
+    }
+
     /// Asks a peer about the threads shared with it.
     pub(super) fn compare(&mut self, peer: PeerId, only: Option<Number>, mut shares: Vec<Share>) {
         let Some(known) = self.peers.get_mut(&peer) else {
@@ -75,11 +85,14 @@ impl Machine {
                     link.told.clear();
                     (link.tell_at, link.pull_at) = (Some(now), now);
                     self.op(Op::Acked(share.thread, peer, theirs), Doing::Note);
+                    self.acknowledged(share.thread, peer);
                 }
             }
         }
         if !level.is_empty() {
+            let threads = level.iter().map(|(thread, _)| *thread).collect();
             self.op(Op::Level(peer, level), Doing::Note);
+            self.op(Op::Vouch(Vouch::Behind(peer, threads)), Doing::Behind(peer));
         }
     }
 

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use serde_bytes::ByteArray;
 use threads_codec_jsonpatch::JsonPatch;
+use threads_core::block::{DAG_CBOR, cid_of};
 use threads_core::datastore::Memory;
 use threads_core::module::CollectionSpec;
-use threads_core::{Error, LogId, PeerId, system_rng};
+use threads_core::{Error, IdentityKey, LogId, PeerId, Receipt, system_rng};
 
 use super::io::{Input, Output};
 use super::machine::Machine;
@@ -27,6 +28,8 @@ enum Deed {
 }
 
 const LOGS: u8 = 4;
+/// The secret of the peer.
+const PEER: [u8; 32] = [7; 32];
 
 fn claim(db: &Db, right: bool, from: &PeerId) -> Claim {
     let keys = &db.thread().replica;
@@ -56,10 +59,20 @@ fn heads_answer(db: &Db, right: bool, peer: &PeerId, listed: Vec<(LogId, u64)>) 
     Answer::Heads(vec![Verdict::Differs(listed)], proof)
 }
 
+/// Receipts of the peer, or of somebody else.
+fn receipts(db: &Db, right: bool, listed: Vec<(LogId, u64)>) -> Vec<Receipt> {
+    let key = IdentityKey::from_bytes(&if right { PEER } else { [8; 32] });
+    let head = cid_of(DAG_CBOR, b"a record");
+    let places = listed.into_iter();
+    places
+        .map(|(log, seq)| Receipt::sign(&key, db.id(), log, seq, head).unwrap())
+        .collect()
+}
+
 /// A deed, with logs by number: 0 is the node's own.
 fn deed() -> impl Strategy<Value = (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>)> {
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
-    (0..14_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
+    (0..16_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
 }
 
 fn build(
@@ -96,6 +109,8 @@ fn build(
         10 => Deed::Answer(Answer::Have(listed)),
         11 => Deed::Garbage(bytes),
         12 => Deed::Silence,
+        13 => Deed::Ask(Ask::Sign(claim, listed)),
+        14 => Deed::Answer(Answer::Signed(receipts(db, right, listed))),
         _ if right => Deed::Later(seq.min(100_000)),
         _ if bytes.len() < 20 => Deed::Leave,
         _ => Deed::Come,
@@ -179,7 +194,7 @@ proptest! {
 
     #[test]
     fn nothing_that_a_peer_says_panics_or_piles_up(deeds in prop::collection::vec(deed(), 1..60)) {
-        let peer = PeerId::from_key_bytes([7; 32]);
+        let peer = IdentityKey::from_bytes(&PEER).peer_id();
         let mut victim = Victim::new(peer);
         let own = victim.db.sync_status().unwrap().logs[0].log;
         let mut logs = vec![own];

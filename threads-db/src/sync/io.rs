@@ -2,6 +2,7 @@
 
 use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
+use super::vouch::{Vouch, Vouched};
 use super::wire::{Claim, Digest, Frontier, Parcel, Proof, Range};
 use crate::invite::{PendingJoin, Verdict};
 use crate::layout::Number;
@@ -120,6 +121,8 @@ pub(crate) enum Fresh {
     Asked(PeerId),
     /// An address of a peer became known.
     Address(PeerId),
+    /// Somebody waits, for so many milliseconds, until peers have signed for a thread.
+    Awaited(Number, u64),
 }
 
 /// An operation on the store.
@@ -159,6 +162,8 @@ pub(crate) enum Op {
     Acked(Number, PeerId, Frontier),
     /// Note that a peer has all that this node had of these threads when they were compared.
     Level(PeerId, Vec<(Number, Frontier)>),
+    /// About what peers sign for.
+    Vouch(Vouch),
 }
 
 /// What came of an operation.
@@ -180,6 +185,7 @@ pub(crate) enum Done {
     TakenIn(TakenIn),
     Received(Option<TakenIn>),
     Heard(Option<Heard>),
+    Vouched(Vouched),
     Noted,
 }
 

@@ -40,3 +40,17 @@ pub(crate) const RETRY_HELD_MS: u64 = 1_000;
 pub(crate) const RETRY_HELD_MS_MAX: u64 = 60_000;
 /// The most peers that are dialled again and again.
 pub(crate) const DIALS_MAX: usize = 4_096;
+/// How long a peer that acknowledged something has before it is asked to sign for it, in milliseconds,
+/// unless somebody waits for it.
+pub(crate) const RECEIPT_AFTER_MS: u64 = 1_000;
+/// How long until it is asked again when it is busy, or when it is asked about enough, in milliseconds.
+pub(crate) const RECEIPT_AGAIN_MS: u64 = 200;
+/// About how many threads a peer is asked to sign at a time.
+pub(crate) const RECEIPTS_ASKED_MAX: usize = 4;
+/// The most threads of which somebody waits for receipts, and the longest such wait, in milliseconds.
+pub(crate) const AWAITED_MAX: usize = 1_024;
+pub(crate) const AWAITED_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// How often each peer is asked to show a record that it signed for, on average, in milliseconds.
+pub(crate) const CHECK_EVERY_MS: u64 = 5 * 60 * 1_000;
+/// How often in a row it may not answer before that counts as not being able to.
+pub(crate) const MISSES_MAX: u32 = 3;

@@ -12,13 +12,14 @@ use threads_core::{Error, PeerId, Result};
 
 use super::active::{Active, Link, raise};
 use super::attend::Sent;
-use super::conduct::{Allowance, Conducts};
+use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
 use super::io::{
     CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Share, Work, Worked,
 };
 use super::limits::{ANSWERS_MAX, GREET_AFTER_MS};
 use super::timers::{Timer, Timers};
+use super::vouch::{Pick, Vouch, Vouched, Vouching};
 use super::wire::{Answer, Ask, Claim, Frontier};
 use crate::layout::Number;
 
@@ -43,6 +44,7 @@ pub struct Machine {
     pub(super) conducts: Conducts,
     pub(super) dials: BTreeMap<PeerId, Dial>,
     pub(super) timers: Timers,
+    pub(super) vouching: Vouching,
     next: u64,
     pub(super) now: u64,
     pub(super) out: Vec<Output>,
@@ -69,6 +71,8 @@ pub(super) enum Call {
     Push(Number, PeerId, Frontier),
     Have(Number, PeerId, Frontier),
     Join(PeerId, String),
+    Sign(Number, PeerId),
+    Check(PeerId, Pick),
 }
 
 /// What an operation on the store is for.
@@ -86,6 +90,14 @@ pub(super) enum Doing {
     Pulled(Number, PeerId, Frontier),
     /// A peer's request is answered from it.
     Answer(PeerId, RequestId),
+    /// What a peer has not signed for.
+    Unsigned(Number, PeerId),
+    Behind(PeerId),
+    /// What a peer signed is kept.
+    Keep(PeerId),
+    Pick(PeerId),
+    /// What a peer showed is examined.
+    Examine(PeerId),
     /// Something is noted; nothing follows from it.
     Note,
 }
@@ -108,6 +120,7 @@ impl Machine {
             conducts: Conducts::default(),
             dials: BTreeMap::new(),
             timers: Timers::default(),
+            vouching: Vouching::default(),
             next: 0,
             now: 0,
             out: Vec::new(),
@@ -151,7 +164,7 @@ impl Machine {
     pub fn handle(&mut self, now_ms: u64, input: Input, rng: &mut dyn CryptoRng) -> Vec<Output> {
         self.now = self.now.max(now_ms);
         match input {
-            Input::Connected(peer) => self.connected(peer),
+            Input::Connected(peer) => self.connected(peer, rng),
             Input::Disconnected(peer) => self.disconnected(peer, rng),
             Input::Started => self.op(Op::Peers, Doing::Start),
             Input::Dialled(peer, ended) => self.dialled(peer, ended, rng),
@@ -168,6 +181,7 @@ impl Machine {
             Input::News(News(Fresh::Members(thread))) => {
                 self.op(Op::Sharers(thread), Doing::Sharers(thread));
             }
+            Input::News(News(Fresh::Awaited(thread, wait_ms))) => self.awaited(thread, wait_ms),
             Input::Woken => {}
         }
         while let Some(timer) = self.timers.due(self.now) {
@@ -177,12 +191,14 @@ impl Machine {
                 Timer::Join(peer) => self.ask_to_join(peer),
                 Timer::Held(thread) => self.op(Op::Retry(thread), Doing::Retry(thread)),
                 Timer::Thread(thread) => self.see_to(thread, rng),
+                Timer::Receipt(thread, peer) => self.ask_to_sign(thread, peer),
+                Timer::Check(peer) => self.check(peer, rng),
             }
         }
         std::mem::take(&mut self.out)
     }
 
-    fn connected(&mut self, peer: PeerId) {
+    fn connected(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         if self.conducts.is_banned(&peer, self.now) {
             self.out.push(Output::Disconnect(peer));
             return;
@@ -202,25 +218,18 @@ impl Machine {
         let wait = if self.me < peer { 0 } else { GREET_AFTER_MS };
         self.timers.set(Timer::Greet(peer), self.now + wait);
         self.timers.set(Timer::Join(peer), self.now);
+        self.check_later(peer, rng);
     }
 
     fn disconnected(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         self.peers.remove(&peer);
+        self.vouching.forget(&peer);
         self.lost(peer, rng);
         for (thread, active) in &mut self.active {
             if active.links.remove(&peer).is_some() {
                 // Another peer may have what this one was to give.
                 self.timers.set(Timer::Thread(*thread), self.now);
             }
-        }
-    }
-
-    /// Compares threads with a peer, unless the two have done so.
-    fn greet(&mut self, peer: PeerId) {
-        if let Some(known) = self.peers.get_mut(&peer)
-            && !std::mem::replace(&mut known.greeted, true)
-        {
-            self.op(Op::Shared(peer), Doing::Greet(peer, None));
         }
     }
 
@@ -313,6 +322,19 @@ impl Machine {
                 self.pull_stored(thread, peer, &upto, done, rng);
             }
             (Doing::Answer(from, request), done) => self.answer(from, request, done),
+            (Doing::Unsigned(thread, peer), done) => self.have_signed(thread, peer, done),
+            (Doing::Behind(peer), Ok(Done::Vouched(Vouched::Behind(threads)))) => {
+                for thread in threads {
+                    self.acknowledged(thread, peer);
+                }
+            }
+            (Doing::Keep(peer), Err(error)) => self.fault(peer, cost(&error)),
+            (Doing::Pick(peer), Ok(Done::Vouched(Vouched::Picked(Some(pick))))) => {
+                self.have_shown(peer, pick);
+            }
+            (Doing::Examine(peer), Ok(Done::Vouched(Vouched::Examined(false)))) => {
+                self.fault(peer, STALE);
+            }
             _ => {}
         }
     }
@@ -356,7 +378,9 @@ impl Machine {
         | Call::Pull(_, peer)
         | Call::Push(_, peer, _)
         | Call::Have(_, peer, _)
-        | Call::Join(peer, _)) = call;
+        | Call::Join(peer, _)
+        | Call::Sign(_, peer)
+        | Call::Check(peer, _)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(malformed)) => {
@@ -368,6 +392,8 @@ impl Machine {
         match call {
             Call::Heads(peer, shares) => self.compared(peer, shares, answer),
             Call::Join(peer, invite) => self.join_answered(peer, invite, answer),
+            Call::Sign(thread, peer) => self.signed(thread, peer, answer),
+            Call::Check(peer, pick) => self.shown(peer, pick, answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
             Call::Push(thread, peer, upto) => {
                 self.sent((thread, peer), Sent::Records, &upto, answer, rng);
@@ -395,6 +421,7 @@ impl Machine {
             Ok(Ask::Pull(claim, ranges)) => Op::Serve(from, claim, ranges),
             Ok(Ask::Push(claim, parcels)) => Op::Receive(from, claim, parcels),
             Ok(Ask::Have(claim, heads)) => Op::Heard(from, claim, heads.into_iter().collect()),
+            Ok(Ask::Sign(claim, places)) => Op::Vouch(Vouch::Sign(from, claim, places)),
             Ok(Ask::Join(invite, secret, card)) => {
                 Op::Decide(from, invite, secret.into_array(), card.into_vec())
             }

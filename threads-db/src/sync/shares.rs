@@ -3,6 +3,7 @@
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, LogId, PeerId, Result};
 
+use super::standing;
 use super::wire::Frontier;
 use crate::layout::{Number, Prefix, peers};
 
@@ -45,7 +46,7 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, peer: &PeerId) -> R
     for key in tails(txn.as_read(), &peers::acks(thread, peer))? {
         txn.delete(Keyspace::Peers, &[peers::acks(thread, peer), key].concat())?;
     }
-    Ok(())
+    standing::remove(txn, thread, peer)
 }
 
 /// What the keys under a prefix have behind it.

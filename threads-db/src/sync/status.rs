@@ -7,6 +7,8 @@ use threads_core::datastore::Datastore;
 use threads_core::{LogId, PeerId, Result};
 
 use super::shares;
+use super::standing::{self, FailedCheck};
+use super::wire::Frontier;
 use crate::db::Db;
 use crate::held::{self, HeldCounts};
 use crate::thread::books;
@@ -46,6 +48,9 @@ pub struct LogStatus {
     pub have: u64,
     /// How many of them each peer said it has on its disk; none for a peer that said nothing.
     pub acked: BTreeMap<PeerId, u64>,
+    /// How many of them each peer signed for. Only for logs that this node writes; whether its word
+    /// counts is in [`PeerStatus::failed_check`].
+    pub signed: BTreeMap<PeerId, u64>,
 }
 
 /// Where one peer stands.
@@ -64,6 +69,11 @@ pub struct PeerStatus {
     pub lacks: u64,
     /// How many records that it said it has are not here.
     pub missing: u64,
+    /// When it last showed a record that it had signed for, in milliseconds since 1970; none if it
+    /// never did.
+    pub shown_ms: Option<u64>,
+    /// What it signed for and could not show. Its receipts count for nothing until it shows it.
+    pub failed_check: Option<FailedCheck>,
 }
 
 impl PeerStatus {
@@ -113,22 +123,29 @@ impl Db {
             .into_iter()
             .map(|(log, head)| (log, head.seq))
             .collect();
-        let mut acked = BTreeMap::new();
+        let (mut acked, mut signed) = (BTreeMap::new(), BTreeMap::new());
         for peer in shares::of_thread(&*txn, thread.number)? {
             acked.insert(peer, shares::acked(&*txn, thread.number, &peer)?);
+            let receipts = standing::receipts(&*txn, thread.number, &peer)?.into_iter();
+            let by_log = receipts.map(|receipt| (receipt.log(), receipt.seq()));
+            signed.insert(peer, by_log.collect());
         }
         let mut known: BTreeSet<LogId> = have.keys().copied().collect();
         known.extend(acked.values().flat_map(BTreeMap::keys));
         let mut logs = Vec::new();
         for log in known {
-            let said = acked
-                .iter()
-                .filter_map(|(peer, acked)| Some((*peer, *acked.get(&log)?)));
+            let of_log = |all: &BTreeMap<PeerId, Frontier>| {
+                let peers = all.iter();
+                peers
+                    .filter_map(|(peer, of_peer)| Some((*peer, *of_peer.get(&log)?)))
+                    .collect()
+            };
             logs.push(LogStatus {
                 log,
                 author: thread.author_of(&*txn, &log)?,
                 have: have.get(&log).copied().unwrap_or(0),
-                acked: said.collect(),
+                acked: of_log(&acked),
+                signed: of_log(&signed),
             });
         }
         let peers = acked.iter().map(|(peer, acked)| {
@@ -138,11 +155,14 @@ impl Db {
                     .map(|(log, seq)| seq.saturating_sub(b.get(log).copied().unwrap_or(0)));
                 more.fold(0, u64::saturating_add)
             };
+            let checked = standing::checked(&*txn, thread.number, peer)?;
             Ok(PeerStatus {
                 peer: *peer,
                 last_contact_ms: shares::last_contact(&*txn, thread.number, peer)?,
                 lacks: gap(&have, acked),
                 missing: gap(acked, &have),
+                shown_ms: checked.shown_ms,
+                failed_check: checked.failed,
             })
         });
         Ok(SyncStatus {

@@ -119,10 +119,11 @@ impl Node {
                 self.note(|txn| shares::acknowledge(txn, thread, &peer, &heads, now_ms))
             }
             Op::Level(peer, threads) => self.level(&peer, &threads),
+            Op::Vouch(what) => self.vouch(what),
         }
     }
 
-    fn note(
+    pub(super) fn note(
         &self,
         what: impl FnOnce(&mut dyn threads_core::datastore::WriteTxn) -> Result<()>,
     ) -> Result<Done> {
@@ -133,7 +134,7 @@ impl Node {
 
     /// Sees to it that what a snapshot shows is on disk: what peers hear of must not be lost here,
     /// or this node's log would be written a second time from an earlier place.
-    fn snapshot_on_disk(&self) -> Result<Box<dyn ReadTxn + '_>> {
+    pub(super) fn snapshot_on_disk(&self) -> Result<Box<dyn ReadTxn + '_>> {
         let txn = self.inner.store.read()?;
         self.inner.store.transact(Durability::Group, |_| Ok(()))?;
         Ok(txn)
@@ -207,7 +208,7 @@ impl Node {
 
     /// The thread that a claim names, with its key, if it was shown. What is looked up and computed
     /// is the same for a thread that is not here as for a proof that is wrong.
-    fn resolve(
+    pub(super) fn resolve(
         &self,
         txn: &dyn ReadTxn,
         peer: &PeerId,
@@ -406,7 +407,10 @@ fn is_of_the_record(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Invalid)
 }
 
-fn replica_key(txn: &dyn ReadTxn, thread: Number) -> Result<(threads_core::ThreadId, ReplicaKey)> {
+pub(super) fn replica_key(
+    txn: &dyn ReadTxn,
+    thread: Number,
+) -> Result<(threads_core::ThreadId, ReplicaKey)> {
     let id = node::thread_id(txn, thread)?;
     let key = KeyBook::new(txn).replica_key(&id)?;
     let key = key.ok_or_else(|| Error::corrupt("a thread's key is missing").with("thread", &id))?;

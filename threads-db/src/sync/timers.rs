@@ -18,6 +18,10 @@ pub(crate) enum Timer {
     Held(Number),
     /// See what a thread needs.
     Thread(Number),
+    /// Ask a peer to sign for what it has of a thread.
+    Receipt(Number, PeerId),
+    /// Ask a peer to show something that it signed for.
+    Check(PeerId),
 }
 
 /// Each timer once, at the earliest time that was asked for.

@@ -4,12 +4,14 @@
 
 use serde_bytes::ByteArray;
 use serde_json::{Value, json};
-use threads_core::block::Block;
-use threads_core::{Cid, LogId, PeerId, ReplicaKey, Result};
+use threads_core::block::{Block, encode};
+use threads_core::{
+    Cid, IdentityKey, LogId, PeerId, Receipt, ReplicaKey, Result, ThreadId, Variant,
+};
 
 use super::wire::{
-    Answer, Ask, CLAIMS_MAX, Claim, Digest, PAGE_RECORDS_MAX, Parcel, RANGES_MAX, Range, Verdict,
-    digest, joint,
+    Answer, Ask, CLAIMS_MAX, Claim, Digest, PAGE_RECORDS_MAX, PLACES_MAX, Parcel, RANGES_MAX,
+    Range, Verdict, digest, joint,
 };
 use crate::chain::Blocks;
 use crate::vectors::encode::{blob, list, map, string, uint};
@@ -43,6 +45,14 @@ fn parcel(record: &[u8], event: &[u8], body: &[u8]) -> Parcel {
         event,
         body,
     })
+}
+
+fn receipt(of: u8, seq: u64) -> Receipt {
+    let mut rng = TestRng::new("receipts");
+    let key = IdentityKey::generate(&mut rng);
+    let thread = ThreadId::generate(Variant::Raw, &mut rng);
+    let head = *Block::cbor(vec![of]).cid();
+    Receipt::sign(&key, &thread, log(of), seq, head).unwrap()
 }
 
 fn requests() -> Vec<Value> {
@@ -83,6 +93,10 @@ fn requests() -> Vec<Value> {
                 vec![6; 128].into(),
             ),
         ),
+        (
+            "two places to sign for",
+            Ask::Sign(claim(), vec![(log(1), 1), (log(2), u64::MAX)]),
+        ),
     ];
     let vector = |(name, ask): (&str, Ask)| {
         let frame = ask.encode().unwrap();
@@ -113,6 +127,11 @@ fn replies() -> Vec<Value> {
         (
             "keys",
             Answer::Admitted(b"key".to_vec().into(), b"keys".to_vec().into()),
+        ),
+        ("nothing to sign for", Answer::Signed(vec![])),
+        (
+            "two receipts",
+            Answer::Signed(vec![receipt(1, 7), receipt(2, u64::MAX)]),
         ),
         ("not now", Answer::Busy(200)),
     ];
@@ -161,6 +180,7 @@ fn show_ask(ask: &Ask) -> Value {
         }
         Ask::Have(claim, heads) => json!({"have": [show_claim(claim), show_heads(heads)]}),
         Ask::Join(id, secret, card) => json!({"join": [id, hex(**secret), hex(card)]}),
+        Ask::Sign(claim, places) => json!({"sign": [show_claim(claim), show_heads(places)]}),
     }
 }
 
@@ -181,6 +201,18 @@ fn show_answer(answer: &Answer) -> Value {
         Answer::Have(heads) => json!({"have": show_heads(heads)}),
         Answer::Waiting => json!("waiting"),
         Answer::Admitted(key, keys) => json!({"admitted": [hex(key), hex(keys)]}),
+        Answer::Signed(receipts) => {
+            let show = |one: &Receipt| {
+                let log = hex(one.log().key_bytes());
+                json!([
+                    log,
+                    one.seq(),
+                    hex(one.head().to_bytes()),
+                    hex(one.signature())
+                ])
+            };
+            json!({"signed": receipts.iter().map(show).collect::<Value>()})
+        }
         Answer::Busy(ms) => json!({"busy": ms}),
     }
 }
@@ -274,11 +306,18 @@ fn unsound_requests() -> Vec<Case> {
             one("join", join(&"x".repeat(65), 16)),
         ),
         ("a link's secret of 15 bytes", one("join", join("x", 15))),
+        ("a place of 0", claiming("sign", list(&[head(1, 0)]))),
     ]
 }
 
 fn verdicts(verdicts: &[Vec<u8>]) -> Vec<u8> {
     one("heads", list(&[list(verdicts), blob([9; 16])]))
+}
+
+/// A receipt for the number 1 of a log, with a signature of so many bytes.
+fn signed(of: u8, signature: usize) -> Vec<u8> {
+    let head = encode(Block::cbor(vec![of]).cid()).unwrap();
+    list(&[blob([of; 32]), uint(1), head, blob(vec![8; signature])])
 }
 
 fn unsound_replies() -> Vec<Case> {
@@ -297,6 +336,14 @@ fn unsound_replies() -> Vec<Case> {
             one("page", list(&[list(&[]), list(&[]), uint(1)])),
         ),
         ("a page that leads to 0", one("page", to_nothing)),
+        (
+            "a signature of 63 bytes",
+            one("signed", list(&[signed(1, 63)])),
+        ),
+        (
+            "receipts that descend",
+            one("signed", list(&[signed(2, 64), signed(1, 64)])),
+        ),
         ("a text that is none", string("busy")),
         ("waiting for something", one("waiting", uint(1))),
         ("a wait below nothing", one("busy", vec![0x20])),
@@ -308,12 +355,15 @@ fn too_many() -> Vec<(&'static str, &'static str, Value)> {
     let threads = repeated(&one("heads", list(&[])), &claimed, CLAIMS_MAX + 1);
     let ranges = claiming("pull", list(&[]));
     let ranges = repeated(&ranges, &range(1, 1), RANGES_MAX + 1);
+    let places = claiming("sign", list(&[]));
+    let places = repeated(&places, &head(1, 1), PLACES_MAX + 1);
     let records = claiming("push", list(&[]));
     let records = repeated(&records, &some_parcel(), PAGE_RECORDS_MAX + 1);
     let verdicts = repeated(&verdicts(&[]), &string("same"), CLAIMS_MAX + 1);
     vec![
         ("request", "too many threads", threads),
         ("request", "too many ranges", ranges),
+        ("request", "too many places", places),
         ("request", "too many records", records),
         ("reply", "too many verdicts", verdicts),
     ]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{self, sha256};
-use threads_core::{Cid, Error, LogId, PeerId, ReplicaKey, Result};
+use threads_core::{Cid, Error, LogId, PeerId, Receipt, ReplicaKey, Result};
 
 use crate::chain::Blocks;
 
@@ -18,6 +18,8 @@ pub(crate) const CLAIMS_MAX: usize = 8_192;
 pub(crate) const HEADS_MAX: usize = 16_384;
 /// The most ranges of one pull.
 pub(crate) const RANGES_MAX: usize = 64;
+/// The most logs that one request to sign is about.
+pub(crate) const PLACES_MAX: usize = 64;
 /// The most records of one frame.
 pub(crate) const PAGE_RECORDS_MAX: usize = 1_000;
 /// The longest id of an invite, in bytes.
@@ -120,6 +122,8 @@ pub(crate) enum Ask {
     Have(Claim, Vec<(LogId, u64)>),
     /// Let me take part: the id of a link, its secret, my card.
     Join(String, ByteArray<16>, ByteBuf),
+    /// Sign that you have these logs so far, on disk.
+    Sign(Claim, Vec<(LogId, u64)>),
 }
 
 /// What a peer answers. A peer that does not answer at all may have any reason.
@@ -136,6 +140,8 @@ pub(crate) enum Answer {
     Waiting,
     /// To [`Ask::Join`]: a key sealed to the card, and the thread's keys sealed with it.
     Admitted(ByteBuf, ByteBuf),
+    /// To [`Ask::Sign`]: receipts for those of the places where there is a record here.
+    Signed(Vec<Receipt>),
     /// To anything: not now. Ask again after so many milliseconds.
     Busy(u64),
 }
@@ -194,6 +200,10 @@ impl Ask {
                 frontier(heads)?;
             }
             Self::Join(invite, ..) => check(invite.len(), INVITE_ID_BYTES_MAX)?,
+            Self::Sign(_, places) => {
+                check(places.len(), PLACES_MAX)?;
+                frontier(places)?;
+            }
         }
         Ok(ask)
     }
@@ -225,6 +235,11 @@ impl Answer {
                 check(heads.len(), HEADS_MAX)?;
                 frontier(heads)?;
             }
+            Self::Signed(receipts) => {
+                check(receipts.len(), PLACES_MAX)?;
+                let places = receipts.iter().map(|one| (one.log(), one.seq()));
+                frontier(&places.collect::<Vec<_>>())?;
+            }
             Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
         }
         Ok(answer)
@@ -254,6 +269,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Ask::Push(claim, vec![parcel.clone()]),
         Ask::Have(claim, vec![(log, 7)]),
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
+        Ask::Sign(claim, vec![(log, 7)]),
     ];
     let differs = Verdict::Differs(vec![(log, 2)]);
     let answers = vec![

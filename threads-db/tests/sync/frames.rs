@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
-use threads_core::{LogId, PeerId, ReplicaKey};
+use threads_core::{LogId, PeerId, Receipt, ReplicaKey};
 
 pub(crate) type Claim = ByteArray<32>;
 pub(crate) type Heads = Vec<(LogId, u64)>;
@@ -23,6 +23,7 @@ pub(crate) enum Ask {
     Push(Claim, Vec<Parcel>),
     Have(Claim, Heads),
     Join(String, ByteArray<16>, ByteBuf),
+    Sign(Claim, Heads),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,7 @@ pub(crate) enum Answer {
     Have(Heads),
     Waiting,
     Admitted(ByteBuf, ByteBuf),
+    Signed(Vec<Receipt>),
     Busy(u64),
 }
 

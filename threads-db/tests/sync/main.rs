@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod abuse;
+mod durable;
 mod frames;
 mod invites;
 mod net;
+mod receipts;
 mod replicas;
 mod victim;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
 use threads_core::module::CollectionSpec;
-use threads_core::{Error, ManualClock, ThreadId, system_rng};
+use threads_core::{Error, ManualClock, PeerId, ThreadId, system_rng};
 use threads_db::query::Query;
 use threads_db::sync::{Input, Machine, Output};
 use threads_db::{Db, ExportOptions, Node};
@@ -28,15 +28,31 @@ struct End {
     frames: Vec<u8>,
     machine: Machine,
     db: Option<Db>,
+    /// What it makes of its answers.
+    answers: Option<Tamper>,
+}
+
+/// Makes another reply of a request and its reply.
+pub(crate) type Tamper = fn(&[u8], Reply) -> Reply;
+pub(crate) type Reply = threads_core::Result<Vec<u8>>;
+
+/// A request, until it has its reply.
+struct Asked {
+    from: usize,
+    call: u64,
+    to: usize,
+    frame: Vec<u8>,
 }
 
 pub(crate) struct Net {
     ends: Vec<End>,
     now: u64,
     queue: VecDeque<(usize, Input)>,
-    /// Who asked, by the number of the request.
-    requests: Vec<(usize, u64)>,
+    /// What was asked, by the number of the request.
+    requests: Vec<Asked>,
     received: Vec<u64>,
+    /// Who cut off whom.
+    cut_off: Vec<(usize, PeerId)>,
 }
 
 impl Net {
@@ -59,6 +75,7 @@ impl Net {
                 frames: Vec::new(),
                 machine,
                 db: None,
+                answers: None,
             }
         };
         Self {
@@ -67,6 +84,7 @@ impl Net {
             queue: VecDeque::new(),
             requests: Vec::new(),
             received: vec![0; nodes],
+            cut_off: Vec::new(),
         }
     }
 
@@ -106,6 +124,24 @@ impl Net {
 
     pub(crate) fn machine(&self, node: usize) -> &Machine {
         &self.ends[node].machine
+    }
+
+    pub(crate) fn machine_mut(&mut self, node: usize) -> &mut Machine {
+        &mut self.ends[node].machine
+    }
+
+    pub(crate) fn store(&self, node: usize) -> &Memory {
+        &self.ends[node].store
+    }
+
+    /// What a node makes of its answers from now on.
+    pub(crate) fn tamper(&mut self, node: usize, how: Option<Tamper>) {
+        self.ends[node].answers = how;
+    }
+
+    /// Who has cut off whom.
+    pub(crate) fn cut_off(&self) -> &[(usize, PeerId)] {
+        &self.cut_off
     }
 
     /// Saves an entity; on a node that does not know the collection yet, defines it.
@@ -223,7 +259,12 @@ impl Net {
                 Output::Call(peer, call, frame) => {
                     let mut ends = self.ends.iter();
                     let to = ends.position(|end| end.node.peer_id() == peer).unwrap();
-                    self.requests.push((at, call));
+                    self.requests.push(Asked {
+                        from: at,
+                        call,
+                        to,
+                        frame: frame.clone(),
+                    });
                     let (from, request) =
                         (self.ends[at].node.peer_id(), self.requests.len() as u64 - 1);
                     self.queue
@@ -231,14 +272,25 @@ impl Net {
                 }
                 Output::Reply(request, frame) => self.reply(request, Ok(frame)),
                 Output::Refuse(request) => self.reply(request, Err(Error::unavailable("refused"))),
+                Output::Disconnect(peer) => {
+                    self.cut_off.push((at, peer));
+                    let mut ends = self.ends.iter();
+                    let other = ends.position(|end| end.node.peer_id() == peer).unwrap();
+                    self.part(at, other);
+                }
                 other => panic!("unexpected: {other:?}"),
             }
         }
     }
 
-    fn reply(&mut self, request: u64, reply: threads_core::Result<Vec<u8>>) {
-        let (to, call) = self.requests[request as usize];
-        self.queue.push_back((to, Input::Reply(call, reply)));
+    fn reply(&mut self, request: u64, reply: Reply) {
+        let asked = &self.requests[request as usize];
+        let reply = match self.ends[asked.to].answers {
+            Some(tamper) => tamper(&asked.frame, reply),
+            None => reply,
+        };
+        let input = Input::Reply(asked.call, reply);
+        self.queue.push_back((asked.from, input));
     }
 
     /// The bytes that were sent to a node.

@@ -45,6 +45,7 @@ impl World<'_> {
         self.night_ms = NIGHT_MS;
         for at in 0..self.peers.len() {
             self.peers[at].skew_ms = 0;
+            self.peers[at].stop_checking();
             if let Some(disk) = self.peers[at]
                 .disk
                 .as_ref()
