@@ -16,7 +16,7 @@ const PROCESS_ID_BYTES_MAX: u64 = 20;
 /// The right to write. The system takes it back when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    _file: File,
+    file: File,
 }
 
 impl WriterLock {
@@ -37,7 +37,16 @@ impl WriterLock {
             }
         }
         name_owner(&mut file).map_err(io_error("cannot write the lock file of the store"))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+/// Given back in words: closing the file alone would leave it locked for as long as a child that was
+/// just forked, and has not yet started its own program, holds its copy.
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // Where this fails, the system gives the lock back when the last copy is closed.
+        let _ = self.file.unlock();
     }
 }
 
@@ -68,4 +77,22 @@ fn in_use(dir: &Path, file: &mut File) -> Error {
         )
     };
     error.with("directory", dir.display())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_free_although_a_forked_child_still_has_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = WriterLock::take(dir.path()).unwrap();
+        // What a child has between fork and exec: another descriptor of the same open file.
+        let of_the_child = lock.file.try_clone().unwrap();
+        drop(lock);
+        let again = WriterLock::take(dir.path()).unwrap();
+        drop(of_the_child);
+        assert!(WriterLock::take(dir.path()).is_err(), "held by {again:?}");
+    }
 }

@@ -51,3 +51,30 @@ impl Lock {
             .map_err(io_error("cannot write the lock file of the store"))
     }
 }
+
+/// Given back in words: closing the file alone would leave it locked for as long as a child that was
+/// just forked, and has not yet started its own program, holds its copy.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where this fails, the system gives the lock back when the last copy is closed.
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_free_although_a_forked_child_still_has_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        // What a child has between fork and exec: another descriptor of the same open file.
+        let of_the_child = lock.file.try_clone().unwrap();
+        drop(lock);
+        let again = Lock::take(dir.path()).unwrap();
+        drop(of_the_child);
+        assert!(Lock::take(dir.path()).is_err(), "held by {again:?}");
+    }
+}

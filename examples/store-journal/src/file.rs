@@ -186,6 +186,14 @@ impl JournalFile {
     }
 }
 
+/// Given back in words: closing the file alone would leave it locked for as long as a child that was
+/// just forked, and has not yet started its own program, holds its copy.
+impl Drop for JournalFile {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
 /// What the journal comes to.
 fn replay(bytes: &[u8]) -> Result<Rows> {
     let damaged = || Error::corrupt("the journal is damaged: restore it from a copy");
