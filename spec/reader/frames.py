@@ -82,12 +82,12 @@ def _list(one, most=None):
     return check
 
 
-def _heads(most=None):
-    listed = _list(_tuple(_bytes(32), _number), most)
+def _heads(most=None, *more):
+    listed = _list(_tuple(_bytes(32), _number, *more), most)
 
     def check(value):
         listed(value)
-        _need(all(a[0] < b[0] for a, b in zip(value, value[1:])) and all(seq > 0 for _, seq in value))
+        _need(all(a[0] < b[0] for a, b in zip(value, value[1:])) and all(head[1] > 0 for head in value))
 
     return check
 
@@ -108,7 +108,7 @@ def _verdict(value):
     if isinstance(value, str):
         return _need(value in ("unknown", "same"))
     _need(isinstance(value, dict) and set(value) == {"differs"})
-    _heads()(value["differs"])
+    _heads(None, _bytes(8))(value["differs"])
 
 
 def _link(value):

@@ -152,9 +152,9 @@ def check_fields(record):
     links = [record[name].cid for name in ("prev", "skip", "event") if name in record]
     if not all(ids.link_is_sound(cid) for cid in links + acl + [dep["cid"].cid for dep in deps]):
         raise Refused("BadLink")
-    logs = [dep["log"] for dep in deps]
+    heads = [(dep["log"], dep["seq"], dep["cid"].cid) for dep in deps]
     foreign = all(dep["log"] != record["log"] and dep["seq"] > 0 for dep in deps)
-    if not (ascending(logs) and ascending(acl) and foreign) or any(len(t) > TAG_BYTES_MAX for t in tags):
+    if not (ascending(heads) and ascending(acl) and foreign) or any(len(t) > TAG_BYTES_MAX for t in tags):
         raise Refused("Malformed")
 
 

@@ -428,7 +428,7 @@ fn check_fields(fields: &Fields) -> Result<(), Rejection> {
         .chain(skip)
         .chain(acl)
         .chain(deps.iter().map(|d| &d.cid));
-    let ordered = deps.is_sorted_by(|a, b| a.log < b.log) && acl.is_sorted_by(|a, b| a < b);
+    let ordered = deps.is_sorted_by(|a, b| a < b) && acl.is_sorted_by(|a, b| a < b);
     let foreign = deps.iter().all(|dep| dep.log != *log && dep.seq > 0);
     let short = tags.iter().all(|tag| tag.len() <= TAG_BYTES_MAX);
     if links.any(|cid| check_link(cid).is_err()) || check_link(event).is_err() {

@@ -22,6 +22,7 @@ use crate::chain::{self, Blocks};
 use crate::feed;
 use crate::invite;
 use crate::layout::{self, Number, Place, meta};
+use crate::line;
 use crate::reducers;
 use crate::stage::Effect;
 use crate::thread::{OwnLog, Thread, Tip, books};
@@ -35,23 +36,23 @@ pub(crate) struct Incoming<'a> {
     pub(crate) position: u64,
 }
 
-/// Puts a record at the end of its log: its blocks, the log's head and author. Nothing of what it
+/// Puts a record at the end of a line of its log: its blocks, the line's head, the log's author. Nothing of what it
 /// says is applied by that.
 pub(crate) fn link(
     txn: &mut dyn WriteTxn,
     thread: &Thread,
-    record: &Verified<SignedRecord>,
+    (record, line): (&Verified<SignedRecord>, &LogId),
     (place, time): (Place, Hlc),
     blocks: &Blocks,
 ) -> Result<()> {
-    let (cid, log) = (record.id(), record.fields().log);
+    let cid = record.id();
     chain::put(txn, place, &cid, blocks)?;
     let head = Head {
         seq: place.seq,
         record: cid,
         time,
     };
-    HeadBookMut::new(txn).set(&thread.id, &log, &head)?;
+    HeadBookMut::new(txn).set(&thread.id, line, &head)?;
     if let Some(author) = record.author() {
         let key = meta::author(thread.number, place.log);
         txn.put(Keyspace::Meta, &key, author.key_bytes())?;
@@ -169,7 +170,8 @@ fn event(thread: &Thread, incoming: &Incoming<'_>, effect: Effect) -> Dispatched
 impl WriteTransaction<'_> {
     /// This node's log in the thread, its local number, and the place of the next record. The log
     /// is made when the first event is staged: opening or joining a thread makes none. In a copy of
-    /// the datastore another one is made, for the original goes on with the first.
+    /// the datastore another one is made, for the original goes on with the first; and so it is when
+    /// the log was forked.
     pub(crate) fn own_log(&mut self) -> Result<(LogId, Number, u64)> {
         if let Some(own) = self.staged.log {
             return Ok(own);
@@ -178,7 +180,7 @@ impl WriteTransaction<'_> {
         let here = thread.node.store.capability().instance;
         let known = OwnLog::get(self.txn.as_read(), thread.number)?;
         let log = match known {
-            Some(own) if !own.is_of_another(here) => own.log,
+            Some(own) if !own.is_of_another(here) && !self.is_forked(&own.log)? => own.log,
             _ => self.make_log()?,
         };
         let now = OwnLog {
@@ -193,6 +195,12 @@ impl WriteTransaction<'_> {
         let own = (log, number, head.map_or(1, |head| head.seq + 1));
         self.staged.log = Some(own);
         Ok(own)
+    }
+
+    /// Whether the log was forked, say because a backup of the datastore was put back and written to.
+    fn is_forked(&self, log: &LogId) -> Result<bool> {
+        let line = line::find(self.txn.as_read(), self.thread().number, log)?;
+        Ok(line.is_some_and(|line| line.forked))
     }
 
     fn make_log(&mut self) -> Result<LogId> {
@@ -238,7 +246,9 @@ impl WriteTransaction<'_> {
             position,
         };
         let effects = std::mem::take(&mut self.staged.effects);
-        link(&mut *self.txn, thread, &record, (place, self.time), &blocks)?;
+        // Nobody writes behind a fork of their own log, so the line is the log.
+        let at = (place, self.time);
+        link(&mut *self.txn, thread, (&record, &log), at, &blocks)?;
         publish(&mut *self.txn, thread, &incoming, &self.tip)?;
         broadcast(&mut *self.txn, thread, &incoming, effects, Origin::Here)?;
         self.staged.members = invite::note_members(&mut *self.txn, thread, &batch.events)?;
@@ -301,15 +311,24 @@ impl WriteTransaction<'_> {
     fn deps(&mut self, own: &LogId) -> Result<Vec<Dep>> {
         let thread = self.thread();
         let mut deps = Vec::new();
-        for head in books::head_links(self.txn.as_read(), &thread.id)? {
-            if head.log == *own || deps.len() == DEPS_MAX {
+        // The branches of a forked log are heads of their own.
+        for (id, head) in books::heads(self.txn.as_read(), &thread.id)? {
+            if id == *own || deps.len() == DEPS_MAX {
                 continue;
             }
-            let key = meta::named_head(thread.number, &head.log);
+            let key = meta::named_head(thread.number, &id);
             let seq = head.seq.to_be_bytes();
             if self.txn.get(Keyspace::Meta, &key)?.as_deref() != Some(&seq[..]) {
+                let line = line::find(self.txn.as_read(), thread.number, &id)?;
+                let (log, forked) = line.map_or((id, false), |line| (line.log, line.forked));
+                // A record does not name its own log, so not the other branches of it either; and
+                // whoever names the branches names what is before them.
+                if log == *own || forked {
+                    continue;
+                }
                 self.txn.put(Keyspace::Meta, &key, &seq)?;
-                deps.push(head);
+                let (seq, cid) = (head.seq, head.record);
+                deps.push(Dep { log, seq, cid });
             }
         }
         deps.sort();

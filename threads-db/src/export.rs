@@ -1,6 +1,6 @@
 //! Carrying a thread as a file: a CAR of ciphertext blocks, with the keys only on request.
 //!
-//! The root block, the **manifest**, is DAG-CBOR: `{version, thread, logs: [{log, seq, cid}]}` and,
+//! The root block, the **manifest**, is DAG-CBOR: `{version, thread, logs: [{log, seq, cid}], records?}` and,
 //! when asked for, `keys`: the thread's name, replica key and read key under a passphrase. After it
 //! come the records in the order of their times, each as three blocks: record, event, body.
 
@@ -17,10 +17,11 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::car::CarWriter;
 use crate::chain;
 use crate::db::Db;
-use crate::layout::{self, Number, Place, meta};
+use crate::layout::Place;
+use crate::line;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
-use crate::thread::{Thread, books};
+use crate::thread::Thread;
 
 /// The version of the manifest.
 pub(crate) const MANIFEST_VERSION: u64 = 1;
@@ -70,8 +71,11 @@ pub struct ExportReport {
 pub(crate) struct Manifest {
     pub(crate) version: u64,
     pub(crate) thread: ThreadId,
-    /// The head of each log.
+    /// The head of each log, and of each branch of a log that was forked.
     pub(crate) logs: Vec<Dep>,
+    /// How many records there are, where the heads do not tell because a log was forked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) records: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) keys: Option<ByteBuf>,
 }
@@ -139,17 +143,19 @@ impl Db {
             .as_ref()
             .map(|passphrase| seal_keys(thread, passphrase));
         let txn = thread.node.store.read()?;
+        let lines = line::all(&*txn, thread)?;
+        let total = line::records(&lines);
         let manifest = Manifest {
             version: MANIFEST_VERSION,
             thread: thread.id.clone(),
-            logs: books::head_links(&*txn, &thread.id)?,
+            records: line::any_forked(&*txn, thread.number)?.then_some(total),
+            logs: line::head_links(lines),
             keys: keys.transpose()?,
         };
         let root = Block::cbor(encode(&manifest)?);
         let mut car = CarWriter::new(output, *root.cid())?;
         car.write(&root)?;
-        let total = manifest.logs.iter().map(|log| log.seq).sum();
-        let mut order = ByTime::new(&*txn, thread, &manifest.logs)?;
+        let mut order = ByTime::new(&*txn, thread)?;
         let mut records = 0;
         while let Some(place) = order.next(&*txn, thread)? {
             for block in chain::expect(&*txn, place)?.into_blocks() {
@@ -187,40 +193,33 @@ fn seal_keys(thread: &Thread, passphrase: &str) -> Result<ByteBuf> {
     Ok(ByteBuf::from(sealed.encode()?))
 }
 
-/// The next record of a log.
+/// The next record of a line.
 #[derive(Clone, Copy)]
 struct Next {
-    time: Hlc,
-    log: LogId,
+    /// What puts it before others: its time, log, sequence number and, on a branch, its CID.
+    order: (Hlc, LogId, u64, Option<Cid>),
     place: Place,
-    /// The sequence number of the log's last record.
+    /// The sequence number of the line's last record.
     last: u64,
 }
 
-/// The records of several logs in the order of events, (time, log id, sequence number): the order
-/// in which a reader applies them without going back.
+/// The records of a thread in the order of events, (time, log id, sequence number): the order in
+/// which a reader applies them without going back. A branch of a forked log comes after what it
+/// branches off.
 pub(crate) struct ByTime {
-    /// The next record of each log that has one.
+    /// The next record of each line that has one.
     next: Vec<Next>,
 }
 
 impl ByTime {
-    pub(crate) fn new(txn: &dyn ReadTxn, thread: &Thread, logs: &[Dep]) -> Result<Self> {
+    pub(crate) fn new(txn: &dyn ReadTxn, thread: &Thread) -> Result<Self> {
         let mut next = Vec::new();
-        for head in logs {
-            let number: Option<Number> =
-                layout::number(txn, &meta::log_by_id(thread.number, &head.log))?;
-            let log =
-                number.ok_or_else(|| threads_core::Error::corrupt("a log has no local number"))?;
-            let place = Place {
-                thread: thread.number,
-                log,
-                seq: 1,
-            };
-            let time = time_of(txn, thread, place)?;
+        for (line, head) in line::all(txn, thread)? {
+            let place = line.place(thread.number, line.first);
+            let (time, cid) = time_of(txn, thread, place)?;
+            let cid = line.parent.map(|_| cid);
             next.push(Next {
-                time,
-                log: head.log,
+                order: (time, line.log, line.first, cid),
                 place,
                 last: head.seq,
             });
@@ -230,36 +229,36 @@ impl ByTime {
 
     /// The place of the next record, and a step forward.
     pub(crate) fn next(&mut self, txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<Place>> {
-        let earliest = self
-            .next
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, next)| (next.time, next.log));
+        let entries = self.next.iter().enumerate();
+        let earliest = entries.min_by_key(|(_, next)| next.order);
         let Some((index, next)) = earliest.map(|(index, next)| (index, *next)) else {
             return Ok(None);
         };
-        if next.place.seq < next.last {
-            let following = Place {
-                seq: next.place.seq + 1,
-                ..next.place
-            };
-            // With one log there is nothing to compare.
-            let time = match self.next.len() {
-                1 => Hlc::ZERO,
-                _ => time_of(txn, thread, following)?,
-            };
-            self.next[index] = Next {
-                time,
-                place: following,
-                ..next
-            };
-        } else {
+        if next.place.seq == next.last {
             self.next.swap_remove(index);
+            return Ok(Some(next.place));
         }
+        let seq = next.place.seq + 1;
+        let place = Place { seq, ..next.place };
+        let (_, log, _, branch) = next.order;
+        // With one line there is nothing to compare.
+        let order = match self.next.len() {
+            1 => (Hlc::ZERO, log, seq, branch),
+            _ => {
+                let (time, cid) = time_of(txn, thread, place)?;
+                (time, log, seq, branch.map(|_| cid))
+            }
+        };
+        self.next[index] = Next {
+            order,
+            place,
+            ..next
+        };
         Ok(Some(next.place))
     }
 }
 
-fn time_of(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Result<Hlc> {
-    thread.time(&chain::expect(txn, place)?)
+fn time_of(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Result<(Hlc, Cid)> {
+    let blocks = chain::expect(txn, place)?;
+    Ok((thread.time(&blocks)?, blocks.record_id()))
 }

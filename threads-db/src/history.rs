@@ -1,7 +1,7 @@
 //! The history of an entity: its events in their order, and the state they give.
 //!
 //! Rows of [`Keyspace::History`] order by hybrid time; events of one time order by log id and
-//! sequence number, on every peer alike. A row's value is the position in the feed at which the
+//! sequence number, those of branches of one log by CID, on every peer alike. A row's value is the position in the feed at which the
 //! event became known here.
 
 use std::collections::{HashMap, VecDeque};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use threads_core::batch::EntityEvent;
 use threads_core::codec::{ActionKind, EntityState};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Error, ErrorKind, LogId, Result};
+use threads_core::{Cid, Error, ErrorKind, Hlc, LogId, Result};
 
 use crate::catalogue;
 use crate::chain;
@@ -60,22 +60,36 @@ pub(crate) fn rows(txn: &dyn ReadTxn, thread: &Thread, prefix: &[u8]) -> Result<
     });
     if tied {
         let logs = thread.log_ids(txn)?;
-        rows.sort_by_key(|row| order(&row.place, &logs));
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in &rows {
+            keys.push(order(txn, thread, &row.place, &logs)?);
+        }
+        let mut sorted: Vec<_> = keys.into_iter().zip(rows).collect();
+        sorted.sort_by_key(|(key, _)| *key);
+        rows = sorted.into_iter().map(|(_, row)| row).collect();
     }
     Ok(rows)
 }
 
-/// The total order of events: time, log id, sequence number, position in the batch.
-pub(crate) fn order(
+/// The total order of events: time, log id, sequence number, of a log that was forked the record's CID,
+/// position in the batch.
+type Order = (Hlc, Option<LogId>, u64, Option<Cid>, u32);
+
+fn order(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
     place: &EventPlace,
     logs: &HashMap<Number, LogId>,
-) -> (threads_core::Hlc, Option<LogId>, u64, u32) {
-    (
-        place.time,
-        logs.get(&place.log).copied(),
-        place.seq,
-        place.index,
-    )
+) -> Result<Order> {
+    let log = logs.get(&place.log).copied();
+    let forked = logs
+        .iter()
+        .any(|(number, id)| *number != place.log && Some(*id) == log);
+    let record = match forked {
+        true => Some(chain::expect(txn, place.of_record(thread.number))?.record_id()),
+        false => None,
+    };
+    Ok((place.time, log, place.seq, record, place.index))
 }
 
 /// Reads events back from their records, keeping the latest records at hand.
@@ -110,12 +124,7 @@ impl<'a> Events<'a> {
 
     /// The event at `place`.
     pub(crate) fn event(&mut self, place: &EventPlace) -> Result<EntityEvent> {
-        let at = Place {
-            thread: self.thread.number,
-            log: place.log,
-            seq: place.seq,
-        };
-        let opened = self.record(at)?;
+        let opened = self.record(place.of_record(self.thread.number))?;
         let events = opened.batch().map_or(&[][..], |batch| &batch.events);
         events.get(place.index as usize).cloned().ok_or_else(|| {
             Error::corrupt("a record no longer holds an event of its entity").with("seq", place.seq)

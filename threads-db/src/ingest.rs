@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use threads_core::books::HeadBook;
 use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
 use threads_core::policy::Verdict;
-use threads_core::record::{Record, Rejection, SignedRecord, Verified, skip_target};
+use threads_core::record::{Record, SignedRecord, Verified};
 use threads_core::{Error, ErrorKind, Hlc, LogId, PeerId, Result};
 
 use crate::catalogue::Catalogue;
@@ -18,11 +17,15 @@ use crate::dispatcher::{self, Incoming};
 use crate::held::{self, Entry, Why};
 use crate::invite;
 use crate::layout::{self, Place, meta};
+use crate::line;
 use crate::opened::Opened;
 use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
 
 mod entities;
+mod standing;
+
+use standing::Standing;
 
 /// How far ahead of this machine's clock a record may be dated. Every later event of the thread wears
 /// a later time, so one record from the far future would make all of them lie.
@@ -41,6 +44,10 @@ pub(crate) struct Ingest<'a> {
     now_ms: u64,
     /// Whether the thread holds anything.
     holding: bool,
+    /// Whether any of its logs was forked.
+    forked: bool,
+    /// The last record that stands in its log among those that came, by local number.
+    stood: BTreeMap<layout::Number, (LogId, u64)>,
     /// The arrivals of held records that may be applied now.
     ready: VecDeque<u64>,
     intake: Intake,
@@ -61,8 +68,12 @@ pub(crate) struct Intake {
     pub(crate) members: bool,
     /// The last record of each log among them, as far as their links say.
     pub(crate) logs: BTreeMap<LogId, u64>,
-    /// The logs that got further, those of records that had been held among them.
+    /// The last record of each line among them, where logs were forked.
+    pub(crate) lines: BTreeMap<LogId, u64>,
+    /// The lines that got further, those of records that had been held among them.
     pub(crate) moved: BTreeSet<LogId>,
+    /// Logs of which another record is needed in a place where one is here: the first such place of each.
+    pub(crate) astray: BTreeMap<LogId, u64>,
 }
 
 impl Intake {
@@ -73,7 +84,9 @@ impl Intake {
         self.held = more.held;
         self.members |= more.members;
         self.logs.extend(more.logs);
+        self.lines.extend(more.lines);
         self.moved.extend(more.moved);
+        self.astray.extend(more.astray);
     }
 }
 
@@ -135,6 +148,7 @@ impl<'a> Ingest<'a> {
         let catalogue = thread.catalogue(txn.as_read())?;
         let tip = Tip::get(txn.as_read(), thread.number)?;
         let holding = held::any(txn.as_read(), thread.number)?;
+        let forked = line::any_forked(txn.as_read(), thread.number)?;
         Ok(Self {
             txn,
             thread,
@@ -142,13 +156,15 @@ impl<'a> Ingest<'a> {
             tip,
             now_ms: thread.node.clock.now_ms(),
             holding,
+            forked,
+            stood: BTreeMap::new(),
             ready: VecDeque::new(),
             intake: Intake::default(),
         })
     }
 
-    /// Takes in a record. `(log, seq)` of a record that is here already is recognised; another
-    /// record of the same place is a fork.
+    /// Takes in a record. One that is here already is recognised; another one of the same place is a
+    /// fork, and begins a branch.
     fn take(&mut self, record: Verified<SignedRecord>, blocks: &Blocks) -> Result<()> {
         let (fields, cid) = (record.fields(), record.id());
         let arrival = match self.holding {
@@ -158,15 +174,36 @@ impl<'a> Ingest<'a> {
             }
             false => None,
         };
-        if arrival.is_none() && self.stands(&record)? {
+        if arrival.is_none()
+            && let Standing::Stands(place) = self.standing(&record)?
+        {
+            self.stands(&record, place);
             self.intake.present += 1;
             return Ok(());
         }
         self.admit(record, blocks, arrival)
     }
 
+    fn stands(&mut self, record: &SignedRecord, place: Place) {
+        let last = self.stood.entry(place.log);
+        let last = last.or_insert((record.fields().log, place.seq));
+        last.1 = place.seq.max(last.1);
+    }
+
     /// What became of the records, and what is ready to be tried again.
     fn finish(mut self) -> Result<(Intake, VecDeque<u64>)> {
+        if self.forked {
+            for (number, (log, seq)) in &self.stood {
+                let (thread, log_number, seq) = (self.thread.number, *number, *seq);
+                let place = Place {
+                    thread,
+                    log: log_number,
+                    seq,
+                };
+                let line = line::at(self.txn.as_read(), log, place)?;
+                self.intake.lines.insert(line.id, seq);
+            }
+        }
         if self.holding {
             let counts = held::counts(self.txn.as_read(), self.thread.number)?;
             self.intake.held = counts.pending + counts.quarantined;
@@ -187,9 +224,9 @@ impl<'a> Ingest<'a> {
             let blocks = match blocks {
                 Some(blocks) => blocks.clone(),
                 None => {
-                    let log = self.thread.log_number(&mut *self.txn, &row.log)?;
-                    let (thread, seq) = (self.thread.number, row.seq);
-                    chain::expect(self.txn.as_read(), Place { thread, log, seq })?
+                    let place = chain::locate(self.txn.as_read(), self.thread.number, &row.record)?;
+                    let missing = || Error::corrupt("a held record does not stand in its log");
+                    chain::expect(self.txn.as_read(), place.ok_or_else(missing)?)?
                 }
             };
             let opened = SignedRecord::open(&blocks.record, &self.thread.id, &self.thread.replica);
@@ -205,25 +242,6 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 
-    /// Whether the record stands in its log.
-    fn stands(&self, record: &SignedRecord) -> Result<bool> {
-        let fields = record.fields();
-        let key = meta::log_by_id(self.thread.number, &fields.log);
-        let Some(log) = layout::number(self.txn.as_read(), &key)? else {
-            return Ok(false);
-        };
-        let (thread, seq) = (self.thread.number, fields.seq);
-        match chain::get(self.txn.as_read(), Place { thread, log, seq })? {
-            None => Ok(false),
-            Some(present) if present.record_id() == record.id() => Ok(true),
-            Some(_) => Err(
-                Error::rejected("the log was forked: two records have one place")
-                    .with("log", fields.log)
-                    .with("seq", fields.seq),
-            ),
-        }
-    }
-
     /// Decides about a record that is not applied, and carries it out: it is applied, or held.
     /// `arrival` is its number when it is held so far.
     fn admit(
@@ -232,26 +250,20 @@ impl<'a> Ingest<'a> {
         blocks: &Blocks,
         arrival: Option<u64>,
     ) -> Result<()> {
-        let stands = arrival.is_some() && self.stands(&record)?;
+        let standing = self.standing(&record)?;
+        let stands = matches!(standing, Standing::Stands(_));
         let opened = self.open(&record, blocks)?;
         let time = match &opened {
             Ok(opened) => opened.time,
             Err((time, _)) => *time,
         };
-        if !stands && let Some(why) = self.must_wait(&record, time)? {
+        if !stands && let Some(why) = self.must_wait(&record, &standing, time)? {
             let entry = self.entry(&record, Some(blocks.clone()));
             self.hold(entry, why, arrival)?;
             return Ok(());
         }
-        let fields = record.fields();
-        let place = Place {
-            thread: self.thread.number,
-            log: self.thread.log_number(&mut *self.txn, &fields.log)?,
-            seq: fields.seq,
-        };
-        if !stands {
-            self.check_links(&record, place, time)?;
-        }
+        let place = self.place(&record, &standing, time)?;
+        self.stands(&record, place);
         let judged = match opened {
             Ok(opened) => match self.may_apply(&record, &opened, place)? {
                 None => Ok(opened),
@@ -267,8 +279,12 @@ impl<'a> Ingest<'a> {
         }
         if !stands {
             let (at, txn) = ((place, time), &mut *self.txn);
-            dispatcher::link(txn, self.thread, &record, at, blocks)?;
-            self.came(&record)?;
+            let line = match self.forked {
+                true => line::at(txn.as_read(), &record.fields().log, place)?.id,
+                false => record.fields().log,
+            };
+            dispatcher::link(txn, self.thread, (&record, &line), at, blocks)?;
+            self.came(&record, line)?;
         }
         match judged {
             Ok(opened) => self.apply_record(record, &opened, place),
@@ -322,7 +338,12 @@ impl<'a> Ingest<'a> {
     }
 
     /// Why a record cannot take its place in its log now, if it cannot.
-    fn must_wait(&self, record: &SignedRecord, time: Hlc) -> Result<Option<Why>> {
+    fn must_wait(
+        &mut self,
+        record: &SignedRecord,
+        standing: &Standing,
+        time: Hlc,
+    ) -> Result<Option<Why>> {
         let ahead_ms = time.wall_ms.saturating_sub(self.now_ms);
         if ahead_ms > DRIFT_MS_MAX {
             let why = "dated too far ahead of this machine's clock: set the clock, or wait";
@@ -333,16 +354,14 @@ impl<'a> Ingest<'a> {
             return Ok(Some(Why::Early(time.wall_ms - AHEAD_MS_MAX)));
         }
         let fields = record.fields();
-        let head = HeadBook::new(self.txn.as_read()).get(&self.thread.id, &fields.log)?;
         let mut missing = Vec::new();
-        if let Some(prev) = fields.prev
-            && head.is_none_or(|head| head.seq + 1 < fields.seq)
-        {
-            missing.push(prev);
+        if let Standing::Early(prev) = standing {
+            missing.push(*prev);
         }
         for dep in &fields.deps {
             let known = chain::locate(self.txn.as_read(), self.thread.number, &dep.cid)?;
             if known.is_none() {
+                self.goes_astray(&dep.log, dep.seq)?;
                 missing.push(dep.cid);
             }
         }
@@ -404,33 +423,12 @@ impl<'a> Ingest<'a> {
     }
 
     /// A record stands in its log now: what waited for it is ready.
-    fn came(&mut self, record: &SignedRecord) -> Result<()> {
-        self.intake.moved.insert(record.fields().log);
+    fn came(&mut self, record: &SignedRecord, line: LogId) -> Result<()> {
+        self.intake.moved.insert(line);
         if self.holding {
             let (txn, thread) = (self.txn.as_read(), self.thread.number);
             self.ready
                 .extend(held::waiting_for(txn, thread, &record.id())?);
-        }
-        Ok(())
-    }
-
-    fn check_links(&self, record: &SignedRecord, place: Place, time: Hlc) -> Result<()> {
-        let fields = record.fields();
-        let head = HeadBook::new(self.txn.as_read()).get(&self.thread.id, &fields.log)?;
-        record.follows(
-            head.map_or(0, |head| head.seq),
-            head.map(|head| head.record).as_ref(),
-        )?;
-        // Whoever cannot read headers knows no times.
-        let blind = self.thread.is_blind();
-        if !blind && head.is_some_and(|head| head.time >= time) {
-            return Err(Rejection::BrokenChain.into());
-        }
-        if let Some(seq) = skip_target(place.seq) {
-            let target = chain::expect(self.txn.as_read(), Place { seq, ..place })?;
-            if fields.skip != Some(target.record_id()) {
-                return Err(Rejection::BrokenChain.into());
-            }
         }
         Ok(())
     }

@@ -60,6 +60,7 @@ pub(crate) mod meta {
         [b"cat/", &thread.to_be_bytes()[..]].concat()
     }
 
+    /// The local number of a log; of a log that was forked, that of the branch that came first.
     pub(crate) fn log_by_id(thread: Number, log: &LogId) -> Vec<u8> {
         [b"log/", &thread.to_be_bytes()[..], log.key_bytes()].concat()
     }
@@ -68,8 +69,29 @@ pub(crate) mod meta {
         [b"logno/", &thread.to_be_bytes()[..]].concat()
     }
 
+    /// From a local number to the log.
     pub(crate) fn log(thread: Number, log: Number) -> Vec<u8> {
         [logs(thread), log.to_be_bytes().to_vec()].concat()
+    }
+
+    /// The lines of forked logs.
+    pub(crate) fn lines(thread: Number) -> Vec<u8> {
+        [b"line/", &thread.to_be_bytes()[..]].concat()
+    }
+
+    pub(crate) fn line(thread: Number, line: &LogId) -> Vec<u8> {
+        [&lines(thread)[..], line.key_bytes()].concat()
+    }
+
+    /// The line whose records are kept under a local number from `first` on.
+    pub(crate) fn segment(thread: Number, log: Number, first: u64) -> Vec<u8> {
+        let (thread, log) = (thread.to_be_bytes(), log.to_be_bytes());
+        [b"seg/", &thread[..], &log, &first.to_be_bytes()].concat()
+    }
+
+    /// What a branch with a local number of its own branches off.
+    pub(crate) fn origin(thread: Number, branch: Number) -> Vec<u8> {
+        [b"origin/", &thread.to_be_bytes()[..], &branch.to_be_bytes()].concat()
     }
 
     /// The identity that owns a log.
@@ -199,6 +221,12 @@ pub(crate) struct EventPlace {
 
 impl EventPlace {
     pub(crate) const BYTES: usize = 28;
+
+    /// The place of its record.
+    pub(crate) fn of_record(self, thread: Number) -> Place {
+        let (log, seq) = (self.log, self.seq);
+        Place { thread, log, seq }
+    }
 
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];

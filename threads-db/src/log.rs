@@ -16,7 +16,7 @@ use crate::export::ByTime;
 use crate::feed;
 use crate::layout::Place;
 use crate::opened::{Body, Opened};
-use crate::thread::{Tip, books};
+use crate::thread::Tip;
 
 /// A record in short.
 ///
@@ -77,10 +77,10 @@ pub struct Shown {
     /// The identity that owns the log, in the log's first record.
     pub author: Option<PeerId>,
     /// The record before it.
-    #[serde(serialize_with = "optional")]
+    #[serde(serialize_with = "crate::text::optional")]
     pub prev: Option<Cid>,
     /// The older record it links to.
-    #[serde(serialize_with = "optional")]
+    #[serde(serialize_with = "crate::text::optional")]
     pub skip: Option<Cid>,
     /// The heads of other logs that its author had seen.
     pub deps: Vec<String>,
@@ -119,13 +119,6 @@ pub struct ShownEvent {
     pub codec: CodecId,
     /// How many bytes the payload has.
     pub bytes: u64,
-}
-
-fn optional<S: serde::Serializer>(cid: &Option<Cid>, serializer: S) -> Result<S::Ok, S::Error> {
-    match cid {
-        Some(cid) => serializer.collect_str(cid),
-        None => serializer.serialize_none(),
-    }
 }
 
 impl Db {
@@ -188,8 +181,7 @@ impl Db {
     /// Events and bodies are found through their records, one after the other.
     fn find_part(&self, txn: &dyn ReadTxn, cid: &Cid) -> Result<Option<(&'static str, Blocks)>> {
         let thread = self.thread();
-        let logs = books::head_links(txn, &thread.id)?;
-        let mut order = ByTime::new(txn, thread, &logs)?;
+        let mut order = ByTime::new(txn, thread)?;
         while let Some(place) = order.next(txn, thread)? {
             let blocks = chain::expect(txn, place)?;
             let [_, event, body] = blocks.clone().into_blocks();

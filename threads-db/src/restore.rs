@@ -294,11 +294,9 @@ fn open_file(path: &Path) -> Result<CarReader<BufReader<File>>> {
 fn survey(path: &Path) -> Result<Survey> {
     let mut car = open_file(path)?;
     let manifest = read_manifest(&mut car)?;
-    let records: u64 = manifest
-        .logs
-        .iter()
-        .map(|log| log.seq)
-        .fold(0, u64::saturating_add);
+    let heads = manifest.logs.iter().map(|log| log.seq);
+    let records = manifest.records;
+    let records: u64 = records.unwrap_or_else(|| heads.fold(0, u64::saturating_add));
     let mut missing: HashSet<_> = manifest.logs.iter().map(|log| log.cid).collect();
     let mut blocks = 1u64;
     for block in &mut car {

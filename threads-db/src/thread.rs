@@ -16,6 +16,7 @@ use threads_core::{
 
 use crate::catalogue::Catalogue;
 use crate::layout::{self, Number, Prefix, meta};
+use crate::line;
 use crate::notify::Notifier;
 use crate::query::QueryCaps;
 use crate::whole::{Whole, whole_id};
@@ -78,10 +79,10 @@ impl Thread {
         Ok(key.map(PeerId::from_key_bytes))
     }
 
-    /// The identity that owns a log, by its id.
-    pub(crate) fn author_of(&self, txn: &dyn ReadTxn, log: &LogId) -> Result<Option<PeerId>> {
-        match layout::number(txn, &meta::log_by_id(self.number, log))? {
-            Some(log) => self.author(txn, log),
+    /// The identity that owns a log, by the id of one of its lines.
+    pub(crate) fn author_of(&self, txn: &dyn ReadTxn, line: &LogId) -> Result<Option<PeerId>> {
+        match line::find(txn, self.number, line)? {
+            Some(line) => self.author(txn, line.number),
             None => Ok(None),
         }
     }
@@ -94,7 +95,7 @@ impl Thread {
             .ok_or_else(|| Error::corrupt("a log's number is damaged"))
     }
 
-    /// The ids of the thread's logs, by their local numbers.
+    /// The ids of the thread's logs, by their local numbers; of a forked log there are several.
     pub(crate) fn log_ids(&self, txn: &dyn ReadTxn) -> Result<HashMap<Number, LogId>> {
         let prefix = meta::logs(self.number);
         let bounds = Prefix::new(&prefix);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 use threads_core::batch::EntityEvent;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
-use threads_core::record::{Dep, Record, SignedRecord, Verified, skip_target};
+use threads_core::record::{Record, SignedRecord, Verified};
 use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, Result};
 
 use crate::catalogue::{Catalogue, Definition};
@@ -21,12 +21,14 @@ use crate::export::ByTime;
 use crate::history;
 use crate::index::key;
 use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
+use crate::line;
 use crate::log::place_text;
 use crate::progress::Progress;
 use crate::reducers;
-use crate::thread::{Thread, Tip, books};
+use crate::thread::{Thread, Tip};
 
 mod held;
+mod lines;
 
 /// How many signatures are checked at once.
 const SIGNATURES_AT_ONCE: usize = 64;
@@ -192,16 +194,17 @@ impl Check<'_> {
     }
 
     fn records(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
-        let logs = books::head_links(self.txn, &self.thread.id)?;
-        let total = logs.iter().map(|log| log.seq).sum();
+        let lines = line::all(self.txn, self.thread)?;
+        let total = line::records(&lines);
+        let logs: HashSet<_> = lines.iter().map(|(line, _)| line.log).collect();
         self.report.logs = logs.len() as u64;
-        match ByTime::new(self.txn, self.thread, &logs) {
+        match ByTime::new(self.txn, self.thread) {
             Ok(order) => self.in_order(order, total, progress)?,
             Err(error) => self.report.problem("logs", error.to_string()),
         }
         self.signatures()?;
-        self.heads(&logs)?;
-        self.tip(&logs)
+        self.heads(&lines)?;
+        self.tip(total)
     }
 
     fn in_order(
@@ -273,35 +276,6 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn links(&mut self, place: Place, record: &SignedRecord, time: Hlc) -> Result<()> {
-        let fields = record.fields();
-        let state = self.logs.entry(place.log).or_default();
-        let seen = (state.seq, state.cid, state.time);
-        *state = LogState {
-            seq: place.seq,
-            cid: Some(record.id()),
-            time: Some(time),
-        };
-        record.follows(seen.0, seen.1.as_ref())?;
-        let blind = self.thread.is_blind();
-        if !blind && seen.2.is_some_and(|before| before >= time) {
-            return Err(Error::corrupt(
-                "the record is not later than the one before it",
-            ));
-        }
-        if let Some(seq) = skip_target(place.seq) {
-            let target = chain::expect(self.txn, Place { seq, ..place })?.record_id();
-            if fields.skip != Some(target) {
-                return Err(Error::corrupt("the record's skip link points elsewhere"));
-            }
-        }
-        let number = layout::number(self.txn, &meta::log_by_id(self.thread.number, &fields.log))?;
-        if number != Some(place.log) {
-            return Err(Error::corrupt("the record is filed under another log"));
-        }
-        Ok(())
-    }
-
     fn signatures(&mut self) -> Result<()> {
         let records = std::mem::take(&mut self.unchecked);
         let authors = records
@@ -323,26 +297,13 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn heads(&mut self, logs: &[Dep]) -> Result<()> {
-        for Dep { log, seq, cid } in logs {
-            let number = layout::number(self.txn, &meta::log_by_id(self.thread.number, log))?;
-            let state = number.and_then(|number| self.logs.get(&number));
-            if state.map(|state| (state.seq, state.cid)) != Some((*seq, Some(*cid))) {
-                self.report
-                    .problem(format!("log {log}"), "its head is not its last record");
-            }
-        }
-        Ok(())
-    }
-
-    fn tip(&mut self, logs: &[Dep]) -> Result<()> {
+    fn tip(&mut self, records: u64) -> Result<()> {
         for (place, position) in std::mem::take(&mut self.feed) {
             let what = format!("names no record: {}", place_text(None, place));
             self.report
                 .problem(format!("feed position {position}"), what);
         }
         let tip = Tip::get(self.txn, self.thread.number)?;
-        let records: u64 = logs.iter().map(|log| log.seq).sum();
         if tip.position + self.apart.len() as u64 != records || tip.time != self.time {
             self.report
                 .problem("tip", "it is not where the logs and the feed end");

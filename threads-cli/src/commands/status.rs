@@ -4,7 +4,7 @@
 use serde_json::json;
 use threads_core::PeerId;
 use threads_db::sync::{PeerStatus, SyncStatus};
-use threads_db::{Db, HeldRecord};
+use threads_db::{Db, Fork, HeldRecord};
 
 use crate::args::Status;
 use crate::exit::Result;
@@ -67,12 +67,12 @@ fn in_words(sync: &SyncStatus) -> String {
 }
 
 fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
-    let (held, sync) = (db.held()?, db.sync_status()?);
+    let (held, sync, forks) = (db.held()?, db.sync_status()?, db.forks()?);
     if out.is_json() {
         return Ok(out.value(&json!({
             "id": db.id(), "name": db.name(), "held": held, "copy": db.is_copy()?,
             "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
-            "connected": connected,
+            "connected": connected, "forks": forks,
         }))?);
     }
     if sync.peers.is_empty() {
@@ -106,6 +106,11 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
         out.table(["RECORD", "SINCE (UTC)", "WHY"], &rows)?;
         out.remark("any command that changes the repository tries them again");
     }
+    if !forks.is_empty() {
+        let rows: Vec<_> = forks.iter().map(fork_row).collect();
+        out.table(["FORKED LOG OF", "AT RECORD", "BRANCHES"], &rows)?;
+        out.remark("two records were signed for one place; both, and what follows them, are kept");
+    }
     if db.is_copy()? {
         tell_copies(&[quoted(db.name())], out);
     }
@@ -137,6 +142,18 @@ fn signed(peer: &PeerStatus, sync: &SyncStatus) -> String {
         .iter()
         .filter_map(|log| log.signed.get(&peer.peer));
     grouped(signed.sum())
+}
+
+fn fork_row(fork: &Fork) -> [String; 3] {
+    let author = fork
+        .author
+        .map_or_else(|| fork.log.to_string(), |author| author.to_string());
+    let firsts: Vec<_> = fork
+        .branches
+        .iter()
+        .map(|branch| branch.first.to_string())
+        .collect();
+    [author, grouped(fork.at), firsts.join(" ")]
 }
 
 /// What one peer has, as far as it said.

@@ -44,7 +44,7 @@ pub fn script(seed: u64) -> Script {
 }
 
 /// How many kinds of trouble there are.
-const KINDS: u64 = 8;
+const KINDS: u64 = 9;
 
 struct Maker<R> {
     rng: R,
@@ -67,6 +67,10 @@ impl<R: Rng> Maker<R> {
 
     fn write(&mut self, at_ms: u64) {
         let peer = self.peer();
+        self.write_by(peer, at_ms);
+    }
+
+    fn write_by(&mut self, peer: usize, at_ms: u64) {
         let relaxed = self.below(4) == 0;
         // Now and then more than is pushed at once.
         let writes = if self.below(40) == 0 {
@@ -117,6 +121,16 @@ impl<R: Rng> Maker<R> {
                 self.push(at_ms + for_ms, Act::Slow { peer, factor: 1 });
             }
             6 => self.push(at_ms, Act::Silent { peer, for_ms }),
+            7 => {
+                let back_at = at_ms + for_ms + self.below(2_000);
+                self.push(at_ms, Act::Backup { peer });
+                // Written, perhaps seen by others, and written otherwise once it is forgotten.
+                self.write_by(peer, at_ms + 1);
+                self.write_by(peer, back_at + 1);
+                let crash = Act::Crash { peer, commits: 0 };
+                self.push(at_ms + for_ms, crash);
+                self.push(back_at, Act::PutBack { peer });
+            }
             _ => {
                 let permille = self.below(300) as u32;
                 self.push(at_ms, Act::Loss { permille });

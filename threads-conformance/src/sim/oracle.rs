@@ -27,8 +27,11 @@ pub(super) struct Oracle {
     records: BTreeMap<(LogId, u64), Cid>,
     /// Who holds records back that it does not have yet.
     holding: BTreeSet<usize>,
-    /// Who has begun anew with an empty disk.
+    /// Who has begun anew with an empty disk, or with a backup.
     lost_disk: BTreeSet<usize>,
+    /// Whether a backup was put back. From then on logs may be forked: their lines end earlier than
+    /// they did, and what a number was about is not what it is about.
+    forks: bool,
     /// How many commits of each peer have been looked at.
     commits: BTreeMap<usize, u64>,
 }
@@ -62,6 +65,13 @@ impl Oracle {
             self.writers.get(log) != Some(&at) || *seq <= of(Some(&kept), log)
         });
         self.visible.insert(at, kept);
+    }
+
+    /// A peer starts with a backup in the place of its disk.
+    pub(super) fn goes_back(&mut self, at: usize) {
+        self.forks = true;
+        self.lost_disk.insert(at);
+        self.synced.remove(&at);
     }
 
     /// Looks at a peer that did something; says what is wrong, if anything is.
@@ -101,6 +111,10 @@ impl Oracle {
 
     fn heads(&mut self, at: usize, shown: &BTreeMap<LogId, (u64, Cid)>) -> Option<String> {
         let before = self.visible.entry(at).or_default();
+        if self.forks {
+            *before = shown.iter().map(|(log, (seq, _))| (*log, *seq)).collect();
+            return None;
+        }
         for (log, seq) in before.iter() {
             let now = shown.get(log).map_or(0, |(seq, _)| *seq);
             if now < *seq {
@@ -128,7 +142,8 @@ impl Oracle {
     }
 
     fn acknowledged(&self, at: usize, peers: &[PeerId], status: &SyncStatus) -> Option<String> {
-        for log in &status.logs {
+        let logs = status.logs.iter().filter(|_| !self.forks);
+        for log in logs {
             for (peer, said) in &log.acked {
                 let about = peers.iter().position(|id| id == peer)?;
                 let synced = of(self.ever_synced.get(&about), &log.log);

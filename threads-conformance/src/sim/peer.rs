@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chacha20::ChaCha8Rng;
 use threads_core::block::sha256;
-use threads_core::datastore::Datastore;
+use threads_core::datastore::{Datastore, Memory};
 use threads_core::{Clock, IdentityKey, PeerId, Result};
 use threads_db::sync::{CallId, Machine, RequestId};
 use threads_db::{Db, Node, ThreadKeys};
@@ -56,6 +56,7 @@ pub(super) struct Peer {
     store: Arc<dyn Datastore>,
     /// The simulator's disk, if the store is one.
     pub(super) disk: Option<Arc<Disk>>,
+    backup: Option<Memory>,
     pub(super) clock: WallClock,
     pub(super) skew_ms: i64,
     /// How often it has started.
@@ -91,6 +92,7 @@ impl Peer {
             identity,
             store: own.unwrap_or_else(|| as_store(disk.as_ref())),
             disk,
+            backup: None,
             clock: WallClock::default(),
             skew_ms: 0,
             life: 0,
@@ -120,6 +122,21 @@ impl Peer {
             self.disk = Some(Arc::new(disk.after_power_loss()));
             self.store = as_store(self.disk.as_ref());
         }
+    }
+
+    /// Keeps what is on its disk now.
+    pub(super) fn back_up(&mut self) {
+        self.backup = self.disk.as_ref().map(|disk| disk.synced());
+    }
+
+    /// Gives it what it had on its disk when it was backed up; says whether it was.
+    pub(super) fn put_back(&mut self, lie: Option<Lie>) -> bool {
+        let Some(backup) = &self.backup else {
+            return false;
+        };
+        self.disk = Some(Arc::new(Disk::over(backup.fork(), lie)));
+        self.store = as_store(self.disk.as_ref());
+        true
     }
 
     /// Gives it a new disk.

@@ -89,6 +89,18 @@ pub enum Act {
         /// one with something that others have seen.
         disk: bool,
     },
+    /// A peer makes a backup of what is on its disk.
+    Backup {
+        /// The peer.
+        peer: usize,
+    },
+    /// A peer that has crashed starts again with its last backup in the place of its disk, and so may
+    /// fork its log. It has its disk in any case where it made none, or while that is the only one with
+    /// something that others have seen.
+    PutBack {
+        /// The peer.
+        peer: usize,
+    },
     /// A peer's clock is set wrong.
     Clock {
         /// The peer.
@@ -135,6 +147,8 @@ impl Act {
             Self::Write { peer, .. }
             | Self::Crash { peer, .. }
             | Self::Restart { peer, .. }
+            | Self::Backup { peer }
+            | Self::PutBack { peer }
             | Self::Clock { peer, .. }
             | Self::Slow { peer, .. }
             | Self::Silent { peer, .. } => vec![*peer],

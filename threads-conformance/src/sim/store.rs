@@ -86,7 +86,7 @@ impl Disk {
         self
     }
 
-    fn over(rows: Memory, lie: Option<Lie>) -> Self {
+    pub(super) fn over(rows: Memory, lie: Option<Lie>) -> Self {
         let state = State {
             synced: rows.fork(),
             commits: 0,

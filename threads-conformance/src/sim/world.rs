@@ -207,6 +207,8 @@ impl<'a> World<'a> {
                 (commits, Some(disk)) => disk.fail_after(commits.into()),
             },
             Act::Restart { peer, disk } => return self.restart(peer, disk),
+            Act::Backup { peer } => self.peers[peer].back_up(),
+            Act::PutBack { peer } => return self.put_back(peer),
             Act::Clock { peer, skew_ms } => self.peers[peer].skew_ms = skew_ms,
             Act::Slow { peer, factor } => self.net.slow(peer, factor),
             Act::Silent { peer, for_ms } => self.net.silence(peer, self.now + for_ms),
@@ -240,8 +242,31 @@ impl<'a> World<'a> {
     }
 
     fn restart(&mut self, at: usize, disk: bool) -> Played {
-        if self.peers[at].disk.is_none() {
+        if !self.is_down(at) {
             return Ok(());
+        }
+        // What only one disk has is lost with it, and nobody can mend that.
+        let new_disk = !disk && self.oracle.is_spare(at);
+        if new_disk {
+            self.peers[at].lose_disk(lie(self.plant));
+        }
+        self.start(at, new_disk)
+    }
+
+    fn put_back(&mut self, at: usize) -> Played {
+        if !self.is_down(at) {
+            return Ok(());
+        }
+        if self.oracle.is_spare(at) && self.peers[at].put_back(lie(self.plant)) {
+            self.oracle.goes_back(at);
+        }
+        self.start(at, false)
+    }
+
+    /// Whether a peer is down, or would be had it noticed that its power failed: then it crashes.
+    fn is_down(&mut self, at: usize) -> bool {
+        if self.peers[at].disk.is_none() {
+            return false;
         }
         if self.peers[at].up.is_some() {
             // Its power failed, and it has not noticed.
@@ -250,16 +275,11 @@ impl<'a> World<'a> {
                 .as_ref()
                 .is_some_and(|disk| disk.is_failing())
             {
-                return Ok(());
+                return false;
             }
             self.crash(at);
         }
-        // What only one disk has is lost with it, and nobody can mend that.
-        let new_disk = !disk && self.oracle.is_spare(at);
-        if new_disk {
-            self.peers[at].lose_disk(lie(self.plant));
-        }
-        self.start(at, new_disk)
+        true
     }
 
     fn set_clock(&self, at: usize) {

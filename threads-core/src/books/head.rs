@@ -191,6 +191,42 @@ impl<'a> HeadBookMut<'a> {
             .put(Keyspace::Heads, &log_key(thread, log), &head.encode())
     }
 
+    /// Sets the head of `log` back to `head`, or to none: the log was forked after it, and what comes
+    /// later is kept as branches.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when the log has not got so far.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// # let head = Head { seq: 1, record: Cid::default(), time: Hlc::ZERO };
+    /// let mut heads = HeadBookMut::new(&mut *txn);
+    /// heads.set(&thread, &log, &Head { seq: 2, ..head }).unwrap();
+    /// heads.cut(&thread, &log, Some(&head)).unwrap();
+    /// assert_eq!(heads.as_read().get(&thread, &log).unwrap(), Some(head));
+    /// heads.cut(&thread, &log, None).unwrap();
+    /// assert_eq!(heads.as_read().get(&thread, &log).unwrap(), None);
+    /// ```
+    pub fn cut(&mut self, thread: &ThreadId, log: &LogId, head: Option<&Head>) -> Result<()> {
+        let old = self.as_read().get(thread, log)?;
+        if let Some(head) = head
+            && old.is_none_or(|old| old.seq < head.seq)
+        {
+            return Err(Error::conflict("a log is cut where it has got to")
+                .with("log", log)
+                .with("seq", head.seq));
+        }
+        let key = log_key(thread, log);
+        match head {
+            Some(head) => self.0.put(Keyspace::Heads, &key, &head.encode()),
+            None => self.0.delete(Keyspace::Heads, &key),
+        }
+    }
+
     /// Forgets the heads of `thread`.
     ///
     /// ```

@@ -490,7 +490,7 @@ fn refused_links(world: &World) -> Vec<Value> {
         ),
         (
             "a dep twice",
-            first().set("deps", deps(&[([1; 32], 1), ([1; 32], 2)])),
+            first().set("deps", deps(&[([1; 32], 1), ([1; 32], 1)])),
             "Malformed",
         ),
         (

@@ -18,7 +18,6 @@ use crate::export::ByTime;
 use crate::ingest::{self, Intake};
 use crate::node::Node;
 use crate::query::Query;
-use crate::thread::books;
 
 fn open(store: &Arc<Memory>) -> Node {
     let builder = Node::builder(Arc::clone(store)).codec(JsonPatch::new());
@@ -53,8 +52,7 @@ fn empty_copy(of: &Db, store: &Arc<Memory>) -> Db {
 /// The records of a thread, in the order of their times.
 fn records(db: &Db) -> Vec<Blocks> {
     let (thread, txn) = (db.thread(), db.thread().node.store.read().unwrap());
-    let logs = books::head_links(&*txn, &thread.id).unwrap();
-    let mut order = ByTime::new(&*txn, thread, &logs).unwrap();
+    let mut order = ByTime::new(&*txn, thread).unwrap();
     std::iter::from_fn(|| order.next(&*txn, thread).unwrap())
         .map(|place| chain::expect(&*txn, place).unwrap())
         .collect()

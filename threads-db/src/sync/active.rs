@@ -6,7 +6,8 @@ use threads_core::{LogId, PeerId};
 
 use super::limits::PUSH_RECORDS_MAX;
 use super::pause::Pause;
-use super::wire::{Claim, Frontier, RANGES_MAX, Range};
+use super::wire::{Claim, Frontier, Heads, RANGES_MAX, Range};
+use crate::line::{self, Cut, Cuts};
 
 /// What is known of a thread while it is in use.
 #[derive(Debug, Default)]
@@ -25,6 +26,10 @@ pub(crate) struct Active {
     /// With each connected peer that shares it.
     pub(crate) links: BTreeMap<PeerId, Link>,
     pub(crate) pull: Option<Pull>,
+    /// Where its logs were forked.
+    pub(crate) cuts: Cuts,
+    /// Of what peers sent, logs of which older records are to be asked for.
+    pub(crate) astray: BTreeMap<PeerId, Frontier>,
 }
 
 /// What is known of a thread and one peer.
@@ -37,6 +42,14 @@ pub(crate) struct Link {
     pub(crate) replied: Frontier,
     /// How far this node said that it has got.
     pub(crate) told: Frontier,
+    /// Forked logs of which it says more than there is before the fork: it has one branch, and has to be
+    /// shown that there are others.
+    pub(crate) unaware: BTreeSet<LogId>,
+    /// Logs of which it has other records than this node in the same places: it is asked for older ones
+    /// until one follows what is here.
+    pub(crate) probes: BTreeMap<LogId, Probe>,
+    /// The earliest places of logs that it was asked for so.
+    pub(crate) probed: Frontier,
     pub(crate) pushing: bool,
     pub(crate) telling: bool,
     /// Whether it said something itself since this node began to push to it or to tell it.
@@ -46,6 +59,28 @@ pub(crate) struct Link {
     /// When what it has may be pulled from it.
     pub(crate) pull_at: u64,
     pub(crate) pause: Pause,
+    /// When it is to be asked how far it has got, if it said nothing for long.
+    pub(crate) repair: Pause,
+}
+
+/// The records of a log to ask for next, when those that came follow none that is here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe {
+    to: u64,
+    /// How many; twice as many each time.
+    width: u64,
+}
+
+impl Probe {
+    /// Asks for the record at `to`, and for more before it later.
+    pub(crate) fn new(to: u64) -> Self {
+        Self { to, width: 1 }
+    }
+
+    pub(crate) fn wider(self, to: u64) -> Self {
+        let width = self.width.saturating_mul(2);
+        Self { to, width }
+    }
 }
 
 /// A pull that is under way: from one peer at a time.
@@ -86,12 +121,45 @@ impl Link {
             theirs: Frontier::new(),
             replied: Frontier::new(),
             told: Frontier::new(),
+            unaware: BTreeSet::new(),
+            probes: BTreeMap::new(),
+            probed: Frontier::new(),
             pushing: false,
             telling: false,
             heard: false,
             tell_at: None,
             pull_at: 0,
             pause: Pause::default(),
+            repair: Pause::default(),
+        }
+    }
+
+    /// Records came of it up to `upto`. Of those in `astray`, older ones are to be asked for; says
+    /// whether older ones than so far.
+    pub(crate) fn probe(&mut self, upto: &Frontier, astray: &Frontier) -> bool {
+        let probes = std::mem::take(&mut self.probes);
+        let mut older = false;
+        for (log, seq) in astray {
+            let before = self.probed.insert(*log, *seq);
+            older |= before.is_none_or(|before| *seq < before);
+            let probe = probes.get(log).map(|probe| probe.wider(*seq));
+            self.probes
+                .insert(*log, probe.unwrap_or_else(|| Probe::new(*seq)));
+        }
+        // What was not among them is asked for next.
+        let mut rest = probes;
+        rest.retain(|log, _| !upto.contains_key(log) && !astray.contains_key(log));
+        self.probes.extend(rest);
+        older
+    }
+
+    /// Of a log of which it has as many records as this node, and another last one, it is asked for that.
+    pub(crate) fn suspect(&mut self, ours: &Heads, theirs: &Heads) {
+        for (log, (seq, check)) in theirs {
+            let ours = ours.get(log);
+            if ours.is_some_and(|(at, own)| at == seq && own != check) {
+                self.probes.insert(*log, Probe::new(*seq));
+            }
         }
     }
 
@@ -121,8 +189,48 @@ impl Active {
         self.outdated = self.loading;
     }
 
+    /// Puts an end to lines that were forked, here and in what peers said.
+    pub(crate) fn cut(&mut self) {
+        for (peer, astray) in std::mem::take(&mut self.astray) {
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.probe(&Frontier::new(), &astray);
+            }
+        }
+        if self.cuts.is_empty() {
+            return;
+        }
+        line::clamp(&self.cuts, &mut self.heads);
+        for link in self.links.values_mut() {
+            let beyond =
+                |(log, cut): (&LogId, &Cut)| (at(&link.theirs, log) > cut.end).then_some(*log);
+            link.unaware.extend(self.cuts.iter().filter_map(beyond));
+            for known in [&mut link.theirs, &mut link.told, &mut link.replied] {
+                line::clamp(&self.cuts, known);
+            }
+            link.probes.retain(|log, _| !self.cuts.contains_key(log));
+        }
+    }
+
+    /// What shows a peer that logs were forked: the first records of two branches of each.
+    pub(crate) fn proofs(&self, link: &Link) -> Vec<Range> {
+        let cuts = link.unaware.iter().filter_map(|log| self.cuts.get(log));
+        let firsts = cuts.flat_map(|cut| {
+            let (from, to) = (cut.end + 1, cut.end + 1);
+            let branches = cut.branches.iter().take(2);
+            branches.map(move |log| Range {
+                log: *log,
+                from,
+                to,
+            })
+        });
+        firsts.take(RANGES_MAX).collect()
+    }
+
     /// What this node wrote and the peer lacks, if it is little enough to be pushed.
     pub(crate) fn to_push(&self, link: &Link) -> Vec<Range> {
+        if !link.unaware.is_empty() {
+            return self.proofs(link);
+        }
         let ranges = self.own.iter().filter_map(|log| {
             let range = Range {
                 log: *log,
@@ -149,8 +257,26 @@ impl Active {
         news.map(|(log, seq)| (*log, *seq)).collect()
     }
 
+    /// What the peer was told of or sent, and did not say that it has. What it said may have been lost,
+    /// or overtaken by what it said before.
+    pub(crate) fn to_repair(&self, link: &Link) -> Frontier {
+        let lags = self
+            .heads
+            .iter()
+            .filter(|(log, seq)| at(&link.theirs, log) < **seq);
+        lags.map(|(log, seq)| (*log, *seq)).collect()
+    }
+
     /// What the peer has and this node lacks, but for what is on its way.
     pub(crate) fn to_pull(&self, link: &Link) -> Vec<Range> {
+        if !link.probes.is_empty() {
+            let ranges = link.probes.iter().map(|(log, probe)| Range {
+                log: *log,
+                from: (probe.to + 1).saturating_sub(probe.width).max(1),
+                to: probe.to,
+            });
+            return ranges.take(RANGES_MAX).collect();
+        }
         let on_its_way = |log| self.pull.as_ref().map_or(0, |pull| at(&pull.upto, log));
         let lacks = link.theirs.iter().filter_map(|(log, seq)| {
             let from = at(&self.heads, log).max(on_its_way(log)).saturating_add(1);
@@ -163,10 +289,14 @@ impl Active {
         lacks.take(RANGES_MAX).collect()
     }
 
-    /// How many records the peer has that this node lacks.
+    /// How many records the peer has that this node lacks, and those to ask for to find a fork.
     pub(crate) fn lacking(&self, link: &Link) -> u64 {
         let lacks = |(log, seq): (&LogId, &u64)| seq.saturating_sub(at(&self.heads, log));
-        link.theirs.iter().map(lacks).fold(0, u64::saturating_add)
+        let probes = link.probes.len() as u64;
+        link.theirs
+            .iter()
+            .map(lacks)
+            .fold(probes, u64::saturating_add)
     }
 
     /// Whether nothing is under way and nothing left to be done with any connected peer.
@@ -176,6 +306,7 @@ impl Active {
                 && !link.telling
                 && self.to_push(link).is_empty()
                 && self.to_tell(link).is_empty()
+                && self.to_repair(link).is_empty()
                 && self.lacking(link) == 0
         };
         self.loaded && !self.loading && self.pull.is_none() && self.links.values().all(idle)

@@ -73,9 +73,10 @@ impl Machine {
                 Compared::Differs(thread, proof, heads) => {
                     proofs.push(proof);
                     self.shares(from, thread);
-                    let mut heads = listed(&heads);
+                    let heads = heads.into_iter();
                     // What does not fit is heard of when the rest is level.
-                    heads.truncate(listable);
+                    let heads = heads.map(|(log, (seq, check))| (log, seq, check));
+                    let heads: Vec<_> = heads.take(listable).collect();
                     listable -= heads.len();
                     Verdict::Differs(heads)
                 }
@@ -98,7 +99,14 @@ impl Machine {
         }
         self.wait_for_held(taken.thread, taken.due_in_ms);
         if taken.new > 0 {
-            self.came_in(taken.thread, from, &taken.heads);
+            self.came_in(taken.thread, from, &taken);
+        }
+        if !taken.astray.is_empty() {
+            let active = self.activate(taken.thread);
+            if !active.links.contains_key(&from) {
+                active.reload();
+            }
+            active.astray.insert(from, taken.astray);
         }
     }
 

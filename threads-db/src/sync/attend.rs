@@ -7,14 +7,17 @@ use threads_core::{PeerId, Result};
 
 use super::active::{Pull, raise, raise_all};
 use super::conduct::{STALE, cost};
-use super::io::{Done, Heard, Op};
+use super::io::{Done, Heard, Op, TakenIn};
 use super::limits::{
-    GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS,
+    GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, REPAIR_AFTER_MS, RETRY_HELD_MS,
+    RETRY_HELD_MS_MAX, TELL_AFTER_MS,
 };
 use super::machine::{Call, Doing, Machine, Peer, put_off, unfit};
+use super::pause::Pause;
 use super::timers::Timer;
 use super::wire::{Answer, Ask, Frontier, frontier, listed};
 use crate::layout::Number;
+use crate::line;
 
 /// What a peer was sent.
 #[derive(Clone, Copy)]
@@ -46,10 +49,11 @@ impl Machine {
             }
             return;
         }
+        active.cut();
         let proven = |peer: &&PeerId| proved(&self.peers, peer, thread);
         let peers: Vec<PeerId> = active.links.keys().filter(proven).copied().collect();
         for peer in peers {
-            self.send_to(thread, peer);
+            self.send_to(thread, peer, rng);
         }
         self.pull(thread, rng);
         if self
@@ -62,7 +66,7 @@ impl Machine {
     }
 
     /// Pushes to one peer and tells it the rest.
-    fn send_to(&mut self, thread: Number, peer: PeerId) {
+    fn send_to(&mut self, thread: Number, peer: PeerId, rng: &mut dyn CryptoRng) {
         let now = self.now;
         let Some(active) = self.active.get(&thread) else {
             return;
@@ -83,8 +87,11 @@ impl Machine {
             });
             self.op(Op::Read(thread, push), Doing::Push(thread, peer));
         }
-        if news.is_empty() || telling {
+        if telling {
             return;
+        }
+        if news.is_empty() {
+            return self.repair(thread, peer, rng);
         }
         let due = due.unwrap_or(now + TELL_AFTER_MS);
         self.change(thread, &peer, |link| link.tell_at = Some(due));
@@ -97,6 +104,40 @@ impl Machine {
         });
         let ask = Ask::Have(claim, listed(&news));
         self.call(peer, &ask, Call::Have(thread, peer, news));
+    }
+
+    /// Asks a peer that has been told everything and does not say that it has it, again and again, less
+    /// and less often.
+    fn repair(&mut self, thread: Number, peer: PeerId, rng: &mut dyn CryptoRng) {
+        let now = self.now;
+        let Some(active) = self.active.get(&thread) else {
+            return;
+        };
+        let Some(link) = active.links.get(&peer) else {
+            return;
+        };
+        let (claim, lags, mut repair) = (link.claim, active.to_repair(link), link.repair);
+        if lags.is_empty() || link.pushing {
+            return self.change(thread, &peer, |link| link.repair.clear());
+        }
+        match repair.until(now) {
+            Some(at) => return self.timers.set(Timer::Thread(thread), at),
+            // It may be at it: it is given time first.
+            None if repair == Pause::default() => repair.wait(now, REPAIR_AFTER_MS),
+            None => {
+                repair.fail(now, rng);
+                self.change(thread, &peer, |link| {
+                    link.is_called();
+                    link.telling = true;
+                });
+                let ask = Ask::Have(claim, listed(&lags));
+                self.call(peer, &ask, Call::Have(thread, peer, lags));
+            }
+        }
+        self.change(thread, &peer, |link| link.repair = repair);
+        if let Some(at) = repair.until(now) {
+            self.timers.set(Timer::Thread(thread), at);
+        }
     }
 
     fn change(
@@ -150,7 +191,11 @@ impl Machine {
             return;
         };
         match sent {
-            Sent::Records => link.pushing = false,
+            Sent::Records => {
+                link.pushing = false;
+                // If it was of no use to show it, what it says shows that.
+                link.unaware.clear();
+            }
             Sent::Numbers => link.telling = false,
         }
         let heads = match answer {
@@ -237,6 +282,10 @@ impl Machine {
         let Some(link) = active.links.get(&from) else {
             return;
         };
+        // What becomes of one probe says what the next is.
+        if pull.storing > 0 && !link.probes.is_empty() {
+            return;
+        }
         let (claim, ranges) = (link.claim, active.to_pull(link));
         if ranges.is_empty() {
             return;
@@ -274,6 +323,11 @@ impl Machine {
                 self.ask_for_more(thread);
             }
             Ok(Answer::Page(..)) => {
+                let link = active.links.get_mut(&peer);
+                if let Some(link) = link.filter(|link| !link.probes.is_empty()) {
+                    // It knows of the fork already, and offers what is asked for as branches.
+                    return link.probes.clear();
+                }
                 // It has not what it said it has.
                 self.give_up_on(thread, &peer);
                 self.fault(peer, STALE);
@@ -303,6 +357,7 @@ impl Machine {
                 *seq = (*seq).min(active.heads.get(log).copied().unwrap_or(0));
             }
             link.theirs.retain(|_, seq| *seq > 0);
+            link.probes.clear();
         }
         if active.pull.as_ref().is_some_and(|pull| pull.storing == 0) {
             active.pull = None;
@@ -314,7 +369,7 @@ impl Machine {
         &mut self,
         thread: Number,
         peer: PeerId,
-        upto: &Frontier,
+        mut upto: Frontier,
         done: Result<Done>,
         rng: &mut dyn CryptoRng,
     ) {
@@ -327,25 +382,34 @@ impl Machine {
             pull.storing = pull.storing.saturating_sub(1);
         }
         let mut due_in_ms = None;
+        let link = active.links.get_mut(&peer);
+        let probing = link.as_ref().is_some_and(|link| !link.probes.is_empty());
         let (progress, refused) = match done {
             Ok(Done::TakenIn(taken)) => {
                 due_in_ms = taken.due_in_ms;
                 let heads = &taken.heads;
+                line::clamp(&taken.cuts, &mut upto);
                 let got = |(log, seq): (_, &u64)| heads.get(log) >= Some(seq);
-                let progress = upto.iter().all(got);
+                let older = link.is_some_and(|link| link.probe(&upto, &taken.astray));
+                // What is here anyway says nothing of a probe.
+                let got = upto.iter().all(got) && (!probing || taken.new > 0);
                 raise_all(&mut active.heads, heads);
-                (progress, taken.refused)
+                active.cuts.extend(taken.cuts);
+                (got || older, taken.refused)
             }
             Ok(_) => (false, None),
             Err(error) => (false, Some(error)),
         };
-        if !progress {
-            active.pull = None;
-            if let Some(link) = active.links.get_mut(&peer) {
-                link.pause.fail(now, rng);
+        if let Some(link) = active.links.get_mut(&peer) {
+            match progress {
+                true => link.pause.clear(),
+                // If the fork was found, what comes next shows it.
+                false if probing => {}
+                false => link.pause.fail(now, rng),
             }
-        } else if let Some(link) = active.links.get_mut(&peer) {
-            link.pause.clear();
+        }
+        if !progress && !probing {
+            active.pull = None;
         }
         if let Some(error) = refused {
             self.fault(peer, cost(&error));
@@ -363,9 +427,11 @@ impl Machine {
     }
 
     /// Records came in by another way than a pull: this thread's other peers are told.
-    pub(super) fn came_in(&mut self, thread: Number, from: PeerId, heads: &Frontier) {
+    pub(super) fn came_in(&mut self, thread: Number, from: PeerId, taken: &TakenIn) {
+        let heads = &taken.heads;
         if let Some(active) = self.active.get_mut(&thread) {
             raise_all(&mut active.heads, heads);
+            active.cuts.extend(taken.cuts.clone());
             if !active.loaded {
                 active.moved.extend(heads.keys());
             }

@@ -9,7 +9,7 @@ use super::limits::GREET_AFTER_MS;
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
 use super::vouch::Vouch;
-use super::wire::{Answer, Ask, CLAIMS_MAX, Verdict, frontier, joint};
+use super::wire::{self, Answer, Ask, CLAIMS_MAX, Verdict, joint, numbers};
 use crate::layout::Number;
 
 impl Machine {
@@ -71,11 +71,12 @@ impl Machine {
                 Verdict::Unknown => self.shares_not(peer, share.thread),
                 Verdict::Same => {
                     self.shares(peer, share.thread);
-                    level.push((share.thread, share.heads));
+                    level.push((share.thread, numbers(&share.heads)));
                 }
                 Verdict::Differs(heads) => {
                     // Decoding has checked it.
-                    let theirs = frontier(&heads).unwrap_or_default();
+                    let heads = wire::heads(&heads).unwrap_or_default();
+                    let theirs = numbers(&heads);
                     let now = self.now;
                     self.shares(peer, share.thread);
                     let link = self.link_with(share.thread, peer, share.claim);
@@ -84,6 +85,7 @@ impl Machine {
                     link.theirs = theirs.clone();
                     link.told.clear();
                     (link.tell_at, link.pull_at) = (Some(now), now);
+                    link.suspect(&share.heads, &heads);
                     self.op(Op::Acked(share.thread, peer, theirs), Doing::Note);
                     self.acknowledged(share.thread, peer);
                 }

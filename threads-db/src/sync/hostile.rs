@@ -56,7 +56,9 @@ fn heads_answer(db: &Db, right: bool, peer: &PeerId, listed: Vec<(LogId, u64)>) 
     let me = db.node().peer_id();
     let (from, to) = if right { (peer, &me) } else { (&me, peer) };
     let proof = joint([&db.thread().replica.proof(from, to)]);
-    Answer::Heads(vec![Verdict::Differs(listed)], proof)
+    let heads = listed.into_iter();
+    let heads = heads.map(|(log, seq)| (log, seq, ByteArray::new([9; 8])));
+    Answer::Heads(vec![Verdict::Differs(heads.collect())], proof)
 }
 
 /// Receipts of the peer, or of somebody else.

@@ -3,9 +3,10 @@
 use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
 use super::vouch::{Vouch, Vouched};
-use super::wire::{Claim, Digest, Frontier, Parcel, Proof, Range};
+use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Proof, Range};
 use crate::invite::{PendingJoin, Verdict};
 use crate::layout::Number;
+use crate::line::Cuts;
 
 /// A request of this node that waits for its reply.
 pub type CallId = u64;
@@ -198,7 +199,7 @@ pub(crate) struct Share {
     pub(crate) theirs: Proof,
     pub(crate) digest: Digest,
     /// What it is the digest of.
-    pub(crate) heads: Frontier,
+    pub(crate) heads: Heads,
 }
 
 /// How a thread that a peer claims stands, with what shows the peer that this node holds the key.
@@ -206,7 +207,7 @@ pub(crate) struct Share {
 pub(crate) enum Compared {
     Unknown,
     Same(Number, Proof),
-    Differs(Number, Proof, Frontier),
+    Differs(Number, Proof, Heads),
 }
 
 /// What a peer said of a thread, and how far the same logs have got here.
@@ -229,6 +230,8 @@ pub(crate) struct Loaded {
     pub(crate) own: Vec<LogId>,
     /// What peers acknowledged.
     pub(crate) acked: Vec<(PeerId, Frontier)>,
+    /// Where logs were forked.
+    pub(crate) cuts: Cuts,
     /// What shows each peer that this node holds the key.
     pub(crate) claims: Vec<(PeerId, Claim)>,
 }
@@ -247,9 +250,13 @@ pub(crate) struct Page {
 #[derive(Debug)]
 pub(crate) struct TakenIn {
     pub(crate) thread: Number,
-    /// How far the logs concerned have got.
+    /// How far the lines concerned have got.
     pub(crate) heads: Frontier,
-    /// The last record of each log among them.
+    /// Where logs of the thread were forked.
+    pub(crate) cuts: Cuts,
+    /// Logs of which another record is needed in a place where one is here: the first such place of each.
+    pub(crate) astray: Frontier,
+    /// What whoever sent them showed that it has.
     pub(crate) sent: Frontier,
     /// How many were new.
     pub(crate) new: u64,

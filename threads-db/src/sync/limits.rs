@@ -16,6 +16,9 @@ pub(crate) const GREET_AFTER_MS: u64 = 1_000;
 /// The shortest and the longest wait after a failure, in milliseconds.
 pub(crate) const PAUSE_MS: u64 = 1_000;
 pub(crate) const PAUSE_MS_MAX: u64 = 5 * 60 * 1_000;
+/// How long a peer that was told of records may take to say that it has them before it is asked, in
+/// milliseconds.
+pub(crate) const REPAIR_AFTER_MS: u64 = 5_000;
 /// How many requests of one peer are answered at a time.
 pub(crate) const ANSWERS_MAX: usize = 8;
 /// How many requests of one peer are answered in a second, and how many in a burst.

@@ -301,7 +301,7 @@ impl Machine {
             (Doing::Retry(thread), Ok(Done::TakenIn(taken))) => {
                 self.wait_for_held(thread, taken.due_in_ms);
                 // From nobody: every peer is told.
-                self.came_in(thread, self.me, &taken.heads);
+                self.came_in(thread, self.me, &taken);
             }
             (Doing::Joins(peer), Ok(Done::Joins(pending))) => self.join_all(peer, pending),
             (Doing::Admit(peer), Ok(Done::Admitted(thread))) => self.shared(thread, peer),
@@ -319,7 +319,7 @@ impl Machine {
             (Doing::Load(thread), Err(_)) => _ = self.active.remove(&thread),
             (Doing::Push(thread, peer), done) => self.push_read(thread, peer, done, rng),
             (Doing::Pulled(thread, peer, upto), done) => {
-                self.pull_stored(thread, peer, &upto, done, rng);
+                self.pull_stored(thread, peer, upto, done, rng);
             }
             (Doing::Answer(from, request), done) => self.answer(from, request, done),
             (Doing::Unsigned(thread, peer), done) => self.have_signed(thread, peer, done),
@@ -367,6 +367,7 @@ impl Machine {
             });
         }
         active.heads = loaded.heads;
+        active.cuts = loaded.cuts;
         self.timers.set(Timer::Thread(thread), self.now);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use threads_core::books::HeadBook;
 use threads_core::datastore::ReadTxn;
 use threads_core::record::{Dep, SignedRecord};
 use threads_core::{LogId, Result};
@@ -10,12 +11,13 @@ use super::io::Page;
 use super::limits::READ_RECORDS_MAX;
 use super::wire::{PAGE_BYTES_MAX, Range};
 use crate::chain::{self, Blocks};
-use crate::layout::{self, Place, meta};
+use crate::layout::Place;
+use crate::line::{self, Line};
 use crate::thread::Thread;
 
 /// What is left of one range.
 struct Rest {
-    log: layout::Number,
+    line: Line,
     next: u64,
     to: u64,
     /// The next record, when it was looked at already.
@@ -55,24 +57,34 @@ impl<'a> Reading<'a> {
     fn new(txn: &'a dyn ReadTxn, thread: &'a Thread, ranges: &[Range]) -> Result<Self> {
         let mut rests = BTreeMap::new();
         for range in ranges {
-            let key = meta::log_by_id(thread.number, &range.log);
-            let Some(log) = layout::number(txn, &key)? else {
+            let Some(line) = line::find(txn, thread.number, &range.log)? else {
                 continue;
             };
-            let rest = Rest {
-                log,
-                next: range.from,
-                to: range.to,
-                peeked: None,
+            let Some(head) = HeadBook::new(txn).get(&thread.id, &range.log)? else {
+                continue;
             };
-            rests.insert(range.log, rest);
+            let (next, to) = (range.from.max(line.first), range.to.min(head.seq));
+            if next <= to {
+                let peeked = None;
+                let rest = Rest {
+                    line,
+                    next,
+                    to,
+                    peeked,
+                };
+                rests.insert(range.log, rest);
+            }
         }
         Ok(Self { txn, thread, rests })
     }
 
     /// The log whose next record builds on none that is still to be sent.
     fn next(&mut self) -> Result<Option<LogId>> {
-        let Some(mut log) = self.rests.keys().next().copied() else {
+        // Branches of one log go side by side, after what they branch off, so that a receiver learns
+        // of a fork by the first records of it.
+        let rests = self.rests.iter();
+        let first = rests.min_by_key(|(_, rest)| (rest.line.log, rest.next));
+        let Some(mut log) = first.map(|(log, _)| *log) else {
             return Ok(None);
         };
         // Records link to others by hash, so they cannot wait for each other in a circle; a record
@@ -139,9 +151,5 @@ impl<'a> Reading<'a> {
 }
 
 fn place(thread: &Thread, rest: &Rest) -> Place {
-    Place {
-        thread: thread.number,
-        log: rest.log,
-        seq: rest.next,
-    }
+    rest.line.place(thread.number, rest.next)
 }

@@ -6,6 +6,7 @@ use threads_core::{Error, LogId, PeerId, Result};
 use super::standing;
 use super::wire::Frontier;
 use crate::layout::{Number, Prefix, peers};
+use crate::line;
 
 /// The most peers that share one thread.
 pub(crate) const PEERS_PER_THREAD_MAX: usize = 10_000;
@@ -117,7 +118,10 @@ pub(crate) fn acknowledge<'a>(
     now_ms: u64,
 ) -> Result<()> {
     let mut room = None;
+    let cuts = line::cuts(txn.as_read(), thread)?;
     for (log, seq) in heads {
+        // Of a log that was forked it may not know, and means another line.
+        let seq = cuts.get(log).map_or(*seq, |cut| cut.end.min(*seq));
         let (key, seq) = (peers::ack(thread, peer, log), seq.to_be_bytes());
         let known = txn.get(Keyspace::Peers, &key)?.map(|known| *known == seq);
         if known == Some(true) {
@@ -137,6 +141,19 @@ pub(crate) fn acknowledge<'a>(
         txn.put(Keyspace::Peers, &key, &seq)?;
     }
     heard(txn, thread, peer, now_ms)
+}
+
+/// A line ends at `last` because of a fork: what peers have of it ends there too.
+pub(crate) fn cut(txn: &mut dyn WriteTxn, thread: Number, line: &LogId, last: u64) -> Result<()> {
+    for peer in of_thread(txn.as_read(), thread)? {
+        let key = peers::ack(thread, &peer, line);
+        let known = txn.get(Keyspace::Peers, &key)?;
+        let known: Option<[u8; 8]> = known.and_then(|known| (&*known).try_into().ok());
+        if known.is_some_and(|known| u64::from_be_bytes(known) > last) {
+            txn.put(Keyspace::Peers, &key, &last.to_be_bytes())?;
+        }
+    }
+    Ok(())
 }
 
 fn room_for_logs(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<usize> {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use threads_core::datastore::Datastore;
-use threads_core::{LogId, PeerId, Result};
+use threads_core::{Cid, LogId, PeerId, Result};
 
 use super::shares;
 use super::standing::{self, FailedCheck};
 use super::wire::Frontier;
 use crate::db::Db;
 use crate::held::{self, HeldCounts};
-use crate::thread::books;
+use crate::line;
 
 /// Where a thread stands.
 ///
@@ -42,11 +42,16 @@ pub struct SyncStatus {
 pub struct LogStatus {
     /// The log.
     pub log: LogId,
+    /// Of a branch of a log that was forked, the CID of its first record; see [`Db::forks`]. What comes
+    /// before a fork is the log itself.
+    #[serde(serialize_with = "crate::text::optional")]
+    pub branch: Option<Cid>,
     /// Who writes it, where that is known.
     pub author: Option<PeerId>,
-    /// How many of its records are here.
+    /// The number of its last record that is here; there are all before it.
     pub have: u64,
-    /// How many of them each peer said it has on its disk; none for a peer that said nothing.
+    /// The number of the last one that each peer said it has on its disk; none for a peer that said
+    /// nothing.
     pub acked: BTreeMap<PeerId, u64>,
     /// How many of them each peer signed for. Only for logs that this node writes; whether its word
     /// counts is in [`PeerStatus::failed_check`].
@@ -119,10 +124,11 @@ impl Db {
     pub fn sync_status(&self) -> Result<SyncStatus> {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
-        let have: BTreeMap<LogId, u64> = books::heads(&*txn, &thread.id)?
+        let lines: BTreeMap<_, _> = line::all(&*txn, thread)?
             .into_iter()
-            .map(|(log, head)| (log, head.seq))
+            .map(|(line, head)| (line.id, (line, head.seq)))
             .collect();
+        let have: BTreeMap<LogId, u64> = lines.iter().map(|(id, (_, seq))| (*id, *seq)).collect();
         let (mut acked, mut signed) = (BTreeMap::new(), BTreeMap::new());
         for peer in shares::of_thread(&*txn, thread.number)? {
             acked.insert(peer, shares::acked(&*txn, thread.number, &peer)?);
@@ -133,26 +139,32 @@ impl Db {
         let mut known: BTreeSet<LogId> = have.keys().copied().collect();
         known.extend(acked.values().flat_map(BTreeMap::keys));
         let mut logs = Vec::new();
-        for log in known {
-            let of_log = |all: &BTreeMap<PeerId, Frontier>| {
+        for id in known {
+            let of_line = |all: &BTreeMap<PeerId, Frontier>| {
                 let peers = all.iter();
                 peers
-                    .filter_map(|(peer, of_peer)| Some((*peer, *of_peer.get(&log)?)))
+                    .filter_map(|(peer, of_peer)| Some((*peer, *of_peer.get(&id)?)))
                     .collect()
             };
+            let line = lines.get(&id).map(|(line, _)| line);
             logs.push(LogStatus {
-                log,
-                author: thread.author_of(&*txn, &log)?,
-                have: have.get(&log).copied().unwrap_or(0),
-                acked: of_log(&acked),
-                signed: of_log(&signed),
+                log: line.map_or(id, |line| line.log),
+                branch: match line {
+                    Some(line) => line.branch(&*txn, thread.number)?,
+                    None => None,
+                },
+                author: thread.author_of(&*txn, &id)?,
+                have: have.get(&id).copied().unwrap_or(0),
+                acked: of_line(&acked),
+                signed: of_line(&signed),
             });
         }
+        // A branch begins where its log was forked.
+        let before = |id: &LogId| lines.get(id).map_or(0, |(line, _)| line.first - 1);
         let peers = acked.iter().map(|(peer, acked)| {
             let gap = |a: &BTreeMap<LogId, u64>, b: &BTreeMap<LogId, u64>| {
-                let more = a
-                    .iter()
-                    .map(|(log, seq)| seq.saturating_sub(b.get(log).copied().unwrap_or(0)));
+                let known = |id| b.get(id).copied().unwrap_or(0).max(before(id));
+                let more = a.iter().map(|(id, seq)| seq.saturating_sub(known(id)));
                 more.fold(0, u64::saturating_add)
             };
             let checked = standing::checked(&*txn, thread.number, peer)?;

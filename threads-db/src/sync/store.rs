@@ -8,13 +8,13 @@ use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result
 
 use super::active::raise_all;
 use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
-use super::wire::{Claim, Digest, Frontier, Parcel, Range, digest};
+use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Range, check_of, digest, numbers};
 use super::{addresses, page, shares};
 use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
 use crate::node::{self, Node};
 use crate::thread::{OwnLog, books};
-use crate::{Db, held, ingest};
+use crate::{Db, held, ingest, line};
 
 impl Node {
     /// Does work that the [machine](super::Machine) of this node asked for. It waits for the disk.
@@ -244,7 +244,7 @@ impl Node {
                 let (ours, heads) = standing(&*txn, &id)?;
                 Ok(match ours == *theirs {
                     true => {
-                        level.push((thread, heads));
+                        level.push((thread, numbers(&heads)));
                         Compared::Same(thread, proof)
                     }
                     false => Compared::Differs(thread, proof, heads),
@@ -274,6 +274,7 @@ impl Node {
                 .into_iter()
                 .collect(),
             acked: peers.iter().map(acked).collect::<Result<_>>()?,
+            cuts: line::cuts(&*txn, thread.number)?,
             claims: peers.iter().map(claim).collect(),
         })
     }
@@ -296,9 +297,13 @@ impl Node {
                 heads.insert(*log, head.seq);
             }
         }
+        let cuts = line::cuts(&*txn, db.thread().number)?;
+        line::clamp(&cuts, &mut taken.logs);
         Ok(TakenIn {
             thread: db.thread().number,
             heads,
+            cuts,
+            astray: taken.astray,
             sent: taken.logs,
             new: taken.new,
             refused: taken.refused,
@@ -315,6 +320,8 @@ impl Node {
         Ok(TakenIn {
             thread: db.thread().number,
             heads,
+            cuts: line::cuts(&*txn, db.thread().number)?,
+            astray: Frontier::new(),
             sent: Frontier::new(),
             new: intake.new,
             refused: None,
@@ -375,6 +382,7 @@ impl Node {
 struct Taking {
     logs: Frontier,
     moved: BTreeSet<LogId>,
+    astray: Frontier,
     new: u64,
     refused: Option<Error>,
 }
@@ -385,7 +393,9 @@ impl Taking {
             Ok(intake) => {
                 self.new += intake.new;
                 raise_all(&mut self.logs, &intake.logs);
+                raise_all(&mut self.logs, &intake.lines);
                 self.moved.extend(intake.moved);
+                self.astray.extend(intake.astray);
                 Ok(())
             }
             Err(error) if !is_of_the_record(&error) => Err(error),
@@ -423,12 +433,13 @@ fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Frontier>
 }
 
 /// How far a thread's logs have got, and a digest of its heads.
-fn standing(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<(Digest, Frontier)> {
+fn standing(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<(Digest, Heads)> {
     let heads = books::heads(txn, thread)?;
     let listed = heads
         .iter()
         .map(|(log, head)| (log, head.seq, &head.record));
     let digest = digest(listed);
-    let heads = heads.iter().map(|(log, head)| (*log, head.seq));
+    let heads = heads.iter();
+    let heads = heads.map(|(log, head)| (*log, (head.seq, check_of(&head.record))));
     Ok((digest, heads.collect()))
 }

@@ -10,8 +10,8 @@ use threads_core::{
 };
 
 use super::wire::{
-    Answer, Ask, CLAIMS_MAX, Claim, Digest, PAGE_RECORDS_MAX, PLACES_MAX, Parcel, RANGES_MAX,
-    Range, Verdict, digest, joint,
+    Answer, Ask, CLAIMS_MAX, Check, Claim, Digest, PAGE_RECORDS_MAX, PLACES_MAX, Parcel,
+    RANGES_MAX, Range, Verdict, digest, joint,
 };
 use crate::chain::Blocks;
 use crate::vectors::encode::{blob, list, map, string, uint};
@@ -110,7 +110,10 @@ fn replies() -> Vec<Value> {
         Verdict::Unknown,
         Verdict::Same,
         Verdict::Differs(vec![]),
-        Verdict::Differs(vec![(log(1), 2), (log(3), 4)]),
+        Verdict::Differs(vec![
+            (log(1), 2, ByteArray::new([1; 8])),
+            (log(3), 4, ByteArray::new([2; 8])),
+        ]),
     ];
     let answers = [
         (
@@ -190,7 +193,12 @@ fn show_answer(answer: &Answer) -> Value {
             let show = |verdict: &Verdict| match verdict {
                 Verdict::Unknown => json!("unknown"),
                 Verdict::Same => json!("same"),
-                Verdict::Differs(heads) => json!({"differs": show_heads(heads)}),
+                Verdict::Differs(heads) => {
+                    let show = |(log, seq, check): &(LogId, u64, Check)| {
+                        json!([hex(log.key_bytes()), seq, hex(&check[..])])
+                    };
+                    json!({"differs": heads.iter().map(show).collect::<Value>()})
+                }
             };
             json!({"heads": [verdicts.iter().map(show).collect::<Value>(), hex(&joint[..])]})
         }
@@ -321,11 +329,14 @@ fn signed(of: u8, signature: usize) -> Vec<u8> {
 }
 
 fn unsound_replies() -> Vec<Case> {
-    let descending = one("differs", list(&[head(2, 1), head(1, 1)]));
+    let checked = |log, check: &[u8]| list(&[blob([log; 32]), uint(1), blob(check)]);
+    let descending = one("differs", list(&[checked(2, &[0; 8]), checked(1, &[0; 8])]));
+    let short = one("differs", list(&[checked(1, &[0; 7])]));
     let to_nothing = list(&[list(&[]), list(&[head(1, 0)]), vec![0xf4]]);
     vec![
         ("a verdict that is none", verdicts(&[string("yes")])),
         ("a verdict with heads that descend", verdicts(&[descending])),
+        ("a verdict with a check of 7 bytes", verdicts(&[short])),
         ("no joint proof", one("heads", list(&[list(&[])]))),
         (
             "a joint proof of 15 bytes",

@@ -154,8 +154,33 @@ pub(crate) enum Verdict {
     Unknown,
     /// It has the same heads.
     Same,
-    /// It has these heads.
-    Differs(Vec<(LogId, u64)>),
+    /// It has these heads: of each line how far it has got, and a part of the last record's digest.
+    Differs(Vec<(LogId, u64, Check)>),
+}
+
+/// The first bytes of a record's digest: enough to tell two records of one place apart.
+pub(crate) type Check = ByteArray<8>;
+/// Heads with what tells them from others in the same places.
+pub(crate) type Heads = BTreeMap<LogId, (u64, Check)>;
+
+pub(crate) fn check_of(record: &Cid) -> Check {
+    // A digest of SHA-256 is longer.
+    let check = record.hash().digest().first_chunk().copied();
+    ByteArray::new(check.unwrap_or_default())
+}
+
+pub(crate) fn numbers(heads: &Heads) -> Frontier {
+    heads.iter().map(|(log, (seq, _))| (*log, *seq)).collect()
+}
+
+/// What a peer listed as heads: each log once, ascending, from 1.
+pub(crate) fn heads(listed: &[(LogId, u64, Check)]) -> Result<Heads> {
+    let plain: Vec<_> = listed.iter().map(|(log, seq, _)| (*log, *seq)).collect();
+    frontier(&plain)?;
+    let listed = listed.iter();
+    Ok(listed
+        .map(|(log, seq, check)| (*log, (*seq, *check)))
+        .collect())
 }
 
 pub(crate) fn listed(frontier: &Frontier) -> Vec<(LogId, u64)> {
@@ -221,8 +246,8 @@ impl Answer {
             Self::Heads(verdicts, _) => {
                 check(verdicts.len(), CLAIMS_MAX)?;
                 for verdict in verdicts {
-                    if let Verdict::Differs(heads) = verdict {
-                        frontier(heads)?;
+                    if let Verdict::Differs(listed) = verdict {
+                        heads(listed)?;
                     }
                 }
             }
@@ -271,7 +296,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         Ask::Sign(claim, vec![(log, 7)]),
     ];
-    let differs = Verdict::Differs(vec![(log, 2)]);
+    let differs = Verdict::Differs(vec![(log, 2, ByteArray::new([7; 8]))]);
     let answers = vec![
         Answer::Heads(
             vec![Verdict::Unknown, Verdict::Same, differs],

@@ -2,7 +2,6 @@
 
 use threads_core::books::{Head, HeadBook, HeadBookMut, KeyBook, KeyBookMut};
 use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
-use threads_core::record::Dep;
 use threads_core::{Error, Hlc, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
 
 use crate::layout::{Number, meta};
@@ -66,18 +65,6 @@ pub(crate) fn log_key(txn: &dyn ReadTxn, thread: &ThreadId, log: &LogId) -> Resu
 /// The heads of every log, by log id.
 pub(crate) fn heads(txn: &dyn ReadTxn, thread: &ThreadId) -> Result<Vec<(LogId, Head)>> {
     HeadBook::new(txn).all(thread)
-}
-
-/// The heads of every log, as a record or a manifest names them.
-pub(crate) fn head_links(txn: &dyn ReadTxn, thread: &ThreadId) -> Result<Vec<Dep>> {
-    let heads = heads(txn, thread)?.into_iter();
-    Ok(heads
-        .map(|(log, head)| Dep {
-            log,
-            seq: head.seq,
-            cid: head.record,
-        })
-        .collect())
 }
 
 /// Forgets the keys and heads of a thread.

@@ -9,7 +9,8 @@ use threads_core::{Error, Result};
 use super::Check;
 use crate::chain;
 use crate::held::{self, Entry, Tally};
-use crate::layout::{self, Place, Prefix, meta};
+use crate::layout::{self, Prefix};
+use crate::line;
 
 impl Check<'_> {
     pub(super) fn held(&mut self) -> Result<()> {
@@ -51,16 +52,13 @@ impl Check<'_> {
         }
         let known = chain::locate(self.txn, thread.number, &row.record)?;
         let Some(blocks) = blocks else {
-            let log = layout::number(self.txn, &meta::log_by_id(thread.number, &row.log))?;
-            let place = log.map(|log| Place {
-                thread: thread.number,
-                log,
-                seq: row.seq,
-            });
-            if place.is_none() || known != place {
+            let Some(place) = known.filter(|place| place.seq == row.seq) else {
                 return Err(Error::corrupt("it does not stand in its log"));
+            };
+            if line::at(self.txn, &row.log, place)?.log != row.log {
+                return Err(Error::corrupt("it stands in another log"));
             }
-            self.apart.extend(place);
+            self.apart.insert(place);
             return Ok(());
         };
         if known.is_some() {

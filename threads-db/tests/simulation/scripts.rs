@@ -186,3 +186,111 @@ fn a_request_that_a_reply_overtook_takes_nothing_back() {
         {"at_ms":49986,"act":"write","peer":2,"seed":209641010336395,"changes":3,"relaxed":true}]}"#,
     );
 }
+
+/// What a push showed was taken back by a reply that was older.
+#[test]
+fn a_push_is_not_overtaken_by_an_older_reply() {
+    holds(
+        r#"{"seed":218,"peers":4,"steps":[
+        {"at_ms":5732,"act":"write","peer":2,"seed":4355603514364441,"changes":2,"relaxed":false},
+        {"at_ms":5867,"act":"slow","peer":0,"factor":36},
+        {"at_ms":11110,"act":"write","peer":0,"seed":4146325056395136,"changes":2,"relaxed":false},
+        {"at_ms":17818,"act":"slow","peer":0,"factor":1},
+        {"at_ms":21394,"act":"write","peer":0,"seed":84791340460112,"changes":3,"relaxed":true}]}"#,
+    );
+}
+
+/// A record that builds on the other branch of a fork was held for ever.
+#[test]
+fn a_dep_on_another_branch_finds_the_fork() {
+    holds(
+        r#"{"seed":66,"peers":2,"steps":[
+        {"at_ms":49383,"act":"write","peer":1,"seed":1837272419406487,"changes":3,"relaxed":false},
+        {"at_ms":57940,"act":"backup","peer":1},
+        {"at_ms":57941,"act":"write","peer":1,"seed":3664700659296039,"changes":3,"relaxed":false},
+        {"at_ms":59342,"act":"write","peer":0,"seed":919217361729376,"changes":3,"relaxed":false},
+        {"at_ms":73363,"act":"crash","peer":1,"commits":0},
+        {"at_ms":73486,"act":"put_back","peer":1},
+        {"at_ms":73487,"act":"write","peer":1,"seed":2147637111529729,"changes":2,"relaxed":false}]}"#,
+    );
+}
+
+/// A branch that was dated ahead was asked for without a pause.
+#[test]
+fn a_branch_that_is_dated_ahead_is_asked_for_with_pauses() {
+    holds(
+        r#"{"seed":29,"peers":2,"steps":[
+        {"at_ms":5394,"act":"write","peer":1,"seed":4332216813701279,"changes":1,"relaxed":false},
+        {"at_ms":23472,"act":"backup","peer":1},
+        {"at_ms":23474,"act":"write","peer":1,"seed":1321033273424873,"changes":1,"relaxed":false},
+        {"at_ms":33688,"act":"clock","peer":1,"skew_ms":70907836},
+        {"at_ms":38675,"act":"cut","from":0,"to":1},
+        {"at_ms":40933,"act":"crash","peer":1,"commits":0},
+        {"at_ms":42320,"act":"put_back","peer":1},
+        {"at_ms":45196,"act":"write","peer":1,"seed":3317886691985067,"changes":3,"relaxed":false},
+        {"at_ms":45197,"act":"write","peer":1,"seed":2476585428849428,"changes":2,"relaxed":false},
+        {"at_ms":46386,"act":"heal","from":0,"to":1},
+        {"at_ms":59087,"act":"write","peer":0,"seed":1781201230048698,"changes":1,"relaxed":false},
+        {"at_ms":67120,"act":"slow","peer":0,"factor":1}]}"#,
+    );
+}
+
+/// What a peer said it has was lost on the way, and it was never asked.
+#[test]
+fn who_was_told_and_says_nothing_is_asked() {
+    holds(
+        r#"{"seed":37,"peers":3,"steps":[
+        {"at_ms":2399,"act":"crash","peer":2,"commits":4},
+        {"at_ms":3868,"act":"restart","peer":2,"disk":true},
+        {"at_ms":4666,"act":"crash","peer":2,"commits":1},
+        {"at_ms":6414,"act":"write","peer":1,"seed":2176896649187763,"changes":3,"relaxed":false},
+        {"at_ms":7977,"act":"write","peer":0,"seed":1982972011480832,"changes":2,"relaxed":false},
+        {"at_ms":7978,"act":"write","peer":0,"seed":4079338864246502,"changes":2,"relaxed":false},
+        {"at_ms":8437,"act":"restart","peer":2,"disk":true},
+        {"at_ms":16062,"act":"crash","peer":0,"commits":4},
+        {"at_ms":18560,"act":"restart","peer":0,"disk":true},
+        {"at_ms":26845,"act":"crash","peer":1,"commits":3},
+        {"at_ms":27940,"act":"crash","peer":2,"commits":0},
+        {"at_ms":28147,"act":"write","peer":0,"seed":1488654319339836,"changes":3,"relaxed":true},
+        {"at_ms":32120,"act":"write","peer":0,"seed":490368860863704,"changes":3,"relaxed":false},
+        {"at_ms":32121,"act":"write","peer":0,"seed":4195053901079592,"changes":1,"relaxed":false},
+        {"at_ms":37248,"act":"write","peer":0,"seed":3000584127132897,"changes":3,"relaxed":false},
+        {"at_ms":37249,"act":"write","peer":0,"seed":2023414014463971,"changes":2,"relaxed":false},
+        {"at_ms":37466,"act":"crash","peer":0,"commits":0},
+        {"at_ms":44652,"act":"restart","peer":1,"disk":true},
+        {"at_ms":47069,"act":"restart","peer":0,"disk":true},
+        {"at_ms":48061,"act":"restart","peer":2,"disk":false},
+        {"at_ms":51609,"act":"write","peer":1,"seed":695449625004690,"changes":3,"relaxed":false},
+        {"at_ms":51610,"act":"write","peer":1,"seed":21392109264012,"changes":2,"relaxed":false},
+        {"at_ms":51611,"act":"write","peer":1,"seed":3459017967009894,"changes":3,"relaxed":false},
+        {"at_ms":53793,"act":"write","peer":1,"seed":591487554670645,"changes":3,"relaxed":false},
+        {"at_ms":54072,"act":"write","peer":2,"seed":1953059303016710,"changes":3,"relaxed":false},
+        {"at_ms":54073,"act":"write","peer":2,"seed":1337441206224873,"changes":1,"relaxed":false},
+        {"at_ms":55977,"act":"write","peer":2,"seed":1655653187537889,"changes":3,"relaxed":false},
+        {"at_ms":55978,"act":"write","peer":2,"seed":2029369439509871,"changes":3,"relaxed":false},
+        {"at_ms":56022,"act":"crash","peer":2,"commits":4},
+        {"at_ms":56155,"act":"write","peer":2,"seed":2501325045821972,"changes":1,"relaxed":true},
+        {"at_ms":56156,"act":"write","peer":2,"seed":2734515185260468,"changes":2,"relaxed":true},
+        {"at_ms":56675,"act":"restart","peer":2,"disk":false}]}"#,
+    );
+}
+
+/// Who asked for older records of a log whose holder knew of the fork already forgot the branches that it
+/// had been told of.
+#[test]
+fn branches_are_pulled_from_who_knows_of_the_fork_already() {
+    holds(
+        r#"{"seed":354,"peers":2,"steps":[
+        {"at_ms":886,"act":"write","peer":1,"seed":1312744399003601,"changes":3,"relaxed":false},
+        {"at_ms":887,"act":"write","peer":1,"seed":4406612427746016,"changes":3,"relaxed":false},
+        {"at_ms":2494,"act":"write","peer":0,"seed":2597129649176233,"changes":2,"relaxed":false},
+        {"at_ms":14664,"act":"write","peer":0,"seed":1788455037935285,"changes":2,"relaxed":true},
+        {"at_ms":21213,"act":"backup","peer":1},
+        {"at_ms":21214,"act":"write","peer":1,"seed":4324618636094496,"changes":3,"relaxed":false},
+        {"at_ms":23654,"act":"crash","peer":1,"commits":0},
+        {"at_ms":23842,"act":"write","peer":0,"seed":326671865731048,"changes":3,"relaxed":false},
+        {"at_ms":25018,"act":"put_back","peer":1},
+        {"at_ms":25019,"act":"write","peer":1,"seed":2586378943251756,"changes":1,"relaxed":true},
+        {"at_ms":27678,"act":"write","peer":0,"seed":2473753153799145,"changes":2,"relaxed":true}]}"#,
+    );
+}

@@ -29,7 +29,10 @@ fn row_15_who_does_not_show_the_key_gets_a_digest_and_nothing_else() {
         (Verdict::Same, &other),
         (Verdict::Differs(vec![]), &other),
         // It has one more, to be pulled by naming what is here.
-        (Verdict::Differs(vec![(log, 5)]), &other),
+        (
+            Verdict::Differs(vec![(log, 5, ByteArray::new([1; 8]))]),
+            &other,
+        ),
     ] {
         // The thread goes on meanwhile.
         let things = db.collection("Thing").unwrap();

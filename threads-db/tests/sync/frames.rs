@@ -43,7 +43,7 @@ pub(crate) enum Answer {
 pub(crate) enum Verdict {
     Unknown,
     Same,
-    Differs(Heads),
+    Differs(Vec<(LogId, u64, ByteArray<8>)>),
 }
 
 /// What shows `to` that `from` holds the key.

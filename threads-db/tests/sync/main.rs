@@ -3,6 +3,7 @@
 
 mod abuse;
 mod durable;
+mod forks;
 mod frames;
 mod invites;
 mod net;

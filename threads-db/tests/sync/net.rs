@@ -55,31 +55,37 @@ pub(crate) struct Net {
     cut_off: Vec<(usize, PeerId)>,
 }
 
+impl End {
+    fn new(store: Memory, clock: Arc<ManualClock>) -> Self {
+        let store = Arc::new(store);
+        let node = Node::builder(Arc::clone(&store))
+            .clock(Arc::clone(&clock))
+            .codec(JsonPatch::new())
+            .open()
+            .unwrap();
+        node.news();
+        let machine = Machine::new(node.peer_id());
+        Self {
+            clock,
+            ahead_ms: 0,
+            node,
+            store,
+            frames: Vec::new(),
+            machine,
+            db: None,
+            answers: None,
+        }
+    }
+}
+
 impl Net {
     pub(crate) fn new(nodes: usize) -> Self {
-        let end = |_| {
-            let store = Arc::new(Memory::new());
+        let ends = (0..nodes).map(|_| {
             let clock = Arc::new(ManualClock::at(BEGIN_MS));
-            let node = Node::builder(Arc::clone(&store))
-                .clock(Arc::clone(&clock))
-                .codec(JsonPatch::new())
-                .open()
-                .unwrap();
-            node.news();
-            let machine = Machine::new(node.peer_id());
-            End {
-                clock,
-                ahead_ms: 0,
-                node,
-                store,
-                frames: Vec::new(),
-                machine,
-                db: None,
-                answers: None,
-            }
-        };
+            End::new(Memory::new(), clock)
+        });
         Self {
-            ends: (0..nodes).map(end).collect(),
+            ends: ends.collect(),
             now: 0,
             queue: VecDeque::new(),
             requests: Vec::new(),
@@ -164,6 +170,20 @@ impl Net {
                 self.queue.push_back((at, Input::Connected(*peer)));
             }
         }
+    }
+
+    /// What a node has on its disk, to be put back later.
+    pub(crate) fn backup(&self, node: usize) -> Memory {
+        self.ends[node].store.fork()
+    }
+
+    /// Puts a backup back in the place of what a node, which has to be parted from all others, has.
+    pub(crate) fn put_back(&mut self, node: usize, backup: Memory) {
+        let before = &self.ends[node];
+        let id = before.db.as_ref().unwrap().id().to_string();
+        let mut end = End::new(backup, Arc::clone(&before.clock));
+        end.db = Some(end.node.open(&id).unwrap());
+        self.ends[node] = end;
     }
 
     /// Connects two.

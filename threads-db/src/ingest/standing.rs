@@ -1,0 +1,164 @@
+//! Where a record belongs in its log, and whether it may stand there.
+
+use threads_core::books::HeadBook;
+use threads_core::datastore::Keyspace;
+use threads_core::record::{Record, Rejection, SignedRecord, skip_target};
+use threads_core::{Cid, Hlc, LogId, Result};
+
+use super::Ingest;
+use crate::chain;
+use crate::layout::{self, Place, meta};
+use crate::line;
+
+/// Where a record belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is here, in its place.
+    Stands(Place),
+    /// It is the first of a log of which nothing is here.
+    First,
+    /// It is the next of the line that ends with the record at this place.
+    Next(Place),
+    /// Its predecessor is here, and so is another record of its place, which is this one.
+    Forks(Place),
+    /// Its predecessor is not here.
+    Early(Cid),
+}
+
+impl Ingest<'_> {
+    pub(super) fn standing(&mut self, record: &SignedRecord) -> Result<Standing> {
+        let (fields, txn) = (record.fields(), self.txn.as_read());
+        let thread = self.thread.number;
+        let Some(log) = layout::number(txn, &meta::log_by_id(thread, &fields.log))? else {
+            return Ok(fields.prev.map_or(Standing::First, Standing::Early));
+        };
+        if !self.forked
+            && let Some(head) = HeadBook::new(txn).get(&self.thread.id, &fields.log)?
+            && head.seq.checked_add(1) == Some(fields.seq)
+            && fields.prev == Some(head.record)
+        {
+            let seq = head.seq;
+            return Ok(Standing::Next(Place { thread, log, seq }));
+        }
+        if let Some(place) = chain::locate(txn, thread, &record.id())? {
+            return Ok(Standing::Stands(place));
+        }
+        let Some(prev) = fields.prev else {
+            let first = Place {
+                thread,
+                log,
+                seq: 1,
+            };
+            let known = chain::get(txn, first)?;
+            return Ok(known.map_or(Standing::First, |_| Standing::Forks(first)));
+        };
+        let Some(before) = chain::locate(txn, thread, &prev)? else {
+            self.goes_astray(&fields.log, fields.seq - 1)?;
+            return Ok(Standing::Early(prev));
+        };
+        self.check_order(record, before)?;
+        let next = Place {
+            seq: fields.seq,
+            ..before
+        };
+        Ok(match chain::get(self.txn.as_read(), next)? {
+            None => Standing::Next(before),
+            Some(_) => Standing::Forks(next),
+        })
+    }
+
+    /// A record is not here that another one builds on. If one is here in its place, the log was forked
+    /// there or before: that is noted.
+    pub(super) fn goes_astray(&mut self, log: &LogId, seq: u64) -> Result<()> {
+        let (thread, txn) = (self.thread.number, self.txn.as_read());
+        let Some(number) = layout::number(txn, &meta::log_by_id(thread, log))? else {
+            return Ok(());
+        };
+        let place = Place {
+            thread,
+            log: number,
+            seq,
+        };
+        if chain::get(txn, place)?.is_some() {
+            let first = self.intake.astray.entry(*log).or_insert(seq);
+            *first = seq.min(*first);
+        }
+        Ok(())
+    }
+
+    /// Checks that the record at `before`, which a record names as its predecessor, is the one before
+    /// it in the same log.
+    fn check_order(&self, record: &SignedRecord, before: Place) -> Result<()> {
+        let (fields, txn) = (record.fields(), self.txn.as_read());
+        record.follows(before.seq, fields.prev.as_ref())?;
+        let log = txn.get(Keyspace::Meta, &meta::log(before.thread, before.log))?;
+        if log.as_deref() != Some(fields.log.key_bytes()) {
+            return Err(Rejection::BrokenChain.into());
+        }
+        Ok(())
+    }
+
+    /// Where a record is to be kept, when it may stand there; a fork begins a branch.
+    pub(super) fn place(
+        &mut self,
+        record: &SignedRecord,
+        standing: &Standing,
+        time: Hlc,
+    ) -> Result<Place> {
+        let fields = record.fields();
+        let place = match *standing {
+            Standing::Stands(place) => return Ok(place),
+            Standing::First | Standing::Early(_) => Place {
+                thread: self.thread.number,
+                log: self.thread.log_number(&mut *self.txn, &fields.log)?,
+                seq: fields.seq,
+            },
+            Standing::Next(before) => Place {
+                seq: fields.seq,
+                ..before
+            },
+            Standing::Forks(place) => {
+                self.check_chain(record, place, time)?;
+                return self.fork(record, place);
+            }
+        };
+        self.check_chain(record, place, time)?;
+        Ok(place)
+    }
+
+    /// Checks that a record is later than its predecessor and links to the right older one.
+    fn check_chain(&self, record: &SignedRecord, place: Place, time: Hlc) -> Result<()> {
+        let (fields, txn) = (record.fields(), self.txn.as_read());
+        // Whoever cannot read headers knows no times.
+        if place.seq > 1 && !self.thread.is_blind() {
+            let before = line::ancestor(txn, place, place.seq - 1)?;
+            let head = HeadBook::new(txn).get(&self.thread.id, &fields.log)?;
+            let before = match head.filter(|head| Some(head.record) == fields.prev) {
+                Some(head) => head,
+                None => line::head_at(txn, self.thread, before)?,
+            };
+            if before.time >= time {
+                return Err(Rejection::BrokenChain.into());
+            }
+        }
+        if let Some(seq) = skip_target(place.seq) {
+            let target = chain::expect(txn, line::ancestor(txn, place, seq)?)?;
+            if fields.skip != Some(target.record_id()) {
+                return Err(Rejection::BrokenChain.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn fork(&mut self, record: &SignedRecord, place: Place) -> Result<Place> {
+        let log = record.fields().log;
+        let fork = (place, &record.id());
+        let place = line::fork(&mut *self.txn, self.thread, &log, fork)?;
+        self.forked = true;
+        // Where each of them stands is news.
+        let lines = line::forked(self.txn.as_read(), self.thread.number)?;
+        let of_log = lines.into_iter().filter(|line| line.log == log);
+        self.intake.moved.extend(of_log.map(|line| line.id));
+        Ok(place)
+    }
+}

@@ -1,0 +1,85 @@
+//! Verification of chains: each record against the one before it, each line against its head.
+
+use threads_core::books::Head;
+use threads_core::record::{Record, SignedRecord, skip_target};
+use threads_core::{Error, Hlc, Result};
+
+use super::{Check, LogState};
+use crate::chain;
+use crate::layout::Place;
+use crate::line::{self, Line};
+
+impl Check<'_> {
+    pub(super) fn links(&mut self, place: Place, record: &SignedRecord, time: Hlc) -> Result<()> {
+        let fields = record.fields();
+        let state = LogState {
+            seq: place.seq,
+            cid: Some(record.id()),
+            time: Some(time),
+        };
+        let seen = match self.logs.insert(place.log, state) {
+            Some(seen) => seen,
+            None => self.branched_off(place)?,
+        };
+        record.follows(seen.seq, seen.cid.as_ref())?;
+        let blind = self.thread.is_blind();
+        if !blind && seen.time.is_some_and(|before| before >= time) {
+            return Err(Error::corrupt(
+                "the record is not later than the one before it",
+            ));
+        }
+        if let Some(seq) = skip_target(place.seq) {
+            let target = line::ancestor(self.txn, place, seq)?;
+            let target = chain::expect(self.txn, target)?.record_id();
+            if fields.skip != Some(target) {
+                return Err(Error::corrupt("the record's skip link points elsewhere"));
+            }
+        }
+        let line = line::at(self.txn, &fields.log, place)?;
+        if (line.log, line.number) != (fields.log, place.log) {
+            return Err(Error::corrupt("the record is filed under another log"));
+        }
+        if line.parent.is_some() && line.first == place.seq && !line.begins_with(&record.id()) {
+            return Err(Error::corrupt(
+                "a branch has not the id of its first record",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is before the first record that a local number has: nothing, or what a branch is off.
+    fn branched_off(&self, place: Place) -> Result<LogState> {
+        if place.seq == 1 {
+            return Ok(LogState::default());
+        }
+        let before = line::ancestor(self.txn, place, place.seq - 1)?;
+        let head = line::head_at(self.txn, self.thread, before)?;
+        Ok(LogState {
+            seq: head.seq,
+            cid: Some(head.record),
+            time: Some(head.time),
+        })
+    }
+
+    pub(super) fn heads(&mut self, lines: &[(Line, Head)]) -> Result<()> {
+        for (line, head) in lines {
+            let sound = match line.forked {
+                // Branches go on under the same local number.
+                true => {
+                    let last = line.place(self.thread.number, head.seq);
+                    chain::get(self.txn, last)?.is_some_and(|last| last.record_id() == head.record)
+                }
+                false => {
+                    let state = self.logs.get(&line.number);
+                    state.is_some_and(|last| (last.seq, last.cid) == (head.seq, Some(head.record)))
+                }
+            };
+            if !sound {
+                let place = format!("log {}", line.log);
+                self.report
+                    .problem(place, "its head is not its last record");
+            }
+        }
+        Ok(())
+    }
+}
