@@ -135,6 +135,12 @@ pub(crate) struct Create {
 pub(crate) struct Status {
     /// A thread's name or id, to see each record that is not applied; all threads without it
     pub(crate) db: Option<String>,
+    /// Go on, and tell whenever that changes
+    #[arg(long, requires = "db")]
+    pub(crate) follow: bool,
+    /// End after N changes
+    #[arg(long, value_name = "N", requires = "follow", value_parser = from_one)]
+    pub(crate) count: Option<u64>,
 }
 
 #[derive(Debug, Args)]

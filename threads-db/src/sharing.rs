@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
-use threads_core::datastore::{Datastore, DatastoreExt, Durability};
+use threads_core::datastore::{Datastore, DatastoreExt, Durability, WriteTxn};
 use threads_core::transport::named_peer;
 use threads_core::{Error, Multiaddr, PeerId, ReadKey, ReplicaKey, Result, ThreadId, block};
 
@@ -190,8 +190,11 @@ impl Db {
     /// ```
     pub fn unshare(&self, peer: &PeerId) -> Result<()> {
         let number = self.thread().number;
-        let store = &self.thread().node.store;
-        store.transact(Durability::Group, |txn| shares::remove(txn, number, peer))
+        let node = &self.thread().node;
+        let remove = |txn: &mut dyn WriteTxn| shares::remove(txn, number, peer);
+        node.store.transact(Durability::Group, remove)?;
+        node.notifier.notify();
+        Ok(())
     }
 
     /// The peers that share this thread, as far as this node knows.

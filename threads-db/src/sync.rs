@@ -24,6 +24,7 @@ mod active;
 pub(crate) mod addresses;
 mod answers;
 mod attend;
+mod changes;
 mod compare;
 mod conduct;
 mod dial;
@@ -48,6 +49,7 @@ mod vectors;
 mod vouch;
 pub(crate) mod wire;
 
+pub use changes::SyncChanges;
 pub(crate) use io::Fresh;
 pub use io::{CallId, Input, News, OpId, Output, RequestId, Work, Worked};
 pub use machine::Machine;

@@ -7,7 +7,9 @@ use threads_db::sync::{PeerStatus, SyncStatus};
 use threads_db::{Db, Fork, HeldRecord};
 
 use crate::args::Status;
+use crate::commands::watch::POLL;
 use crate::exit::Result;
+use crate::interrupt;
 use crate::link::control;
 use crate::output::{Output, grouped, time};
 use crate::repo::{self, Repo, quoted};
@@ -17,7 +19,10 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
     let connected = control::about(repo.dir()).unwrap_or_default().connected;
     if let Some(name) = &args.db {
         let db = repo::open(&node, name)?;
-        return one(&db, &connected, out);
+        return match args.follow {
+            true => follow(repo, &db, args.count.unwrap_or(u64::MAX), out),
+            false => one(&db, &connected, out),
+        };
     }
     let mut rows = Vec::new();
     let mut copies = Vec::new();
@@ -66,39 +71,46 @@ fn in_words(sync: &SyncStatus) -> String {
     }
 }
 
+/// Tells how a thread stands with its peers, whenever that has changed.
+fn follow(repo: &Repo, db: &Db, count: u64, out: &mut Output) -> Result {
+    interrupt::notice();
+    let mut changes = db.sync_changes();
+    let mut told = 0;
+    while told < count && !interrupt::came() {
+        // Another process may be the one that serves.
+        let Some(sync) = changes.next_timeout(POLL)? else {
+            continue;
+        };
+        let connected = control::about(repo.dir()).unwrap_or_default().connected;
+        if out.is_json() {
+            out.value(&in_json(db, &sync, &connected)?)?;
+        } else {
+            if told > 0 {
+                out.line("")?;
+            }
+            tell_peers(db, &sync, &connected, out)?;
+        }
+        // Someone waits for it.
+        out.flush()?;
+        told += 1;
+    }
+    Ok(())
+}
+
+fn in_json(db: &Db, sync: &SyncStatus, connected: &[PeerId]) -> Result<serde_json::Value> {
+    Ok(json!({
+        "id": db.id(), "name": db.name(), "held": db.held()?, "copy": db.is_copy()?,
+        "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
+        "connected": connected, "forks": db.forks()?,
+    }))
+}
+
 fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
     let (held, sync, forks) = (db.held()?, db.sync_status()?, db.forks()?);
     if out.is_json() {
-        return Ok(out.value(&json!({
-            "id": db.id(), "name": db.name(), "held": held, "copy": db.is_copy()?,
-            "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
-            "connected": connected, "forks": forks,
-        }))?);
+        return Ok(out.value(&in_json(db, &sync, connected)?)?);
     }
-    if sync.peers.is_empty() {
-        out.remark(format_args!(
-            "shared with nobody; `threads invite {} --role write` invites somebody",
-            quoted(db.name())
-        ));
-    } else {
-        let rows: Vec<_> = sync
-            .peers
-            .iter()
-            .map(|peer| peer_row(peer, &sync, connected))
-            .collect();
-        out.table(
-            [
-                "PEER",
-                "STATE",
-                "LACKS",
-                "HAS MORE",
-                "SIGNED",
-                "LAST HEARD (UTC)",
-            ],
-            &rows,
-        )?;
-        tell_failed(&sync, out);
-    }
+    tell_peers(db, &sync, connected, out)?;
     if held.is_empty() {
         out.remark("every record that is here is applied");
     } else {
@@ -113,6 +125,34 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
     }
     if db.is_copy()? {
         tell_copies(&[quoted(db.name())], out);
+    }
+    Ok(())
+}
+
+fn tell_peers(db: &Db, sync: &SyncStatus, connected: &[PeerId], out: &mut Output) -> Result {
+    if sync.peers.is_empty() {
+        out.remark(format_args!(
+            "shared with nobody; `threads invite {} --role write` invites somebody",
+            quoted(db.name())
+        ));
+    } else {
+        let rows: Vec<_> = sync
+            .peers
+            .iter()
+            .map(|peer| peer_row(peer, sync, connected))
+            .collect();
+        out.table(
+            [
+                "PEER",
+                "STATE",
+                "LACKS",
+                "HAS MORE",
+                "SIGNED",
+                "LAST HEARD (UTC)",
+            ],
+            &rows,
+        )?;
+        tell_failed(sync, out);
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! `watch`: changes as they happen, whichever process makes them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,15 +11,14 @@ use threads_db::{Change, ChangeFilter, FeedCursor, Listener, Notice};
 use crate::args::Watch;
 use crate::commands::find;
 use crate::exit::{Advise, Result};
+use crate::interrupt;
 use crate::output::{Output, counted};
 use crate::repo::{self, Repo};
 
 /// How often to look for what another process has committed: no notification crosses processes.
-const POLL: Duration = Duration::from_millis(100);
+pub(crate) const POLL: Duration = Duration::from_millis(100);
 /// What `--since` calls the beginning.
 const START: &str = "start";
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn run(repo: &Repo, args: &Watch, out: &mut Output) -> Result {
     let node = repo.reader()?;
@@ -46,9 +44,7 @@ pub(crate) fn run(repo: &Repo, args: &Watch, out: &mut Output) -> Result {
     let listener = listener.advise(ErrorKind::Invalid, || {
         "give a cursor that `threads watch` printed for this thread, or `--since start`".to_owned()
     })?;
-    // The handler can be there already; then it does the same. If the system refuses it, an
-    // interrupt ends the program as usual.
-    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    interrupt::notice();
     if args.since.is_none() {
         out.remark(format_args!(
             "watching from cursor {}; Ctrl-C ends it",
@@ -60,7 +56,7 @@ pub(crate) fn run(repo: &Repo, args: &Watch, out: &mut Output) -> Result {
 
 fn follow(mut listener: Listener, count: u64, out: &mut Output) -> Result {
     let mut printed = 0;
-    while printed < count && !INTERRUPTED.load(Ordering::Relaxed) {
+    while printed < count && !interrupt::came() {
         let notice = match listener.try_next()? {
             // Someone waits for what was printed.
             None => {

@@ -1,7 +1,9 @@
 //! Several repositories, each its own processes, over loopback.
 
+use serde_json::{Value, json};
+
 use crate::common::Place;
-use crate::common::serving::{Serving, TCP, card, until};
+use crate::common::serving::{Following, Serving, TCP, card, until};
 
 fn invite(place: &Place, more: &[&str]) -> String {
     let words = ["invite", "t", "--role", "write"];
@@ -39,6 +41,42 @@ fn two_share_a_thread_and_agree_after_both_wrote_alone() {
         said.contains("no peer that shares the thread could be reached"),
         "{said}"
     );
+}
+
+#[test]
+fn status_follows_what_peers_say_and_sign() {
+    let (ann, bob) = (Place::with_collection(), Place::new());
+    let alone = ann.ok(["--json", "status", "t", "--follow", "--count", "1"]);
+    assert_eq!(alone.json()["peers"], json!([]));
+    let serving = Serving::start(&ann, TCP);
+    let invite = invite(&ann, &["--to", &card(&bob)]);
+    bob.ok(["join", &invite]);
+    let following = Following::start(&ann, ["--json", "status", "t", "--follow"]);
+    let bobs = Serving::start(&bob, TCP);
+    let me = ann.ok(["--json", "id"]).json()["peer"].clone();
+    let own = |status: &Value| {
+        let logs = status["logs"].as_array().unwrap().iter();
+        logs.clone()
+            .find(|log| log["author"] == me)
+            .cloned()
+            .unwrap()
+    };
+    let records = || own(&ann.ok(["--json", "status", "t"]).json())["have"].clone();
+    let signed = |status: &Value, have: &Value| {
+        let signed = own(status)["signed"].clone();
+        signed.as_object().unwrap().values().any(|n| n == have)
+    };
+    let before = records();
+    following.until("bob signs for all of it", |status| signed(status, &before));
+    ann.ok(["put", "t", "c", r#"{"_id": "a"}"#]);
+    let after = records();
+    assert_ne!(before, after);
+    following.until("bob signs for the new record", |status| {
+        signed(status, &after)
+    });
+    drop((serving, bobs));
+    let shown = ann.ok(["status", "t"]).out;
+    assert!(shown.contains("SIGNED"), "{shown}");
 }
 
 #[test]

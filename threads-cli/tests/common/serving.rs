@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -57,6 +58,55 @@ impl Serving {
         let said = line(&mut self.out);
         assert!(self.child.wait().unwrap().success());
         said
+    }
+}
+
+/// A command that goes on printing lines of JSON, until it is dropped: that kills it.
+pub(crate) struct Following {
+    child: Child,
+    lines: Receiver<Value>,
+}
+
+impl Following {
+    pub(crate) fn start<const N: usize>(place: &Place, words: [&str; N]) -> Self {
+        let mut child = place
+            .command(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (tell, lines) = sync_channel(1);
+        std::thread::spawn(move || {
+            let lines = out.lines().map_while(Result::ok);
+            // Who has heard enough hears no more.
+            lines
+                .map(|line| serde_json::from_str(&line).expect(&line))
+                .try_for_each(|said: Value| tell.send(said))
+        });
+        Self { child, lines }
+    }
+
+    /// Reads lines until one is so.
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        let mut last = Value::Null;
+        loop {
+            let Ok(said) = self.lines.recv_timeout(PATIENCE) else {
+                panic!("{what} was not told; the last was {last}");
+            };
+            if is_so(&said) {
+                return;
+            }
+            last = said;
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // It goes on for ever otherwise.
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
 }
 

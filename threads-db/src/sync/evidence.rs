@@ -85,7 +85,7 @@ impl Node {
         for receipt in receipts {
             receipt.verify(peer, &id)?;
         }
-        let kept = self.note(|txn| {
+        self.note(|txn| {
             if !shares::has(txn.as_read(), thread, peer)? {
                 return Ok(());
             }
@@ -98,9 +98,7 @@ impl Node {
                 }
             }
             Ok(())
-        });
-        self.inner.notifier.notify();
-        kept
+        })
     }
 
     /// A record that a peer signed for, of a thread that it shares; first of all one that it could not
@@ -163,7 +161,6 @@ impl Node {
             };
             standing::note_failed(txn, thread, peer, failed)
         })?;
-        self.inner.notifier.notify();
         Ok(passed)
     }
 }

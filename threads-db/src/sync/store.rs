@@ -129,6 +129,8 @@ impl Node {
     ) -> Result<Done> {
         // What is lost of it in a crash is heard again.
         self.inner.store.transact(Durability::Relaxed, what)?;
+        // It may change how a thread stands, which somebody may watch.
+        self.inner.notifier.notify();
         Ok(Done::Noted)
     }
 

@@ -13,7 +13,7 @@ use threads_db::sync::Service;
 use threads_db::{Commit, Db, Node};
 
 /// Long enough that only a failure waits for it.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Long enough that what is to come has come on any machine, and short enough to wait for it.
 const SHORT: Duration = Duration::from_millis(1_500);
 
@@ -32,7 +32,7 @@ impl Timer for Tokio {
 }
 
 /// Runs a node's service until the process ends.
-fn serve(node: &Node, hub: &Hub) {
+pub(crate) fn serve(node: &Node, hub: &Hub) {
     let (node, hub) = (node.clone(), hub.clone());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -56,7 +56,7 @@ fn commit(db: &Db, id: &str, replicas: usize, wait: Duration) -> Result<Commit> 
 }
 
 /// A writer, and two replicas that cannot read, each shared with the writer alone.
-fn nodes(hub: &Hub) -> (Db, [Db; 2]) {
+pub(crate) fn nodes(hub: &Hub) -> (Db, [Db; 2]) {
     let node = || {
         let builder = Node::builder(Memory::new());
         builder.codec(JsonPatch::new()).open().unwrap()
