@@ -8,6 +8,7 @@ import ed25519
 import hpke
 import layers
 
+FRAME_BYTES_MAX = 2 * 1024 * 1024
 CLAIMS_MAX = 8_192
 HEADS_MAX = 16_384
 RANGES_MAX = 64
@@ -82,7 +83,7 @@ def _list(one, most=None):
     return check
 
 
-def _heads(most=None, *more):
+def _heads(most, *more):
     listed = _list(_tuple(_bytes(32), _number, *more), most)
 
     def check(value):
@@ -108,7 +109,7 @@ def _verdict(value):
     if isinstance(value, str):
         return _need(value in ("unknown", "same"))
     _need(isinstance(value, dict) and set(value) == {"differs"})
-    _heads(None, _bytes(8))(value["differs"])
+    _heads(HEADS_MAX, _bytes(8))(value["differs"])
 
 
 def _link(value):
@@ -167,6 +168,7 @@ def reply(data):
 
 def decode(data, kinds, bare):
     """A frame: one member, or a text where it carries nothing."""
+    _need(len(data) <= FRAME_BYTES_MAX)
     try:
         frame = cbor.decode(data)
     except cbor.Refused:

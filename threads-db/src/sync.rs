@@ -29,6 +29,7 @@ mod compare;
 mod conduct;
 mod dial;
 mod evidence;
+mod few;
 #[cfg(test)]
 mod hostile;
 mod io;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::gossipsub::{MaxCountSubscriptionFilter, TopicSubscriptionFilter};
 use libp2p::identity::Keypair;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{PeerId, StreamProtocol, autonat, dcutr, gossipsub, identify, kad, mdns, ping, relay};
-use threads_core::transport::PUBLICATION_BYTES_MAX;
+use threads_core::transport::{PUBLICATION_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX};
 use threads_core::{Error, Result};
 
 use crate::builder::{HashTable, Options};
@@ -33,7 +34,7 @@ pub(crate) struct Behaviour {
     pub(crate) frames: request_response::Behaviour<Frames>,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
-    pub(crate) gossip: gossipsub::Behaviour,
+    pub(crate) gossip: Gossip,
     mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) kad: Toggle<kad::Behaviour<MemoryStore>>,
     relay: Toggle<relay::Behaviour>,
@@ -102,7 +103,21 @@ impl Behaviour {
 
 /// Publications are signed by who publishes, and unsigned ones refused. Each is looked at here before
 /// it goes on to others.
-fn gossip(key: &Keypair) -> Result<gossipsub::Behaviour> {
+/// Gossip, with a bound on what others may ask for.
+type Gossip =
+    gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<ShortTopics>>;
+
+/// Topics as long as this peer's may be, in the hexadecimal digits that name them on the wire.
+#[derive(Clone, Default)]
+pub(crate) struct ShortTopics;
+
+impl TopicSubscriptionFilter for ShortTopics {
+    fn can_subscribe(&mut self, topic: &gossipsub::TopicHash) -> bool {
+        topic.as_str().len() <= 2 * TOPIC_BYTES_MAX
+    }
+}
+
+fn gossip(key: &Keypair) -> Result<Gossip> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Strict)
         .validate_messages()
@@ -111,7 +126,14 @@ fn gossip(key: &Keypair) -> Result<gossipsub::Behaviour> {
         .max_control_message_size(GOSSIP_BYTES_MAX)
         .build()
         .map_err(|error| Error::invalid("gossip cannot be set up so").caused_by(error))?;
-    gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Signed(key.clone()), config)
+    let topics = MaxCountSubscriptionFilter {
+        filter: ShortTopics,
+        max_subscribed_topics: TOPICS_MAX,
+        // All at once when peers meet, or as many left as begun.
+        max_subscriptions_per_request: 2 * TOPICS_MAX,
+    };
+    let author = gossipsub::MessageAuthenticity::Signed(key.clone());
+    gossipsub::Behaviour::new_with_subscription_filter(author, config, topics)
         .map_err(Error::invalid)
 }
 

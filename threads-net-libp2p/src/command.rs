@@ -10,13 +10,16 @@ use crate::frames::Frame;
 /// Where the outcome goes. Dropped, it means that the task has ended.
 pub(crate) type Done<T> = oneshot::Sender<Result<T>>;
 
+/// The way back to a peer that asks.
+pub(crate) struct Way(pub(crate) PeerId, pub(crate) ResponseChannel<Frame>);
+
 pub(crate) enum Command {
     Listen(Multiaddr, Done<Multiaddr>),
     Announce(Multiaddr, Done<()>),
     Connect(Multiaddr, Done<PeerId>),
     Disconnect(PeerId, Done<()>),
     Request(PeerId, Vec<u8>, Done<Vec<u8>>),
-    Reply(ResponseChannel<Frame>, Vec<u8>, Done<()>),
+    Reply(Way, Vec<u8>, Done<()>),
     Subscribe(Vec<u8>, Done<()>),
     Unsubscribe(Vec<u8>, Done<()>),
     Publish(Vec<u8>, Vec<u8>, Done<()>),

@@ -16,16 +16,22 @@ pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/threads/1");
 /// Memory is taken in such steps, as bytes arrive and not as they are announced.
 const STEP_BYTES: usize = 64 * 1024;
 
-/// A frame, and the room it takes among those that are being received.
+/// A frame, and the room it takes among those that are being received, or sent.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) bytes: Vec<u8>,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Vec<OwnedSemaphorePermit>,
 }
 
 impl From<Vec<u8>> for Frame {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, _room: None }
+        Self::with_room(bytes, Vec::new())
+    }
+}
+
+impl Frame {
+    pub(crate) fn with_room(bytes: Vec<u8>, room: Vec<OwnedSemaphorePermit>) -> Self {
+        Self { bytes, _room: room }
     }
 }
 
@@ -70,10 +76,7 @@ async fn read(io: &mut (impl AsyncRead + Unpin), room: &Arc<Semaphore>) -> io::R
         bytes.resize(to, 0);
         io.read_exact(&mut bytes[from..]).await?;
     }
-    Ok(Frame {
-        bytes,
-        _room: taken,
-    })
+    Ok(Frame::with_room(bytes, taken.into_iter().collect()))
 }
 
 async fn write(io: &mut (impl AsyncWrite + Unpin), frame: Frame) -> io::Result<()> {

@@ -10,6 +10,7 @@ mod limits;
 mod outgoing;
 mod peer;
 mod per_ip;
+mod replying;
 mod task;
 mod transport;
 

@@ -14,6 +14,10 @@ pub const QUEUED_MAX: usize = 256;
 pub const QUEUED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of frames that are being received from all peers together: of requests, and of replies.
 pub const RECEIVING_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of replies that those who asked have not read yet: of one peer, and of all. Beyond it they
+/// are not sent.
+pub(crate) const REPLYING_BYTES_OF_PEER_MAX: usize = QUEUED_BYTES_MAX;
+pub(crate) const REPLYING_BYTES_MAX: usize = 4 * REPLYING_BYTES_OF_PEER_MAX;
 /// Calls that wait for the background task; whoever makes more waits.
 pub(crate) const COMMANDS_MAX: usize = 256;
 /// Connections that are being made at once.

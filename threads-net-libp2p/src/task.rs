@@ -19,6 +19,7 @@ use crate::command::{Command, Done};
 use crate::limits::{ADDRESSES_MAX, CLOSING, Limits, TICK};
 use crate::outgoing::Outgoing;
 use crate::peer::ours;
+use crate::replying::Replying;
 use crate::transport::Shared;
 
 mod connections;
@@ -41,6 +42,7 @@ pub(crate) struct Task {
     /// Who waits for a listener's first address.
     listening: HashMap<ListenerId, Done<Multiaddr>>,
     outgoing: Outgoing,
+    replying: Replying,
     topics: HashSet<Vec<u8>>,
     book: Book,
     queries: HashMap<QueryId, finding::Query>,
@@ -69,6 +71,7 @@ impl Task {
             listeners: HashSet::new(),
             listening: HashMap::new(),
             outgoing: Outgoing::default(),
+            replying: Replying::new(),
             topics: HashSet::with_capacity(TOPICS_MAX),
             book: Book::default(),
             queries: HashMap::new(),
@@ -137,7 +140,7 @@ impl Task {
             Command::Connect(addr, done) => self.connect(addr, done),
             Command::Disconnect(peer, done) => self.disconnect(peer, done),
             Command::Request(peer, frame, done) => self.request(peer, frame, done),
-            Command::Reply(channel, frame, done) => self.reply(channel, frame, done),
+            Command::Reply(way, frame, done) => self.reply(way, frame, done),
             Command::Subscribe(topic, done) => self.subscribe(topic, done),
             Command::Unsubscribe(topic, done) => self.unsubscribe(&topic, done),
             Command::Publish(topic, frame, done) => self.publish(&topic, frame, done),

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use libp2p::Multiaddr;
-use libp2p::request_response::ResponseChannel;
 use threads_core::transport::{
     Inbox, ReplyToken, Transport, TransportEvent, check_frame, check_publication, check_topic,
 };
@@ -14,9 +13,8 @@ use threads_core::{Error, IdentityKey, PeerId, Result};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::builder::Builder;
-use crate::command::{Command, Done};
+use crate::command::{Command, Done, Way};
 use crate::counters::{Counters, Counting};
-use crate::frames::Frame;
 
 /// What the handle and the task share.
 pub(crate) struct Shared {
@@ -164,9 +162,9 @@ impl Transport for Libp2p {
     }
 
     async fn reply(&self, token: ReplyToken, frame: Vec<u8>) -> Result<()> {
-        let channel = token.into_inner::<ResponseChannel<Frame>>()?;
+        let way = token.into_inner::<Way>()?;
         check_frame(&frame)?;
-        self.ask(|done| Command::Reply(channel, frame, done)).await
+        self.ask(|done| Command::Reply(way, frame, done)).await
     }
 
     async fn subscribe(&self, topic: &[u8]) -> Result<()> {

@@ -3,17 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::io;
+use std::time::Duration;
 
 use libp2p::futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::request_response::{self, Codec, ProtocolSupport};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 use threads_core::transport::{
     FRAME_BYTES_MAX, PUBLICATION_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX, Transport, TransportEvent,
 };
 use threads_core::{IdentityKey, system_rng};
-use threads_net_libp2p::Libp2p;
+use threads_net_libp2p::{Libp2p, Limits, QUEUED_BYTES_MAX};
 
 async fn start() -> Libp2p {
     let identity = IdentityKey::generate(&mut system_rng());
@@ -21,9 +23,16 @@ async fn start() -> Libp2p {
     builder.start().await.unwrap()
 }
 
-/// Sends bytes as they are, and reads whatever comes.
-#[derive(Clone, Default)]
-struct Raw;
+/// Sends bytes as they are, and reads whatever comes; or leaves one of the two.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Raw {
+    #[default]
+    Whole,
+    /// It reads no reply.
+    Deaf,
+    /// It goes on with a byte at a time for ever.
+    Endless,
+}
 
 impl Codec for Raw {
     type Protocol = StreamProtocol;
@@ -42,6 +51,9 @@ impl Codec for Raw {
     where
         T: AsyncRead + Unpin + Send,
     {
+        if *self == Self::Deaf {
+            std::future::pending::<()>().await;
+        }
         self.read_request(to, io).await
     }
 
@@ -54,7 +66,15 @@ impl Codec for Raw {
     where
         T: AsyncWrite + Unpin + Send,
     {
-        io.write_all(&bytes).await
+        io.write_all(&bytes).await?;
+        if *self != Self::Endless {
+            return Ok(());
+        }
+        loop {
+            io.write_all(&[7]).await?;
+            io.flush().await?;
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn write_response<T>(
@@ -66,7 +86,7 @@ impl Codec for Raw {
     where
         T: AsyncWrite + Unpin + Send,
     {
-        self.write_request(to, io, bytes).await
+        Self::Whole.write_request(to, io, bytes).await
     }
 }
 
@@ -76,8 +96,19 @@ struct Parts {
     gossip: gossipsub::Behaviour,
 }
 
-fn stranger(gossip: gossipsub::Config) -> Swarm<Parts> {
+fn frames(raw: Raw) -> request_response::Behaviour<Raw> {
     let protocol = [(StreamProtocol::new("/threads/1"), ProtocolSupport::Full)];
+    // Longer than what it is to be refused by.
+    let patient =
+        request_response::Config::default().with_request_timeout(Duration::from_secs(120));
+    request_response::Behaviour::with_codec(raw, protocol, patient)
+}
+
+fn stranger(gossip: gossipsub::Config) -> Swarm<Parts> {
+    strange(gossip, Raw::Whole)
+}
+
+fn strange(gossip: gossipsub::Config, raw: Raw) -> Swarm<Parts> {
     SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(
@@ -89,10 +120,7 @@ fn stranger(gossip: gossipsub::Config) -> Swarm<Parts> {
         .with_behaviour(|key| {
             let author = gossipsub::MessageAuthenticity::Signed(key.clone());
             Ok(Parts {
-                frames: request_response::Behaviour::new(
-                    protocol,
-                    request_response::Config::default(),
-                ),
+                frames: frames(raw),
                 gossip: gossipsub::Behaviour::new(author, gossip)?,
             })
         })
@@ -291,4 +319,190 @@ async fn row_39_what_is_not_sound_goes_no_further() {
         _ = async { tokio::join!(reading(&a), reading(&b)) } => {}
         () = publishing => {}
     }
+}
+
+#[tokio::test]
+async fn row_37_a_frame_that_never_ends_is_given_up() {
+    let identity = IdentityKey::generate(&mut system_rng());
+    let limits = Limits {
+        request: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let builder = Libp2p::builder(&identity).limits(limits);
+    let builder = builder.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap());
+    let end = builder.start().await.unwrap();
+    let mut slow = strange(gossipsub::Config::default(), Raw::Endless);
+    slow.dial(end.addresses()[0].clone()).unwrap();
+    tokio::select! {
+        // It goes on until the stream is closed, which it is after 200 ms.
+        reply = send_raw(&mut slow, &end, wire(FRAME_BYTES_MAX, 0)) => {
+            assert!(reply.is_none_or(|reply| reply.is_empty()));
+        }
+        () = echo(&end) => {}
+    }
+    assert_eq!(end.counters().frames_in, 0);
+}
+
+#[tokio::test]
+async fn row_37_a_connection_that_nobody_uses_ends() {
+    let identity = IdentityKey::generate(&mut system_rng());
+    let limits = Limits {
+        idle: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let builder = Libp2p::builder(&identity).limits(limits);
+    let builder = builder.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap());
+    let end = builder.start().await.unwrap();
+    // It speaks frames alone, and none.
+    let mut stranger = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default(),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .unwrap()
+        .with_behaviour(|_| frames(Raw::Whole))
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::MAX))
+        .build();
+    stranger.dial(end.addresses()[0].clone()).unwrap();
+    let closed = async {
+        loop {
+            if let SwarmEvent::ConnectionClosed { .. } = stranger.select_next_some().await {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), closed)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn row_38_replies_that_nobody_reads_are_bounded_and_others_get_theirs() {
+    const UNREAD: usize = 16;
+    let end = start().await;
+    let mut deaf = strange(gossipsub::Config::default(), Raw::Deaf);
+    let peer = libp2p::PeerId::from_bytes(&end.local_peer().to_bytes()).unwrap();
+    deaf.dial(end.addresses()[0].clone()).unwrap();
+    for _ in 0..UNREAD {
+        deaf.behaviour_mut().frames.send_request(&peer, wire(0, 0));
+    }
+    let replying = async {
+        let (mut sent, mut refused) = (0, 0);
+        while sent + refused < UNREAD {
+            if let TransportEvent::Request { token, .. } = end.next_event().await.unwrap() {
+                match end.reply(token, vec![7; FRAME_BYTES_MAX]).await {
+                    Ok(()) => sent += 1,
+                    Err(error) => {
+                        assert_eq!(error.kind(), threads_core::ErrorKind::Unavailable);
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        sent
+    };
+    let sent = tokio::select! {
+        sent = replying => sent,
+        _ = async { loop { deaf.select_next_some().await; } } => unreachable!(),
+    };
+    assert_eq!(sent * FRAME_BYTES_MAX, QUEUED_BYTES_MAX);
+    let other = start().await;
+    other.connect(&end.addresses()[0]).await.unwrap();
+    tokio::select! {
+        reply = other.request(end.local_peer(), vec![1; FRAME_BYTES_MAX]) => {
+            assert_eq!(reply.unwrap().len(), FRAME_BYTES_MAX);
+        }
+        () = echo(&end) => {}
+        _ = async { loop { deaf.select_next_some().await; } } => unreachable!(),
+    }
+}
+
+#[tokio::test]
+async fn row_38_topics_of_one_peer_are_bounded() {
+    let end = start().await;
+    let mut stranger = stranger(gossipsub::Config::default());
+    stranger.dial(end.addresses()[0].clone()).unwrap();
+    while !matches!(
+        stranger.select_next_some().await,
+        SwarmEvent::ConnectionEstablished { .. }
+    ) {}
+    let names: Vec<String> = (0..=TOPICS_MAX).map(|n| format!("{n:02x}")).collect();
+    let too_long = "ab".repeat(TOPIC_BYTES_MAX + 1);
+    for name in [&too_long].into_iter().chain(&names) {
+        let gossip = &mut stranger.behaviour_mut().gossip;
+        gossip.subscribe(&IdentTopic::new(name)).unwrap();
+    }
+    let publishing = async {
+        loop {
+            // The last that there is room for, and the one after it.
+            for topic in [TOPICS_MAX as u8 - 1, TOPICS_MAX as u8] {
+                end.publish(&[topic], b"news".to_vec()).await.unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let hearing = async {
+        let mut heard = Vec::new();
+        while heard.len() < 20 {
+            if let SwarmEvent::Behaviour(PartsEvent::Gossip(gossipsub::Event::Message {
+                message,
+                ..
+            })) = stranger.select_next_some().await
+            {
+                heard.push(message.topic.into_string());
+            }
+        }
+        heard
+    };
+    let heard = tokio::select! {
+        heard = hearing => heard,
+        () = publishing => unreachable!(),
+    };
+    assert_eq!(heard, vec![names[TOPICS_MAX - 1].clone(); 20]);
+}
+
+#[tokio::test]
+async fn row_38_connections_of_one_peer_and_in_all_are_bounded() {
+    let identity = IdentityKey::generate(&mut system_rng());
+    let limits = Limits {
+        connections: 2,
+        connections_of_peer: 1,
+        ..Limits::default()
+    };
+    let builder = Libp2p::builder(&identity).limits(limits);
+    let builder = builder.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap());
+    let end = builder.start().await.unwrap();
+    let peer = libp2p::PeerId::from_bytes(&end.local_peer().to_bytes()).unwrap();
+    let mut twice = stranger(gossipsub::Config::default());
+    for _ in 0..2 {
+        let dial = DialOpts::peer_id(peer).condition(PeerCondition::Always);
+        let dial = dial.addresses(vec![end.addresses()[0].clone()]);
+        twice.dial(dial.build()).unwrap();
+    }
+    // One of the two is refused, when it is made or right after.
+    loop {
+        match twice.select_next_some().await {
+            SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } => {
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(end.counters().connections, 1);
+    let others = [start().await, start().await];
+    let mut refused = 0;
+    for other in &others {
+        let connected = other.connect(&end.addresses()[0]).await;
+        let asked = async { other.request(end.local_peer(), vec![1]).await };
+        let reply = tokio::select! {
+            reply = asked => reply,
+            () = echo(&end) => unreachable!(),
+            _ = async { loop { twice.select_next_some().await; } } => unreachable!(),
+        };
+        refused += usize::from(connected.is_err() || reply.is_err());
+    }
+    assert_eq!((refused, end.counters().connections), (1, 2));
 }

@@ -51,6 +51,16 @@ impl Serving {
         }
     }
 
+    /// A figure of its memory, in bytes: `VmRSS` now, `VmHWM` at most.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self, figure: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mut lines = status.lines();
+        let line = lines.find(|line| line.starts_with(figure)).unwrap();
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        1024 * kib
+    }
+
     /// Interrupts it, and gives what it says at its end.
     pub(crate) fn stop(mut self) -> Value {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -11,5 +11,10 @@ mod common;
 
 #[cfg(target_os = "linux")]
 mod apart;
+#[cfg(target_os = "linux")]
+#[path = "../../../threads-db/tests/sync/frames.rs"]
+mod frames;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod kills;
 mod meeting;

@@ -4,7 +4,7 @@
 
 use serde_bytes::ByteArray;
 use serde_json::{Value, json};
-use threads_core::block::{Block, encode};
+use threads_core::block::{BLOCK_BYTES_MAX, Block, encode};
 use threads_core::{
     Cid, IdentityKey, LogId, PeerId, Receipt, ReplicaKey, Result, ThreadId, Variant,
 };
@@ -370,9 +370,17 @@ fn too_many() -> Vec<(&'static str, &'static str, Value)> {
     let places = repeated(&places, &head(1, 1), PLACES_MAX + 1);
     let records = claiming("push", list(&[]));
     let records = repeated(&records, &some_parcel(), PAGE_RECORDS_MAX + 1);
+    // A record of 2 MiB: all but the bytes of its body, which come last.
+    let parcel = list(&[blob([1]), blob([2]), blob([])]);
+    let mut long = claiming("push", list(&[parcel]));
+    long.pop();
+    long.push(0x5a);
+    long.extend((BLOCK_BYTES_MAX as u32).to_be_bytes());
+    let long = json!([[hex(long), 1], ["00", BLOCK_BYTES_MAX]]);
     let verdicts = repeated(&verdicts(&[]), &string("same"), CLAIMS_MAX + 1);
     vec![
         ("request", "too many threads", threads),
+        ("request", "too many bytes", long),
         ("request", "too many ranges", ranges),
         ("request", "too many places", places),
         ("request", "too many records", records),

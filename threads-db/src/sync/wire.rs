@@ -10,6 +10,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{self, sha256};
 use threads_core::{Cid, Error, LogId, PeerId, Receipt, ReplicaKey, Result};
 
+use super::few::few;
 use crate::chain::Blocks;
 
 /// The most threads that one frame asks about.
@@ -113,17 +114,29 @@ impl From<Parcel> for Blocks {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Ask {
     /// Do we have the same of these threads?
-    Heads(Vec<(Claim, Digest)>),
+    Heads(#[serde(deserialize_with = "few::<CLAIMS_MAX, _, _>")] Vec<(Claim, Digest)>),
     /// Give me these records, oldest first, as many as go into a page.
-    Pull(Claim, Vec<Range>),
+    Pull(
+        Claim,
+        #[serde(deserialize_with = "few::<RANGES_MAX, _, _>")] Vec<Range>,
+    ),
     /// Take these records.
-    Push(Claim, Vec<Parcel>),
+    Push(
+        Claim,
+        #[serde(deserialize_with = "few::<PAGE_RECORDS_MAX, _, _>")] Vec<Parcel>,
+    ),
     /// I have these logs so far, on disk. How far have you?
-    Have(Claim, Vec<(LogId, u64)>),
+    Have(
+        Claim,
+        #[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<(LogId, u64)>,
+    ),
     /// Let me take part: the id of a link, its secret, my card.
     Join(String, ByteArray<16>, ByteBuf),
     /// Sign that you have these logs so far, on disk.
-    Sign(Claim, Vec<(LogId, u64)>),
+    Sign(
+        Claim,
+        #[serde(deserialize_with = "few::<PLACES_MAX, _, _>")] Vec<(LogId, u64)>,
+    ),
 }
 
 /// What a peer answers. A peer that does not answer at all may have any reason.
@@ -131,17 +144,24 @@ pub(crate) enum Ask {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Answer {
     /// To [`Ask::Heads`]: one verdict for each thread, and the [joint] proof for those it shares.
-    Heads(Vec<Verdict>, ByteArray<16>),
+    Heads(
+        #[serde(deserialize_with = "few::<CLAIMS_MAX, _, _>")] Vec<Verdict>,
+        ByteArray<16>,
+    ),
     /// To [`Ask::Pull`]: records, how far they bring each log, and whether there are more.
-    Page(Vec<Parcel>, Vec<(LogId, u64)>, bool),
+    Page(
+        #[serde(deserialize_with = "few::<PAGE_RECORDS_MAX, _, _>")] Vec<Parcel>,
+        #[serde(deserialize_with = "few::<RANGES_MAX, _, _>")] Vec<(LogId, u64)>,
+        bool,
+    ),
     /// To [`Ask::Push`] and [`Ask::Have`]: how far the logs concerned have got here, on disk.
-    Have(Vec<(LogId, u64)>),
+    Have(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<(LogId, u64)>),
     /// To [`Ask::Join`]: nobody has decided yet.
     Waiting,
     /// To [`Ask::Join`]: a key sealed to the card, and the thread's keys sealed with it.
     Admitted(ByteBuf, ByteBuf),
     /// To [`Ask::Sign`]: receipts for those of the places where there is a record here.
-    Signed(Vec<Receipt>),
+    Signed(#[serde(deserialize_with = "few::<PLACES_MAX, _, _>")] Vec<Receipt>),
     /// To anything: not now. Ask again after so many milliseconds.
     Busy(u64),
 }
@@ -155,7 +175,7 @@ pub(crate) enum Verdict {
     /// It has the same heads.
     Same,
     /// It has these heads: of each line how far it has got, and a part of the last record's digest.
-    Differs(Vec<(LogId, u64, Check)>),
+    Differs(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<(LogId, u64, Check)>),
 }
 
 /// The first bytes of a record's digest: enough to tell two records of one place apart.
@@ -209,9 +229,7 @@ impl Ask {
     pub(crate) fn decode(frame: &[u8]) -> Result<Self> {
         let ask: Self = block::decode(frame)?;
         match &ask {
-            Self::Heads(claims) => check(claims.len(), CLAIMS_MAX)?,
             Self::Pull(_, ranges) => {
-                check(ranges.len(), RANGES_MAX)?;
                 if ranges
                     .iter()
                     .any(|range| range.from == 0 || range.to < range.from)
@@ -219,16 +237,12 @@ impl Ask {
                     return Err(malformed("a range is empty"));
                 }
             }
-            Self::Push(_, parcels) => check(parcels.len(), PAGE_RECORDS_MAX)?,
-            Self::Have(_, heads) => {
-                check(heads.len(), HEADS_MAX)?;
-                frontier(heads)?;
+            Self::Have(_, heads) => drop(frontier(heads)?),
+            Self::Join(invite, ..) if invite.len() > INVITE_ID_BYTES_MAX => {
+                return Err(malformed("the id of a link is too long"));
             }
-            Self::Join(invite, ..) => check(invite.len(), INVITE_ID_BYTES_MAX)?,
-            Self::Sign(_, places) => {
-                check(places.len(), PLACES_MAX)?;
-                frontier(places)?;
-            }
+            Self::Sign(_, places) => drop(frontier(places)?),
+            Self::Heads(_) | Self::Push(..) | Self::Join(..) => {}
         }
         Ok(ask)
     }
@@ -244,37 +258,20 @@ impl Answer {
         let answer: Self = block::decode(frame)?;
         match &answer {
             Self::Heads(verdicts, _) => {
-                check(verdicts.len(), CLAIMS_MAX)?;
                 for verdict in verdicts {
                     if let Verdict::Differs(listed) = verdict {
                         heads(listed)?;
                     }
                 }
             }
-            Self::Page(parcels, upto, _) => {
-                check(parcels.len(), PAGE_RECORDS_MAX)?;
-                check(upto.len(), RANGES_MAX)?;
-                frontier(upto)?;
-            }
-            Self::Have(heads) => {
-                check(heads.len(), HEADS_MAX)?;
-                frontier(heads)?;
-            }
+            Self::Page(_, heads, _) | Self::Have(heads) => drop(frontier(heads)?),
             Self::Signed(receipts) => {
-                check(receipts.len(), PLACES_MAX)?;
                 let places = receipts.iter().map(|one| (one.log(), one.seq()));
                 frontier(&places.collect::<Vec<_>>())?;
             }
             Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
         }
         Ok(answer)
-    }
-}
-
-fn check(count: usize, most: usize) -> Result<()> {
-    match count > most {
-        true => Err(malformed("more in it than the format allows").with("count", count)),
-        false => Ok(()),
     }
 }
 

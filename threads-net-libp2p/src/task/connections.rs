@@ -155,6 +155,7 @@ impl Task {
             drop(self.shared.inbox.disconnected(peer));
         }
         self.outgoing.gone(peer);
+        self.replying.gone(&peer);
         for done in self.disconnecting.remove(&peer).unwrap_or_default() {
             tell(done, Ok(()));
         }

@@ -6,7 +6,7 @@ use threads_core::{Error, PeerId};
 use tokio::time::Instant;
 
 use super::{Task, tell, unavailable};
-use crate::command::Done;
+use crate::command::{Done, Way};
 use crate::frames::Frame;
 use crate::peer::{ours, theirs};
 
@@ -40,15 +40,17 @@ impl Task {
         });
     }
 
-    pub(super) fn reply(
-        &mut self,
-        channel: ResponseChannel<Frame>,
-        frame: Vec<u8>,
-        done: Done<()>,
-    ) {
+    pub(super) fn reply(&mut self, Way(peer, channel): Way, frame: Vec<u8>, done: Done<()>) {
         let bytes = frame.len();
+        if !self.connected.contains(&peer) {
+            return tell(done, Err(Error::unavailable("the peer went away")));
+        }
+        let Some(room) = self.replying.room(peer, bytes) else {
+            let error = Error::unavailable("too many replies wait to be read by those who asked");
+            return tell(done, Err(error.with("peer", peer)));
+        };
         let frames = &mut self.swarm.behaviour_mut().frames;
-        let sent = frames.send_response(channel, frame.into());
+        let sent = frames.send_response(channel, Frame::with_room(frame, room));
         if sent.is_ok() {
             self.shared.counting.frame_out(bytes);
         }
@@ -101,10 +103,10 @@ impl Task {
         let Some(from) = ours(peer).filter(|from| self.connected.contains(from)) else {
             return;
         };
-        let refused = self
-            .shared
-            .inbox
-            .request(from, ReplyToken::new(channel), request.bytes);
+        let refused =
+            self.shared
+                .inbox
+                .request(from, ReplyToken::new(Way(from, channel)), request.bytes);
         if refused.is_err() {
             self.shared
                 .counting
