@@ -153,9 +153,8 @@ fn every_test_that_the_architecture_names_exists() {
     }
 }
 
-/// The attacks that concern what is built. What concerns forks between peers, withheld records and access
-/// control comes with them.
-const ATTACKS: [std::ops::RangeInclusive<u32>; 5] = [1..=9, 11..=19, 27..=48, 50..=53, 55..=55];
+/// The attacks that concern what is built. What concerns access control comes with it.
+const ATTACKS: [std::ops::RangeInclusive<u32>; 4] = [1..=19, 27..=48, 50..=53, 55..=55];
 
 #[test]
 fn every_attack_names_a_test_that_carries_its_number() {

@@ -186,6 +186,49 @@ fn have(db: &Db, log: LogId) -> u64 {
 }
 
 #[test]
+fn row_10_what_one_withholds_is_never_passed_over_and_comes_from_another() {
+    let (known, mut victim, db, log, parcels, liar) = with_records(1);
+    let honest = anybody();
+    victim.connect(honest);
+    let mut withheld = 0;
+    for _ in 0..20 {
+        for peer in [liar, honest] {
+            let claim = victim.claim(&known, peer);
+            victim.ask(peer, &Ask::Have(claim, vec![(log, 5)]));
+        }
+        victim.wait(1_000);
+        let pulls = |ask: &Ask| matches!(ask, Ask::Pull(..));
+        victim.calls.retain(|(_, _, ask)| pulls(ask));
+        let Some((peer, _, Ask::Pull(_, ranges))) = victim.calls.first().cloned() else {
+            continue;
+        };
+        let from = ranges[0].from as usize - 1;
+        let mut page = parcels[from..].to_vec();
+        if peer == liar {
+            // All but the third, and the word that this is all.
+            page.retain(|parcel| *parcel != parcels[2]);
+            withheld += 1;
+        }
+        if peer == honest && withheld == 0 {
+            // It is slow, so that the other is asked too.
+            victim.answer(&Answer::Busy(5_000));
+            continue;
+        }
+        victim.answer(&Answer::Page(page, vec![(log, 5)], false));
+        if peer == honest {
+            break;
+        }
+        assert_eq!(have(&db, log), 2, "up to the gap");
+        assert_eq!(db.held_counts().unwrap().pending, 2);
+        let after: Option<Value> = db.collection("Thing").unwrap().get("x3").unwrap();
+        assert_eq!(after, None);
+    }
+    assert!(withheld > 0);
+    assert_eq!(have(&db, log), 5);
+    assert_eq!(db.held_counts().unwrap().pending, 0);
+}
+
+#[test]
 fn row_11_an_old_head_takes_nothing_back() {
     let (known, mut victim, db, log, parcels, peer) = with_records(5);
     let claim = victim.claim(&known, peer);
