@@ -109,7 +109,7 @@ def _verdict(value):
     if isinstance(value, str):
         return _need(value in ("unknown", "same"))
     _need(isinstance(value, dict) and set(value) == {"differs"})
-    _heads(HEADS_MAX, _bytes(8))(value["differs"])
+    _heads(HEADS_MAX, CHECK)(value["differs"])
 
 
 def _link(value):
@@ -138,20 +138,21 @@ def receipt(data, peer, thread):
 
 
 CLAIM = _bytes(32)
+CHECK = _bytes(8)
 PARCELS = _list(_tuple(_bytes(), _bytes(), _bytes()), RECORDS_MAX)
 
 REQUESTS = {
     "heads": _list(_tuple(CLAIM, _bytes(16)), CLAIMS_MAX),
     "pull": _tuple(CLAIM, _list(_range, RANGES_MAX)),
     "push": _tuple(CLAIM, PARCELS),
-    "have": _tuple(CLAIM, _heads(HEADS_MAX)),
+    "have": _tuple(CLAIM, _heads(HEADS_MAX, CHECK)),
     "join": _tuple(_invite_id, _bytes(16), _bytes()),
     "sign": _tuple(CLAIM, _heads(PLACES_MAX)),
 }
 REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
     "page": _tuple(PARCELS, _heads(RANGES_MAX), _truth),
-    "have": _heads(HEADS_MAX),
+    "have": _heads(HEADS_MAX, CHECK),
     "admitted": _tuple(_bytes(), _bytes()),
     "signed": _receipts,
     "busy": _number,

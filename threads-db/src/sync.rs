@@ -39,6 +39,7 @@ mod machine;
 mod news;
 mod page;
 mod pause;
+mod pull;
 mod service;
 pub(crate) mod shares;
 pub(crate) mod standing;

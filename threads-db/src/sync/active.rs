@@ -6,7 +6,7 @@ use threads_core::{LogId, PeerId};
 
 use super::limits::PUSH_RECORDS_MAX;
 use super::pause::Pause;
-use super::wire::{Claim, Frontier, Heads, RANGES_MAX, Range};
+use super::wire::{Check, Claim, Frontier, Heads, RANGES_MAX, Range};
 use crate::line::{self, Cut, Cuts};
 
 /// What is known of a thread while it is in use.
@@ -14,6 +14,8 @@ use crate::line::{self, Cut, Cuts};
 pub(crate) struct Active {
     /// How far its logs have got here, on disk; empty until `loaded`.
     pub(crate) heads: Frontier,
+    /// What tells the last records of logs from others in their places.
+    checks: BTreeMap<LogId, Check>,
     /// The logs that this node writes.
     pub(crate) own: BTreeSet<LogId>,
     pub(crate) loaded: bool,
@@ -208,6 +210,41 @@ impl Active {
                 line::clamp(&self.cuts, known);
             }
             link.probes.retain(|log, _| !self.cuts.contains_key(log));
+        }
+    }
+
+    /// Lines got further here.
+    pub(crate) fn advance(&mut self, heads: &Heads, cuts: Cuts) {
+        self.cuts.extend(cuts);
+        self.cut();
+        for (log, (seq, check)) in heads {
+            raise(&mut self.heads, *log, *seq);
+            if at(&self.heads, log) == *seq {
+                self.checks.insert(*log, *check);
+            }
+        }
+    }
+
+    /// Lines as the store has them.
+    pub(crate) fn reloaded(&mut self, heads: &Heads, cuts: Cuts) {
+        self.heads.clear();
+        self.checks.clear();
+        self.advance(heads, cuts);
+    }
+
+    /// The heads of lines, to be told.
+    pub(crate) fn named(&self, lines: &Frontier) -> Heads {
+        let lines = lines.iter();
+        let named = |(log, seq): (&LogId, &u64)| Some((*log, (*seq, *self.checks.get(log)?)));
+        lines.filter_map(named).collect()
+    }
+
+    /// A peer said how far it has got. Of a log of which it has as many records as this node, and another
+    /// last one, it is asked for that.
+    pub(crate) fn suspect(&mut self, peer: &PeerId, theirs: &Heads) {
+        let ours = self.named(&self.heads);
+        if let Some(link) = self.links.get_mut(peer) {
+            link.suspect(&ours, theirs);
         }
     }
 

@@ -12,7 +12,7 @@ use super::limits::BUSY_MS;
 use super::machine::{Doing, Machine};
 use super::timers::Timer;
 use super::vouch::{Vouch, Vouched};
-use super::wire::{Answer, Frontier, HEADS_MAX, Verdict, joint, listed};
+use super::wire::{Answer, Frontier, HEADS_MAX, Verdict, joint, list, listed};
 use crate::layout::Number;
 
 impl Machine {
@@ -29,7 +29,7 @@ impl Machine {
             }
             Ok(Done::Received(Some(taken))) => self.received(from, request, taken),
             Ok(Done::Heard(Some(heard))) => {
-                self.reply(request, &Answer::Have(listed(&heard.ours)));
+                self.reply(request, &Answer::Have(list(&heard.ours)));
                 self.shares(from, heard.thread);
                 self.heard(from, &heard);
                 self.acknowledged(heard.thread, from);
@@ -73,10 +73,9 @@ impl Machine {
                 Compared::Differs(thread, proof, heads) => {
                     proofs.push(proof);
                     self.shares(from, thread);
-                    let heads = heads.into_iter();
+                    let mut heads = list(&heads);
                     // What does not fit is heard of when the rest is level.
-                    let heads = heads.map(|(log, (seq, check))| (log, seq, check));
-                    let heads: Vec<_> = heads.take(listable).collect();
+                    heads.truncate(listable);
                     listable -= heads.len();
                     Verdict::Differs(heads)
                 }
@@ -91,7 +90,7 @@ impl Machine {
     }
 
     fn received(&mut self, from: PeerId, request: RequestId, taken: TakenIn) {
-        self.reply(request, &Answer::Have(listed(&taken.heads)));
+        self.reply(request, &Answer::Have(list(&taken.heads)));
         self.shares(from, taken.thread);
         self.sent_by(from, taken.thread, &taken.sent);
         if let Some(refused) = &taken.refused {

@@ -5,19 +5,14 @@ use std::collections::BTreeMap;
 use threads_core::rand_core::CryptoRng;
 use threads_core::{PeerId, Result};
 
-use super::active::{Pull, raise, raise_all};
-use super::conduct::{STALE, cost};
+use super::active::{raise, raise_all};
 use super::io::{Done, Heard, Op, TakenIn};
-use super::limits::{
-    GRACE_MS, PAGES_STORING_MAX, PUSH_RECORDS_MAX, REPAIR_AFTER_MS, RETRY_HELD_MS,
-    RETRY_HELD_MS_MAX, TELL_AFTER_MS,
-};
-use super::machine::{Call, Doing, Machine, Peer, put_off, unfit};
+use super::limits::{GRACE_MS, REPAIR_AFTER_MS, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS};
+use super::machine::{Call, Doing, Machine, Peer, put_off};
 use super::pause::Pause;
 use super::timers::Timer;
-use super::wire::{Answer, Ask, Frontier, frontier, listed};
+use super::wire::{self, Answer, Ask, Frontier, Head, list, numbers};
 use crate::layout::Number;
-use crate::line;
 
 /// What a peer was sent.
 #[derive(Clone, Copy)]
@@ -27,7 +22,7 @@ pub(super) enum Sent {
 }
 
 /// Whether a connected peer has shown the thread's key.
-fn proved(peers: &BTreeMap<PeerId, Peer>, peer: &PeerId, thread: Number) -> bool {
+pub(super) fn proved(peers: &BTreeMap<PeerId, Peer>, peer: &PeerId, thread: Number) -> bool {
     peers
         .get(peer)
         .is_some_and(|peer| peer.proven.contains(&thread))
@@ -102,7 +97,7 @@ impl Machine {
             link.is_called();
             (link.telling, link.tell_at) = (true, None);
         });
-        let ask = Ask::Have(claim, listed(&news));
+        let ask = Ask::Have(claim, self.named(thread, &news));
         self.call(peer, &ask, Call::Have(thread, peer, news));
     }
 
@@ -130,7 +125,7 @@ impl Machine {
                     link.is_called();
                     link.telling = true;
                 });
-                let ask = Ask::Have(claim, listed(&lags));
+                let ask = Ask::Have(claim, self.named(thread, &lags));
                 self.call(peer, &ask, Call::Have(thread, peer, lags));
             }
         }
@@ -138,6 +133,12 @@ impl Machine {
         if let Some(at) = repair.until(now) {
             self.timers.set(Timer::Thread(thread), at);
         }
+    }
+
+    /// The heads of lines of a thread that is in use, to be told.
+    fn named(&self, thread: Number, lines: &Frontier) -> Vec<Head> {
+        let active = self.active.get(&thread);
+        active.map_or_else(Vec::new, |active| list(&active.named(lines)))
     }
 
     fn change(
@@ -198,10 +199,11 @@ impl Machine {
             }
             Sent::Numbers => link.telling = false,
         }
-        let heads = match answer {
-            Ok(Answer::Have(heads)) => frontier(&heads).unwrap_or_default(),
+        let said = match answer {
+            Ok(Answer::Have(heads)) => wire::heads(&heads).unwrap_or_default(),
             other => return put_off(link, &other, now, rng),
         };
+        let heads = numbers(&said);
         let took = upto.iter().any(|(log, seq)| heads.get(log) >= Some(seq));
         match sent {
             Sent::Records if took => link.pause.clear(),
@@ -212,209 +214,10 @@ impl Machine {
         let heads = link.replied(heads);
         raise_all(&mut link.told, upto);
         self.op(Op::Acked(thread, peer, heads), Doing::Note);
+        if let Some(active) = self.active.get_mut(&thread) {
+            active.suspect(&peer, &said);
+        }
         self.acknowledged(thread, peer);
-    }
-
-    /// Begins a pull from the peer that has most of what is missing, or goes on with the one that
-    /// is under way.
-    fn pull(&mut self, thread: Number, rng: &mut dyn CryptoRng) {
-        let now = self.now;
-        let Some(active) = self.active.get_mut(&thread) else {
-            return;
-        };
-        if active
-            .pull
-            .as_ref()
-            .is_some_and(|pull| !pull.calling && pull.storing == 0)
-        {
-            let done = active.pull.as_ref().map(|pull| pull.from);
-            let link = done.and_then(|from| active.links.get(&from));
-            if link.is_none_or(|link| active.to_pull(link).is_empty()) {
-                active.pull = None;
-            }
-        }
-        if active.pull.is_none() {
-            let lacking = |link: &super::active::Link| active.lacking(link);
-            let mut wait = None;
-            let mut best: Option<(u64, u32, PeerId)> = None;
-            let proven = |(peer, _): &(&PeerId, _)| proved(&self.peers, peer, thread);
-            for (peer, link) in active.links.iter().filter(proven) {
-                let lacks = lacking(link);
-                if lacks == 0 {
-                    continue;
-                }
-                // What is much will not be pushed: there is nothing to wait for.
-                let grace = if lacks > PUSH_RECORDS_MAX {
-                    now
-                } else {
-                    link.pull_at
-                };
-                let at = link.pause.until(now).unwrap_or(now).max(grace);
-                if at > now {
-                    wait = Some(wait.map_or(at, |wait: u64| wait.min(at)));
-                    continue;
-                }
-                best = best.max(Some((lacks, rng.next_u32(), *peer)));
-            }
-            active.pull = best.map(|(_, _, from)| Pull {
-                from,
-                calling: false,
-                storing: 0,
-                upto: Frontier::new(),
-            });
-            if let Some(at) = wait {
-                self.timers.set(Timer::Thread(thread), at);
-            }
-        }
-        self.ask_for_more(thread);
-    }
-
-    /// Asks for the next page of a pull, unless pages wait to be stored.
-    fn ask_for_more(&mut self, thread: Number) {
-        let Some(active) = self.active.get_mut(&thread) else {
-            return;
-        };
-        let Some(pull) = &active.pull else { return };
-        if pull.calling || pull.storing > PAGES_STORING_MAX {
-            return;
-        }
-        let from = pull.from;
-        let Some(link) = active.links.get(&from) else {
-            return;
-        };
-        // What becomes of one probe says what the next is.
-        if pull.storing > 0 && !link.probes.is_empty() {
-            return;
-        }
-        let (claim, ranges) = (link.claim, active.to_pull(link));
-        if ranges.is_empty() {
-            return;
-        }
-        if let Some(pull) = &mut active.pull {
-            pull.calling = true;
-        }
-        self.call(from, &Ask::Pull(claim, ranges), Call::Pull(thread, from));
-    }
-
-    /// A page came: it goes to the store, and the next one is asked for.
-    pub(super) fn pulled(
-        &mut self,
-        thread: Number,
-        peer: PeerId,
-        answer: Result<Answer>,
-        rng: &mut dyn CryptoRng,
-    ) {
-        let now = self.now;
-        let Some(active) = self.active.get_mut(&thread) else {
-            return;
-        };
-        let Some(pull) = active.pull.as_mut().filter(|pull| pull.from == peer) else {
-            return;
-        };
-        pull.calling = false;
-        self.timers.set(Timer::Thread(thread), now);
-        match answer {
-            Ok(Answer::Page(parcels, upto, _)) if !parcels.is_empty() && !upto.is_empty() => {
-                let upto = frontier(&upto).unwrap_or_default();
-                raise_all(&mut pull.upto, &upto);
-                pull.storing += 1;
-                let doing = Doing::Pulled(thread, peer, upto);
-                self.op(Op::TakeIn(thread, parcels), doing);
-                self.ask_for_more(thread);
-            }
-            Ok(Answer::Page(..)) => {
-                let link = active.links.get_mut(&peer);
-                if let Some(link) = link.filter(|link| !link.probes.is_empty()) {
-                    // It knows of the fork already, and offers what is asked for as branches.
-                    return link.probes.clear();
-                }
-                // It has not what it said it has.
-                self.give_up_on(thread, &peer);
-                self.fault(peer, STALE);
-            }
-            other => {
-                let other = other.and_then(|other| match other {
-                    Answer::Busy(_) => Ok(other),
-                    _ => Err(unfit()),
-                });
-                if pull.storing == 0 {
-                    active.pull = None;
-                }
-                if let Some(link) = active.links.get_mut(&peer) {
-                    put_off(link, &other, now, rng);
-                }
-            }
-        }
-    }
-
-    /// Forgets what a peer said it has, until it says so again, and pulls from others.
-    fn give_up_on(&mut self, thread: Number, peer: &PeerId) {
-        let Some(active) = self.active.get_mut(&thread) else {
-            return;
-        };
-        if let Some(link) = active.links.get_mut(peer) {
-            for (log, seq) in &mut link.theirs {
-                *seq = (*seq).min(active.heads.get(log).copied().unwrap_or(0));
-            }
-            link.theirs.retain(|_, seq| *seq > 0);
-            link.probes.clear();
-        }
-        if active.pull.as_ref().is_some_and(|pull| pull.storing == 0) {
-            active.pull = None;
-        }
-    }
-
-    /// A page was stored, or was not.
-    pub(super) fn pull_stored(
-        &mut self,
-        thread: Number,
-        peer: PeerId,
-        mut upto: Frontier,
-        done: Result<Done>,
-        rng: &mut dyn CryptoRng,
-    ) {
-        let now = self.now;
-        self.timers.set(Timer::Thread(thread), now);
-        let Some(active) = self.active.get_mut(&thread) else {
-            return;
-        };
-        if let Some(pull) = &mut active.pull {
-            pull.storing = pull.storing.saturating_sub(1);
-        }
-        let mut due_in_ms = None;
-        let link = active.links.get_mut(&peer);
-        let probing = link.as_ref().is_some_and(|link| !link.probes.is_empty());
-        let (progress, refused) = match done {
-            Ok(Done::TakenIn(taken)) => {
-                due_in_ms = taken.due_in_ms;
-                let heads = &taken.heads;
-                line::clamp(&taken.cuts, &mut upto);
-                let got = |(log, seq): (_, &u64)| heads.get(log) >= Some(seq);
-                let older = link.is_some_and(|link| link.probe(&upto, &taken.astray));
-                // What is here anyway says nothing of a probe.
-                let got = upto.iter().all(got) && (!probing || taken.new > 0);
-                raise_all(&mut active.heads, heads);
-                active.cuts.extend(taken.cuts);
-                (got || older, taken.refused)
-            }
-            Ok(_) => (false, None),
-            Err(error) => (false, Some(error)),
-        };
-        if let Some(link) = active.links.get_mut(&peer) {
-            match progress {
-                true => link.pause.clear(),
-                // If the fork was found, what comes next shows it.
-                false if probing => {}
-                false => link.pause.fail(now, rng),
-            }
-        }
-        if !progress && !probing {
-            active.pull = None;
-        }
-        if let Some(error) = refused {
-            self.fault(peer, cost(&error));
-        }
-        self.wait_for_held(thread, due_in_ms);
     }
 
     /// A record that is dated ahead is tried again when its time has come, by a clock that may be set
@@ -428,16 +231,15 @@ impl Machine {
 
     /// Records came in by another way than a pull: this thread's other peers are told.
     pub(super) fn came_in(&mut self, thread: Number, from: PeerId, taken: &TakenIn) {
-        let heads = &taken.heads;
+        let heads = numbers(&taken.heads);
         if let Some(active) = self.active.get_mut(&thread) {
-            raise_all(&mut active.heads, heads);
-            active.cuts.extend(taken.cuts.clone());
+            active.advance(&taken.heads, taken.cuts.clone());
             if !active.loaded {
                 active.moved.extend(heads.keys());
             }
             if let Some(link) = active.links.get_mut(&from) {
                 // It was told in the reply.
-                raise_all(&mut link.told, heads);
+                raise_all(&mut link.told, &heads);
             }
             self.timers.set(Timer::Thread(thread), self.now);
             return;
@@ -450,14 +252,21 @@ impl Machine {
 
     /// A peer said how far it has got.
     pub(super) fn heard(&mut self, from: PeerId, heard: &Heard) {
-        let (thread, theirs, ours) = (heard.thread, &heard.theirs, &heard.ours);
+        let (thread, theirs, ours) = (heard.thread, &numbers(&heard.theirs), &numbers(&heard.ours));
         let has_more = theirs.iter().any(|(log, seq)| ours.get(log) < Some(seq));
-        if !has_more && heard.less.is_empty() && !self.active.contains_key(&thread) {
+        // As many records, and another last one.
+        let differs = |(log, head): (&_, &(u64, _))| {
+            let own = heard.ours.get(log);
+            own.is_some_and(|own| own.0 == head.0 && own != head)
+        };
+        let has_other = heard.theirs.iter().any(differs);
+        if !has_more && !has_other && heard.less.is_empty() && !self.active.contains_key(&thread) {
             return;
         }
         let now = self.now;
         let link = self.link_with(thread, from, heard.claim);
         link.heard = true;
+        link.suspect(&heard.ours, &heard.theirs);
         for (log, seq) in theirs {
             raise(&mut link.theirs, *log, *seq);
         }

@@ -10,7 +10,7 @@ use threads_core::{Error, IdentityKey, LogId, PeerId, Receipt, system_rng};
 
 use super::io::{Input, Output};
 use super::machine::Machine;
-use super::wire::{Answer, Ask, Claim, Parcel, Range, Verdict, joint};
+use super::wire::{Answer, Ask, Claim, Head, Parcel, Range, Verdict, joint};
 use crate::{Db, Node};
 
 /// What a hostile peer does next.
@@ -56,9 +56,14 @@ fn heads_answer(db: &Db, right: bool, peer: &PeerId, listed: Vec<(LogId, u64)>) 
     let me = db.node().peer_id();
     let (from, to) = if right { (peer, &me) } else { (&me, peer) };
     let proof = joint([&db.thread().replica.proof(from, to)]);
-    let heads = listed.into_iter();
-    let heads = heads.map(|(log, seq)| (log, seq, ByteArray::new([9; 8])));
-    Answer::Heads(vec![Verdict::Differs(heads.collect())], proof)
+    Answer::Heads(vec![Verdict::Differs(checked(listed))], proof)
+}
+
+fn checked(listed: Vec<(LogId, u64)>) -> Vec<Head> {
+    let listed = listed.into_iter();
+    listed
+        .map(|(log, seq)| (log, seq, ByteArray::new([9; 8])))
+        .collect()
 }
 
 /// Receipts of the peer, or of somebody else.
@@ -103,12 +108,12 @@ fn build(
         0 => Deed::Ask(Ask::Heads(vec![(claim, ByteArray::new([0; 16]))])),
         1 | 2 => Deed::Ask(Ask::Pull(claim, listed.iter().map(range).collect())),
         3 => Deed::Ask(Ask::Push(claim, vec![parcel])),
-        4 | 5 => Deed::Ask(Ask::Have(claim, listed)),
+        4 | 5 => Deed::Ask(Ask::Have(claim, checked(listed))),
         6 => Deed::Ask(Ask::Join("x".into(), ByteArray::new([0; 16]), bytes.into())),
         7 => Deed::Bytes(bytes),
         8 => Deed::Answer(heads_answer(db, right, peer, listed)),
         9 => Deed::Answer(Answer::Page(vec![parcel], listed, true)),
-        10 => Deed::Answer(Answer::Have(listed)),
+        10 => Deed::Answer(Answer::Have(checked(listed))),
         11 => Deed::Garbage(bytes),
         12 => Deed::Silence,
         13 => Deed::Ask(Ask::Sign(claim, listed)),

@@ -158,7 +158,7 @@ pub(crate) enum Op {
     /// Take in records that a peer pushed.
     Receive(PeerId, Claim, Vec<Parcel>),
     /// Note what a peer says it has, and say how far these logs have got here.
-    Heard(PeerId, Claim, Frontier),
+    Heard(PeerId, Claim, Heads),
     /// Note what a peer acknowledged.
     Acked(Number, PeerId, Frontier),
     /// Note that a peer has all that this node had of these threads when they were compared.
@@ -216,8 +216,8 @@ pub(crate) struct Heard {
     pub(crate) thread: Number,
     /// What shows the peer that this node holds the key.
     pub(crate) claim: Claim,
-    pub(crate) theirs: Frontier,
-    pub(crate) ours: Frontier,
+    pub(crate) theirs: Heads,
+    pub(crate) ours: Heads,
     /// The logs of which it had said before that it has more.
     pub(crate) less: Vec<LogId>,
 }
@@ -225,7 +225,7 @@ pub(crate) struct Heard {
 /// How a thread stands.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    pub(crate) heads: Frontier,
+    pub(crate) heads: Heads,
     /// The logs that this node writes.
     pub(crate) own: Vec<LogId>,
     /// What peers acknowledged.
@@ -251,7 +251,7 @@ pub(crate) struct Page {
 pub(crate) struct TakenIn {
     pub(crate) thread: Number,
     /// How far the lines concerned have got.
-    pub(crate) heads: Frontier,
+    pub(crate) heads: Heads,
     /// Where logs of the thread were forked.
     pub(crate) cuts: Cuts,
     /// Logs of which another record is needed in a place where one is here: the first such place of each.

@@ -20,7 +20,7 @@ use super::io::{
 use super::limits::{ANSWERS_MAX, GREET_AFTER_MS};
 use super::timers::{Timer, Timers};
 use super::vouch::{Pick, Vouch, Vouched, Vouching};
-use super::wire::{Answer, Ask, Claim, Frontier};
+use super::wire::{self, Answer, Ask, Claim, Frontier, numbers};
 use crate::layout::Number;
 
 /// What this node knows of its peers and of the threads in use. See the [module](super).
@@ -347,16 +347,17 @@ impl Machine {
         active.loaded = !std::mem::take(&mut active.outdated);
         active.own = loaded.own.into_iter().collect();
         let moved = std::mem::take(&mut active.moved);
+        let heads = numbers(&loaded.heads);
         for (peer, claim) in loaded.claims {
             let acked = loaded.acked.iter().find(|(acked, _)| *acked == peer);
             let theirs = acked.map(|(_, acked)| acked.clone()).unwrap_or_default();
             active.links.entry(peer).or_insert_with(|| {
                 // What was so when the thread was put away has been told.
-                let mut told = loaded.heads.clone();
+                let mut told = heads.clone();
                 told.retain(|log, _| !moved.contains(log) && !active.own.contains(log));
                 // What both have one of the two told the other of; what only it has comes later.
                 for (log, seq) in &theirs {
-                    let here = loaded.heads.get(log).copied().unwrap_or(0);
+                    let here = heads.get(log).copied().unwrap_or(0);
                     raise(&mut told, *log, (*seq).min(here));
                 }
                 Link {
@@ -366,8 +367,7 @@ impl Machine {
                 }
             });
         }
-        active.heads = loaded.heads;
-        active.cuts = loaded.cuts;
+        active.reloaded(&loaded.heads, loaded.cuts);
         self.timers.set(Timer::Thread(thread), self.now);
     }
 
@@ -421,7 +421,10 @@ impl Machine {
             }
             Ok(Ask::Pull(claim, ranges)) => Op::Serve(from, claim, ranges),
             Ok(Ask::Push(claim, parcels)) => Op::Receive(from, claim, parcels),
-            Ok(Ask::Have(claim, heads)) => Op::Heard(from, claim, heads.into_iter().collect()),
+            Ok(Ask::Have(claim, heads)) => {
+                // Decoding has checked it.
+                Op::Heard(from, claim, wire::heads(&heads).unwrap_or_default())
+            }
             Ok(Ask::Sign(claim, places)) => Op::Vouch(Vouch::Sign(from, claim, places)),
             Ok(Ask::Join(invite, secret, card)) => {
                 Op::Decide(from, invite, secret.into_array(), card.into_vec())

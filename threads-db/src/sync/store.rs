@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use threads_core::books::{HeadBook, KeyBook};
+use threads_core::books::{Head, HeadBook, KeyBook};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, ReadTxn};
 use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
 
 use super::active::raise_all;
 use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
-use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Range, check_of, digest, numbers};
+use super::wire::{
+    Check, Claim, Digest, Frontier, Heads, Parcel, Range, check_of, digest, numbers,
+};
 use super::{addresses, page, shares};
 use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
@@ -293,10 +295,10 @@ impl Node {
         taken.take(db, &blocks)?;
         let txn = self.snapshot_on_disk()?;
         let book = HeadBook::new(&*txn);
-        let mut heads = Frontier::new();
+        let mut heads = Heads::new();
         for log in taken.logs.keys().chain(&taken.moved) {
             if let Some(head) = book.get(db.id(), log)? {
-                heads.insert(*log, head.seq);
+                heads.insert(*log, named(&head));
             }
         }
         let cuts = line::cuts(&*txn, db.thread().number)?;
@@ -340,7 +342,7 @@ impl Node {
         Ok(held::next_due(txn, number)?.map(|due| due.saturating_sub(now_ms)))
     }
 
-    fn heard(&self, peer: &PeerId, claim: &Claim, theirs: Frontier) -> Result<Option<Heard>> {
+    fn heard(&self, peer: &PeerId, claim: &Claim, theirs: Heads) -> Result<Option<Heard>> {
         let Some(thread) = self.claimed(peer, claim)? else {
             return Ok(None);
         };
@@ -349,12 +351,13 @@ impl Node {
         ours.retain(|log, _| theirs.contains_key(log));
         let now_ms = self.inner.clock.now_ms();
         let mut less = Vec::new();
+        let said = numbers(&theirs);
         self.note(|txn| {
-            for (log, seq) in &theirs {
+            for (log, seq) in &said {
                 let before = shares::acked_of(txn.as_read(), thread, peer, log)?;
                 less.extend(before.is_some_and(|before| *seq < before).then_some(*log));
             }
-            shares::acknowledge(txn, thread, peer, &theirs, now_ms)
+            shares::acknowledge(txn, thread, peer, &said, now_ms)
         })?;
         Ok(Some(Heard {
             thread,
@@ -429,9 +432,13 @@ pub(super) fn replica_key(
     Ok((id, key))
 }
 
-fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Frontier> {
+fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Heads> {
     let heads = books::heads(txn, thread)?.into_iter();
-    Ok(heads.map(|(log, head)| (log, head.seq)).collect())
+    Ok(heads.map(|(log, head)| (log, named(&head))).collect())
+}
+
+fn named(head: &Head) -> (u64, Check) {
+    (head.seq, check_of(&head.record))
 }
 
 /// How far a thread's logs have got, and a digest of its heads.
@@ -441,7 +448,6 @@ fn standing(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<(Diges
         .iter()
         .map(|(log, head)| (log, head.seq, &head.record));
     let digest = digest(listed);
-    let heads = heads.iter();
-    let heads = heads.map(|(log, head)| (*log, (head.seq, check_of(&head.record))));
+    let heads = heads.iter().map(|(log, head)| (*log, named(head)));
     Ok((digest, heads.collect()))
 }

@@ -10,8 +10,8 @@ use threads_core::{
 };
 
 use super::wire::{
-    Answer, Ask, CLAIMS_MAX, Check, Claim, Digest, PAGE_RECORDS_MAX, PLACES_MAX, Parcel,
-    RANGES_MAX, Range, Verdict, digest, joint,
+    Answer, Ask, CLAIMS_MAX, Claim, Digest, Head, PAGE_RECORDS_MAX, PLACES_MAX, Parcel, RANGES_MAX,
+    Range, Verdict, digest, joint,
 };
 use crate::chain::Blocks;
 use crate::vectors::encode::{blob, list, map, string, uint};
@@ -83,7 +83,7 @@ fn requests() -> Vec<Value> {
         ),
         (
             "how far two logs are",
-            Ask::Have(claim(), vec![(log(1), 1), (log(2), u64::MAX)]),
+            Ask::Have(claim(), vec![checked(1, 1), checked(2, u64::MAX)]),
         ),
         (
             "the use of a link",
@@ -105,15 +105,16 @@ fn requests() -> Vec<Value> {
     asks.map(vector).to_vec()
 }
 
+fn checked(of: u8, seq: u64) -> Head {
+    (log(of), seq, ByteArray::new([of; 8]))
+}
+
 fn replies() -> Vec<Value> {
     let verdicts = vec![
         Verdict::Unknown,
         Verdict::Same,
         Verdict::Differs(vec![]),
-        Verdict::Differs(vec![
-            (log(1), 2, ByteArray::new([1; 8])),
-            (log(3), 4, ByteArray::new([2; 8])),
-        ]),
+        Verdict::Differs(vec![checked(1, 2), checked(3, 4)]),
     ];
     let answers = [
         (
@@ -125,7 +126,7 @@ fn replies() -> Vec<Value> {
             Answer::Page(vec![parcel(b"r", b"e", b"b")], vec![(log(1), 7)], true),
         ),
         ("an empty page", Answer::Page(vec![], vec![], false)),
-        ("how far a log is", Answer::Have(vec![(log(1), 7)])),
+        ("how far a log is", Answer::Have(vec![checked(1, 7)])),
         ("nobody has decided", Answer::Waiting),
         (
             "keys",
@@ -154,7 +155,12 @@ fn show_parcel(parcel: &Parcel) -> Value {
     json!([hex(record), hex(event), hex(body)])
 }
 
-fn show_heads(heads: &[(LogId, u64)]) -> Value {
+fn show_heads(heads: &[Head]) -> Value {
+    let show = |(log, seq, check): &Head| json!([hex(log.key_bytes()), seq, hex(&check[..])]);
+    heads.iter().map(show).collect()
+}
+
+fn show_places(heads: &[(LogId, u64)]) -> Value {
     let show = |(log, seq): &(LogId, u64)| json!([hex(log.key_bytes()), seq]);
     heads.iter().map(show).collect()
 }
@@ -183,7 +189,7 @@ fn show_ask(ask: &Ask) -> Value {
         }
         Ask::Have(claim, heads) => json!({"have": [show_claim(claim), show_heads(heads)]}),
         Ask::Join(id, secret, card) => json!({"join": [id, hex(**secret), hex(card)]}),
-        Ask::Sign(claim, places) => json!({"sign": [show_claim(claim), show_heads(places)]}),
+        Ask::Sign(claim, places) => json!({"sign": [show_claim(claim), show_places(places)]}),
     }
 }
 
@@ -193,18 +199,13 @@ fn show_answer(answer: &Answer) -> Value {
             let show = |verdict: &Verdict| match verdict {
                 Verdict::Unknown => json!("unknown"),
                 Verdict::Same => json!("same"),
-                Verdict::Differs(heads) => {
-                    let show = |(log, seq, check): &(LogId, u64, Check)| {
-                        json!([hex(log.key_bytes()), seq, hex(&check[..])])
-                    };
-                    json!({"differs": heads.iter().map(show).collect::<Value>()})
-                }
+                Verdict::Differs(heads) => json!({"differs": show_heads(heads)}),
             };
             json!({"heads": [verdicts.iter().map(show).collect::<Value>(), hex(&joint[..])]})
         }
         Answer::Page(parcels, upto, more) => {
             let parcels: Value = parcels.iter().map(show_parcel).collect();
-            json!({"page": [parcels, show_heads(upto), more]})
+            json!({"page": [parcels, show_places(upto), more]})
         }
         Answer::Have(heads) => json!({"have": show_heads(heads)}),
         Answer::Waiting => json!("waiting"),
@@ -229,8 +230,12 @@ fn one(name: &str, value: Vec<u8>) -> Vec<u8> {
     map(&[(name, value)])
 }
 
-fn head(log: u8, seq: u64) -> Vec<u8> {
+fn place(log: u8, seq: u64) -> Vec<u8> {
     list(&[blob([log; 32]), uint(seq)])
+}
+
+fn head(log: u8, seq: u64) -> Vec<u8> {
+    list(&[blob([log; 32]), uint(seq), blob([7; 8])])
 }
 
 fn range(from: u64, to: u64) -> Vec<u8> {
@@ -309,12 +314,13 @@ fn unsound_requests() -> Vec<Case> {
         ("heads that descend", have(&[head(2, 1), head(1, 1)])),
         ("a log twice", have(&[head(1, 1), head(1, 2)])),
         ("a head of 0", have(&[head(1, 0)])),
+        ("a head without a check", have(&[place(1, 1)])),
         (
             "a link's id that is too long",
             one("join", join(&"x".repeat(65), 16)),
         ),
         ("a link's secret of 15 bytes", one("join", join("x", 15))),
-        ("a place of 0", claiming("sign", list(&[head(1, 0)]))),
+        ("a place of 0", claiming("sign", list(&[place(1, 0)]))),
     ]
 }
 
@@ -329,10 +335,10 @@ fn signed(of: u8, signature: usize) -> Vec<u8> {
 }
 
 fn unsound_replies() -> Vec<Case> {
-    let checked = |log, check: &[u8]| list(&[blob([log; 32]), uint(1), blob(check)]);
-    let descending = one("differs", list(&[checked(2, &[0; 8]), checked(1, &[0; 8])]));
-    let short = one("differs", list(&[checked(1, &[0; 7])]));
-    let to_nothing = list(&[list(&[]), list(&[head(1, 0)]), vec![0xf4]]);
+    let descending = one("differs", list(&[head(2, 1), head(1, 1)]));
+    let short = list(&[blob([1; 32]), uint(1), blob([0; 7])]);
+    let short = one("differs", list(&[short]));
+    let to_nothing = list(&[list(&[]), list(&[place(1, 0)]), vec![0xf4]]);
     vec![
         ("a verdict that is none", verdicts(&[string("yes")])),
         ("a verdict with heads that descend", verdicts(&[descending])),
@@ -367,7 +373,7 @@ fn too_many() -> Vec<(&'static str, &'static str, Value)> {
     let ranges = claiming("pull", list(&[]));
     let ranges = repeated(&ranges, &range(1, 1), RANGES_MAX + 1);
     let places = claiming("sign", list(&[]));
-    let places = repeated(&places, &head(1, 1), PLACES_MAX + 1);
+    let places = repeated(&places, &place(1, 1), PLACES_MAX + 1);
     let records = claiming("push", list(&[]));
     let records = repeated(&records, &some_parcel(), PAGE_RECORDS_MAX + 1);
     // A record of 2 MiB: all but the bytes of its body, which come last.

@@ -128,7 +128,7 @@ pub(crate) enum Ask {
     /// I have these logs so far, on disk. How far have you?
     Have(
         Claim,
-        #[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<(LogId, u64)>,
+        #[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>,
     ),
     /// Let me take part: the id of a link, its secret, my card.
     Join(String, ByteArray<16>, ByteBuf),
@@ -155,7 +155,7 @@ pub(crate) enum Answer {
         bool,
     ),
     /// To [`Ask::Push`] and [`Ask::Have`]: how far the logs concerned have got here, on disk.
-    Have(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<(LogId, u64)>),
+    Have(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
     /// To [`Ask::Join`]: nobody has decided yet.
     Waiting,
     /// To [`Ask::Join`]: a key sealed to the card, and the thread's keys sealed with it.
@@ -175,9 +175,11 @@ pub(crate) enum Verdict {
     /// It has the same heads.
     Same,
     /// It has these heads: of each line how far it has got, and a part of the last record's digest.
-    Differs(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<(LogId, u64, Check)>),
+    Differs(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
 }
 
+/// A line, how far it has got, and what tells its last record from others in its place.
+pub(crate) type Head = (LogId, u64, Check);
 /// The first bytes of a record's digest: enough to tell two records of one place apart.
 pub(crate) type Check = ByteArray<8>;
 /// Heads with what tells them from others in the same places.
@@ -193,8 +195,15 @@ pub(crate) fn numbers(heads: &Heads) -> Frontier {
     heads.iter().map(|(log, (seq, _))| (*log, *seq)).collect()
 }
 
+pub(crate) fn list(heads: &Heads) -> Vec<Head> {
+    let heads = heads.iter();
+    heads
+        .map(|(log, (seq, check))| (*log, *seq, *check))
+        .collect()
+}
+
 /// What a peer listed as heads: each log once, ascending, from 1.
-pub(crate) fn heads(listed: &[(LogId, u64, Check)]) -> Result<Heads> {
+pub(crate) fn heads(listed: &[Head]) -> Result<Heads> {
     let plain: Vec<_> = listed.iter().map(|(log, seq, _)| (*log, *seq)).collect();
     frontier(&plain)?;
     let listed = listed.iter();
@@ -237,7 +246,7 @@ impl Ask {
                     return Err(malformed("a range is empty"));
                 }
             }
-            Self::Have(_, heads) => drop(frontier(heads)?),
+            Self::Have(_, listed) => drop(heads(listed)?),
             Self::Join(invite, ..) if invite.len() > INVITE_ID_BYTES_MAX => {
                 return Err(malformed("the id of a link is too long"));
             }
@@ -264,7 +273,8 @@ impl Answer {
                     }
                 }
             }
-            Self::Page(_, heads, _) | Self::Have(heads) => drop(frontier(heads)?),
+            Self::Page(_, upto, _) => drop(frontier(upto)?),
+            Self::Have(listed) => drop(heads(listed)?),
             Self::Signed(receipts) => {
                 let places = receipts.iter().map(|one| (one.log(), one.seq()));
                 frontier(&places.collect::<Vec<_>>())?;
@@ -289,7 +299,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Ask::Heads(vec![(claim, ByteArray::new([3; 16]))]),
         Ask::Pull(claim, vec![range]),
         Ask::Push(claim, vec![parcel.clone()]),
-        Ask::Have(claim, vec![(log, 7)]),
+        Ask::Have(claim, vec![(log, 7, ByteArray::new([7; 8]))]),
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         Ask::Sign(claim, vec![(log, 7)]),
     ];
@@ -300,7 +310,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
             ByteArray::new([4; 16]),
         ),
         Answer::Page(vec![parcel], vec![(log, 1)], true),
-        Answer::Have(vec![(log, 1)]),
+        Answer::Have(vec![(log, 1, ByteArray::new([7; 8]))]),
         Answer::Waiting,
         Answer::Admitted(vec![1].into(), vec![2].into()),
         Answer::Busy(100),
@@ -365,14 +375,15 @@ mod tests {
             from,
             to,
         };
-        let heads = vec![(log(2), 1), (log(1), 1)];
+        let head = |of, seq| (log(of), seq, ByteArray::new([0; 8]));
+        let heads = vec![head(2, 1), head(1, 1)];
         let asks = [
             Ask::Heads(vec![(claim(), ByteArray::new([3; 16])); CLAIMS_MAX + 1]),
             Ask::Pull(claim(), vec![range(1, 1); RANGES_MAX + 1]),
             Ask::Pull(claim(), vec![range(0, 1)]),
             Ask::Pull(claim(), vec![range(2, 1)]),
             Ask::Have(claim(), heads.clone()),
-            Ask::Have(claim(), vec![(log(1), 0)]),
+            Ask::Have(claim(), vec![head(1, 0)]),
         ];
         for ask in asks {
             let refused = Ask::decode(&ask.encode().unwrap()).unwrap_err();

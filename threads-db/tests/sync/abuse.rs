@@ -7,7 +7,7 @@ use threads_core::datastore::Keyspace;
 use threads_core::{ErrorKind, IdentityKey, LogId, PeerId, ReplicaKey};
 use threads_db::{Db, InviteOptions, Role};
 
-use crate::frames::{Answer, Ask, Parcel, Range, Verdict, claim, joint};
+use crate::frames::{Answer, Ask, Parcel, Range, Verdict, claim, head, joint};
 use crate::net::Net;
 use crate::victim::{Known, Stored, Victim, anybody};
 
@@ -29,10 +29,7 @@ fn row_15_who_does_not_show_the_key_gets_a_digest_and_nothing_else() {
         (Verdict::Same, &other),
         (Verdict::Differs(vec![]), &other),
         // It has one more, to be pulled by naming what is here.
-        (
-            Verdict::Differs(vec![(log, 5, ByteArray::new([1; 8]))]),
-            &other,
-        ),
+        (Verdict::Differs(vec![head(log, 5)]), &other),
     ] {
         // The thread goes on meanwhile.
         let things = db.collection("Thing").unwrap();
@@ -174,7 +171,7 @@ fn with_records(taken: usize) -> (Known, Victim, Db, LogId, Vec<Parcel>, PeerId)
     let claim = victim.claim(&known, peer);
     if taken > 0 {
         let push = Ask::Push(claim, parcels[..taken].to_vec());
-        let taken = Some(Answer::Have(vec![(log, taken as u64)]));
+        let taken = Some(Answer::Have(vec![head(log, taken as u64)]));
         assert_eq!(victim.ask(peer, &push), taken);
     }
     (known, victim, db, log, parcels, peer)
@@ -194,7 +191,7 @@ fn row_10_what_one_withholds_is_never_passed_over_and_comes_from_another() {
     for _ in 0..20 {
         for peer in [liar, honest] {
             let claim = victim.claim(&known, peer);
-            victim.ask(peer, &Ask::Have(claim, vec![(log, 5)]));
+            victim.ask(peer, &Ask::Have(claim, vec![head(log, 5)]));
         }
         victim.wait(1_000);
         let pulls = |ask: &Ask| matches!(ask, Ask::Pull(..));
@@ -232,10 +229,16 @@ fn row_10_what_one_withholds_is_never_passed_over_and_comes_from_another() {
 fn row_11_an_old_head_takes_nothing_back() {
     let (known, mut victim, db, log, parcels, peer) = with_records(5);
     let claim = victim.claim(&known, peer);
-    let old = Ask::Have(claim, vec![(log, 2)]);
-    assert_eq!(victim.ask(peer, &old), Some(Answer::Have(vec![(log, 5)])));
+    let old = Ask::Have(claim, vec![head(log, 2)]);
+    assert_eq!(
+        victim.ask(peer, &old),
+        Some(Answer::Have(vec![head(log, 5)]))
+    );
     let again = Ask::Push(claim, parcels[..2].to_vec());
-    assert_eq!(victim.ask(peer, &again), Some(Answer::Have(vec![(log, 5)])));
+    assert_eq!(
+        victim.ask(peer, &again),
+        Some(Answer::Have(vec![head(log, 5)]))
+    );
     assert_eq!(have(&db, log), 5);
     let last: Option<Value> = db.collection("Thing").unwrap().get("x3").unwrap();
     assert!(last.is_some());
@@ -250,7 +253,7 @@ fn row_11_who_promises_again_and_again_what_it_has_not_is_cut_off() {
     let (known, mut victim, db, log, _, peer) = with_records(5);
     let claim = victim.claim(&known, peer);
     let logs = db.sync_status().unwrap().logs.into_iter();
-    let logs = logs.map(|one| (one.log, one.have + u64::from(one.log == log)));
+    let logs = logs.map(|one| head(one.log, one.have + u64::from(one.log == log)));
     let promise: Vec<_> = logs.collect();
     for times in 0..20 {
         assert!(victim.cut.is_empty(), "after {times}");
@@ -278,7 +281,13 @@ fn row_12_numbers_that_lie_move_no_log_and_are_not_handed_on() {
     let claim = victim.claim(&known, peer);
     let mut lies = vec![(log, u64::MAX), (own.unwrap(), u64::MAX)];
     lies.sort();
-    victim.ask(peer, &Ask::Have(claim, lies.clone()));
+    victim.ask(
+        peer,
+        &Ask::Have(
+            claim,
+            lies.iter().map(|(log, seq)| head(*log, *seq)).collect(),
+        ),
+    );
     victim.wait(1_000);
     let at = victim
         .calls
@@ -291,8 +300,8 @@ fn row_12_numbers_that_lie_move_no_log_and_are_not_handed_on() {
     let other = anybody();
     victim.connect(other);
     let claim = victim.claim(&known, other);
-    let said = victim.ask(other, &Ask::Have(claim, vec![(log, 1)]));
-    assert_eq!(said, Some(Answer::Have(vec![(log, 2)])));
+    let said = victim.ask(other, &Ask::Have(claim, vec![head(log, 1)]));
+    assert_eq!(said, Some(Answer::Have(vec![head(log, 2)])));
     assert!(db.verify(&mut |_| ()).unwrap().is_clean());
 }
 
@@ -315,7 +324,7 @@ fn row_13_an_outsider_adds_no_log_and_takes_no_room() {
             None
         );
         assert_eq!(
-            victim.ask(outsider, &Ask::Have(claim, vec![(log, 5)])),
+            victim.ask(outsider, &Ask::Have(claim, vec![head(log, 5)])),
             None
         );
     }
@@ -328,7 +337,7 @@ fn row_13_an_outsider_adds_no_log_and_takes_no_room() {
     let claim = victim.claim(&known, member);
     assert_eq!(
         victim.ask(member, &Ask::Push(claim, parcels)),
-        Some(Answer::Have(vec![(log, 5)]))
+        Some(Answer::Have(vec![head(log, 5)]))
     );
 }
 
@@ -412,7 +421,7 @@ fn row_16_a_thread_that_is_here_and_one_that_is_not_look_alike() {
     let asks: [fn(ByteArray<32>, Range) -> Ask; 4] = [
         |claim, _| Ask::Heads(vec![(claim, ByteArray::new([0; 16]))]),
         |claim, range| Ask::Pull(claim, vec![range]),
-        |claim, range| Ask::Have(claim, vec![(range.log, 1)]),
+        |claim, range| Ask::Have(claim, vec![head(range.log, 1)]),
         |claim, _| Ask::Push(claim, vec![]),
     ];
     for ask in asks {

