@@ -356,7 +356,7 @@ fn row_38_hostile_peers_take_bounded_memory_and_honest_ones_stay_in_sync() {
         mib(before),
         mib(most)
     );
-    assert!(sent > 100, "only {sent} requests: no attack");
+    assert!(sent > 20, "only {sent} requests: no attack");
     assert!(most <= before + MEMORY_BYTES_MAX, "{} MiB", mib(most));
     until("agreement in the end", || agree(written));
     for place in [&ann, &bob] {
