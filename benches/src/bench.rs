@@ -63,7 +63,14 @@ impl Bench {
         })
     }
 
-    /// The SQLite file with the same.
+    /// The directory of a store with a thread of `records` records.
+    pub(crate) fn log(&self, records: usize) -> Result<PathBuf> {
+        self.build(format!("log-{records}"), |path| {
+            engine::build_log(path, records)
+        })
+    }
+
+    /// The SQLite file with the documents of [`Bench::store`].
     pub(crate) fn sqlite(&self, documents: usize) -> Result<PathBuf> {
         self.build(format!("sqlite-{documents}"), |path| {
             sqlite::build(path, documents)

@@ -86,8 +86,13 @@ pub(crate) fn lines(all: usize) -> Result<Vec<String>> {
 }
 
 pub(crate) fn small(number: usize) -> Small {
+    sized(number, SMALL_BYTES)
+}
+
+/// A document with one text, of so many bytes of JSON.
+pub(crate) fn sized(number: usize, bytes: usize) -> Small {
     let (id, frame) = (format!("{number:010}"), "{'_id':'','text':''}".len());
-    let text = format!("{number:>width$}", width = SMALL_BYTES - frame - id.len());
+    let text = format!("{number:>width$}", width = bytes - frame - id.len());
     Small { id, text }
 }
 

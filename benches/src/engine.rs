@@ -11,11 +11,11 @@ use threads_db::{Collection, Db, Node};
 use threads_store_lmdb::Lmdb;
 
 use crate::Result;
-use crate::documents::document;
+use crate::documents::{document, sized};
 
 /// The thread and the collection of every store here.
-const THREAD: &str = "bench";
-const COLLECTION: &str = "Document";
+pub(crate) const THREAD: &str = "bench";
+pub(crate) const COLLECTION: &str = "Document";
 /// The codec of the collection.
 const CODEC: &str = "jsonpatch/1";
 /// How many entities share a transaction when many are loaded.
@@ -27,13 +27,23 @@ pub(crate) fn create<T>(
     durability: Durability,
     indexes: &[&str],
 ) -> Result<Collection<T>> {
-    let db = node(store, durability)?.create(THREAD)?;
+    collection(&node(store, durability)?, indexes)
+}
+
+/// Makes the thread, with an empty collection that has these indexes.
+pub(crate) fn collection<T>(node: &Node, indexes: &[&str]) -> Result<Collection<T>> {
+    let db = node.create(THREAD)?;
+    db.define(&spec(indexes)?)?;
+    Ok(db.typed(COLLECTION)?)
+}
+
+/// The definition of a collection with these indexes.
+pub(crate) fn spec(indexes: &[&str]) -> Result<CollectionSpec> {
     let mut spec = CollectionSpec::new(COLLECTION.parse()?, CODEC.parse()?);
     for path in indexes {
         spec = spec.with_index(IndexSpec::on(path.parse()?));
     }
-    db.define(&spec)?;
-    Ok(db.typed(COLLECTION)?)
+    Ok(spec)
 }
 
 /// Opens the collection that [`create`] made.
@@ -42,7 +52,8 @@ pub(crate) fn open<T>(store: impl Datastore) -> Result<Collection<T>> {
     Ok(db.typed(COLLECTION)?)
 }
 
-fn node(store: impl Datastore, durability: Durability) -> Result<Node> {
+/// A node with the codec.
+pub(crate) fn node(store: impl Datastore, durability: Durability) -> Result<Node> {
     let builder = Node::builder(store).codec(JsonPatch::new());
     Ok(builder.durability(durability).open()?)
 }
@@ -62,6 +73,18 @@ pub(crate) fn build(dir: &Path, documents: usize) -> Result<()> {
             batch.iter().try_for_each(&mut save)
         })?;
     }
+}
+
+/// The length of the entities of a shared thread, in bytes of JSON.
+pub(crate) const SHARED_BYTES: usize = 300;
+
+/// A store in `dir` with a thread of `records` one-entity records.
+pub(crate) fn build_log(dir: &Path, records: usize) -> Result<()> {
+    let collection = create(Lmdb::open(dir)?, Durability::Relaxed, &[])?;
+    (0..records).try_for_each(|number| {
+        let entity = sized(number, SHARED_BYTES);
+        Ok(collection.create(&entity).map(drop)?)
+    })
 }
 
 /// Loads lines of JSON as the command line does: values, saved in transactions of [`BATCH`].

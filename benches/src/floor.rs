@@ -71,9 +71,10 @@ impl Raw {
     }
 }
 
-/// Which blocks of a transaction a floor encrypts.
+/// Which blocks of a transaction a floor encrypts or decrypts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layers {
+    Record,
     HeaderAndBody,
     All,
 }
@@ -103,11 +104,12 @@ impl Crypto {
             event,
             body,
         } = *lengths;
-        self.seal_and_hash(body, true)?;
-        self.seal_and_hash(event, true)?;
+        let inner = layers != Layers::Record;
+        self.seal_and_hash(body, inner)?;
+        self.seal_and_hash(event, inner)?;
         self.buffer.resize(record, 0);
         black_box(self.log.sign(&self.buffer));
-        self.seal_and_hash(record, layers == Layers::All)
+        self.seal_and_hash(record, layers != Layers::HeaderAndBody)
     }
 
     fn seal_and_hash(&mut self, bytes: usize, seal: bool) -> Result<()> {

@@ -12,6 +12,8 @@ mod engine;
 mod floor;
 mod heap;
 mod machine;
+mod peer;
+mod receiving;
 mod report;
 mod rows;
 mod sqlite;

@@ -30,6 +30,8 @@ impl Figure {
 pub(crate) enum Reach {
     AtLeast(f64),
     AtMost(f64),
+    /// It is told, and may be anything.
+    Told,
 }
 
 impl Reach {
@@ -37,6 +39,7 @@ impl Reach {
         match self {
             Self::AtLeast(bound) => ratio >= bound,
             Self::AtMost(bound) => ratio <= bound,
+            Self::Told => true,
         }
     }
 
@@ -44,6 +47,7 @@ impl Reach {
         match self {
             Self::AtLeast(bound) => format!("≥ {bound}"),
             Self::AtMost(bound) => format!("≤ {bound}"),
+            Self::Told => "told".to_owned(),
         }
     }
 }

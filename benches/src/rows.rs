@@ -14,6 +14,7 @@ mod heap;
 mod import;
 mod open;
 mod relaxed;
+mod sync;
 
 /// How one row is measured.
 pub(crate) struct Measure {
@@ -21,7 +22,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 11] = [
+const ALL: [Measure; 20] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -33,6 +34,15 @@ const ALL: [Measure; 11] = [
     measure("open", open::run),
     measure("disk", disk::run),
     measure("heap", heap::run),
+    measure("sync-first", sync::first::tcp),
+    measure("sync-quic", sync::first::quic),
+    measure("sync-catch-up", sync::meeting::catch_up),
+    measure("sync-level", sync::meeting::level),
+    measure("sync-level-trips", sync::meeting::level_trips),
+    measure("sync-visible", sync::visible::run),
+    measure("sync-mesh", sync::mesh::run),
+    measure("sync-idle", sync::idle::run),
+    measure("sync-replica", sync::replica::run),
 ];
 
 const fn measure(name: &'static str, run: fn(&Bench) -> Result<Row>) -> Measure {
@@ -50,8 +60,8 @@ pub(crate) fn picked(names: &[String]) -> Result<Vec<&'static Measure>> {
     Ok(ALL.iter().filter(picked).collect())
 }
 
-/// What a process of its own measures: `open DIR DOCUMENTS` or `heap DIR ENTITIES`. It prints one
-/// number.
+/// What a process of its own measures: `open DIR DOCUMENTS`, `heap DIR ENTITIES` or `idle DIR
+/// THREADS`. It prints one number.
 pub(crate) fn child(words: &[String]) -> Result<()> {
     let [what, dir, count] = words else {
         return Err("a child is given what to measure, a directory and a number".into());
@@ -60,6 +70,7 @@ pub(crate) fn child(words: &[String]) -> Result<()> {
     let figure = match what.as_str() {
         "open" => open::child(dir, count)?,
         "heap" => heap::child(dir, count)?,
+        "idle" => sync::idle::child(dir, count)?,
         _ => return Err("there is no such child".into()),
     };
     Ok(std::io::Write::write_all(

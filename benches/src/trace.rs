@@ -48,6 +48,32 @@ impl Trace {
         self.0.iter().map(of).collect()
     }
 
+    /// The lengths of the blocks of each page of records that came, of those transactions that filed any.
+    pub(crate) fn pages(&self) -> Vec<Vec<Lengths>> {
+        let of = |changes: &Vec<Change>| {
+            let blocks = changes.iter().filter(|one| one.space == Keyspace::Blocks);
+            let values = blocks.filter_map(|one| one.value.as_deref());
+            values.filter_map(lengths).collect::<Vec<_>>()
+        };
+        let pages = self.0.iter().map(of);
+        pages.filter(|page| !page.is_empty()).collect()
+    }
+
+    /// The same changes in as many transactions as there are [`Trace::pages`]: each with what was
+    /// committed since the one before.
+    pub(crate) fn by_page(&self) -> Self {
+        let (mut pages, mut net) = (Vec::new(), Changes::new());
+        for changes in &self.0 {
+            for change in changes {
+                net.insert((change.space, change.key.clone()), change.value.clone());
+            }
+            if changes.iter().any(|one| one.space == Keyspace::Blocks) {
+                pages.push(flat(std::mem::take(&mut net)));
+            }
+        }
+        Self(pages)
+    }
+
     /// The same changes in `groups` transactions: what is left to put when commits are gathered.
     pub(crate) fn gathered(&self, groups: usize) -> Self {
         let all = self.0.len();
@@ -202,6 +228,31 @@ mod tests {
     use threads_core::datastore::{DatastoreExt as _, Memory};
 
     use super::*;
+
+    #[test]
+    fn pages_end_where_blocks_were_filed() {
+        let (store, noted) = Traced::new(Memory::new());
+        let blocks = [&2_u32.to_be_bytes()[..], &1_u32.to_be_bytes(), b"rrebbb"].concat();
+        for (space, value) in [
+            (Keyspace::Meta, &b"note"[..]),
+            (Keyspace::Blocks, &blocks),
+            (Keyspace::Meta, b"after"),
+        ] {
+            let put = |txn: &mut dyn WriteTxn| txn.put(space, b"k", value);
+            store.transact(Durability::Group, put).unwrap();
+        }
+        let trace = take(&noted);
+        let pages = trace.pages();
+        assert_eq!((pages.len(), pages[0].len()), (1, 1));
+        let Lengths {
+            record,
+            event,
+            body,
+        } = pages[0][0];
+        assert_eq!((record, event, body), (2, 1, 3));
+        let gathered = trace.by_page();
+        assert_eq!((gathered.0.len(), gathered.0[0].len()), (1, 2));
+    }
 
     #[test]
     fn a_trace_is_what_was_committed_and_gathers_to_the_net_changes() {

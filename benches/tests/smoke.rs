@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 20] = [
     "durable-many",
     "durable-one",
     "durable-floor",
@@ -18,6 +18,15 @@ const ROWS: [&str; 11] = [
     "open",
     "disk",
     "heap",
+    "sync-first",
+    "sync-quic",
+    "sync-catch-up",
+    "sync-level",
+    "sync-level-trips",
+    "sync-visible",
+    "sync-mesh",
+    "sync-idle",
+    "sync-replica",
 ];
 
 fn run(arguments: &[&str]) -> Output {
