@@ -191,7 +191,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Resu
 /// Waits so long; gives how long it was, in seconds.
 pub(crate) fn pause(time: Duration) -> Result<f64> {
     let (seconds, ()) = timed(|| {
-        thread::sleep(time);
+        thread::park_timeout(time);
         Ok(())
     })?;
     Ok(seconds)

@@ -263,10 +263,20 @@ impl Active {
         firsts.take(RANGES_MAX).collect()
     }
 
-    /// What this node wrote and the peer lacks, if it is little enough to be pushed.
+    /// Whether a peer lacks so much that it pulls, as far as it said.
+    fn is_behind(&self, link: &Link) -> bool {
+        let lacks = |(log, seq): (&LogId, &u64)| seq.saturating_sub(at(&link.theirs, log));
+        let all = self.heads.iter().map(lacks);
+        all.fold(0, u64::saturating_add) > PUSH_RECORDS_MAX
+    }
+
+    /// What this node wrote and the peer lacks, unless the peer pulls.
     pub(crate) fn to_push(&self, link: &Link) -> Vec<Range> {
         if !link.unaware.is_empty() {
             return self.proofs(link);
+        }
+        if self.is_behind(link) {
+            return Vec::new();
         }
         let ranges = self.own.iter().filter_map(|log| {
             let range = Range {
@@ -274,21 +284,18 @@ impl Active {
                 from: after(&link.theirs, log),
                 to: at(&self.heads, log),
             };
-            (range.from <= range.to && is_little(&range)).then_some(range)
+            (range.from <= range.to).then_some(range)
         });
         ranges.take(RANGES_MAX).collect()
     }
 
-    /// What the peer has not been told of and will not be pushed.
+    /// What the peer has not been told of and will not be pushed. While a push is under way it is not
+    /// known how much is left for the next one.
     pub(crate) fn to_tell(&self, link: &Link) -> Frontier {
+        let pushes = link.pushing || !self.is_behind(link);
         let news = self.heads.iter().filter(|(log, seq)| {
-            let gap = Range {
-                log: **log,
-                from: after(&link.theirs, log),
-                to: **seq,
-            };
-            let lacks = gap.from <= gap.to;
-            let pushed = self.own.contains(*log) && lacks && is_little(&gap);
+            let lacks = at(&link.theirs, log) < **seq;
+            let pushed = self.own.contains(*log) && lacks && pushes;
             at(&link.told, log) < **seq && !pushed
         });
         news.map(|(log, seq)| (*log, *seq)).collect()
@@ -350,6 +357,47 @@ impl Active {
     }
 }
 
-fn is_little(range: &Range) -> bool {
-    range.to - range.from < PUSH_RECORDS_MAX
+#[cfg(test)]
+mod tests {
+    use threads_core::ReplicaKey;
+
+    use super::*;
+
+    fn log(n: u8) -> LogId {
+        LogId::from_key_bytes([n; 32])
+    }
+
+    fn link() -> Link {
+        let (ann, bob) = ([1; 32], [2; 32]);
+        let (ann, bob) = (PeerId::from_key_bytes(ann), PeerId::from_key_bytes(bob));
+        Link::new(Claim::new(&ReplicaKey::from_bytes(&[7; 32]), &ann, &bob))
+    }
+
+    fn active(mine: u64, others: u64) -> Active {
+        Active {
+            own: [log(1)].into(),
+            heads: [(log(1), mine), (log(2), others)].into(),
+            ..Active::default()
+        }
+    }
+
+    #[test]
+    fn a_peer_that_lacks_much_in_all_is_told_and_not_pushed_to() {
+        let (link, little) = (link(), active(1, PUSH_RECORDS_MAX - 1));
+        assert_eq!(little.to_push(&link).len(), 1);
+        assert_eq!(little.to_tell(&link).len(), 1, "what others wrote");
+        let much = active(1, PUSH_RECORDS_MAX);
+        assert!(much.to_push(&link).is_empty());
+        assert_eq!(much.to_tell(&link), much.heads);
+    }
+
+    #[test]
+    fn what_a_push_under_way_leaves_is_not_told() {
+        let active = active(PUSH_RECORDS_MAX, 1);
+        let mut link = link();
+        link.pushing = true;
+        assert_eq!(active.to_tell(&link), [(log(2), 1)].into());
+        link.theirs.insert(log(1), PUSH_RECORDS_MAX - 1);
+        assert_eq!(active.to_push(&link).len(), 1);
+    }
 }

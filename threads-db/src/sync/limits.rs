@@ -1,6 +1,6 @@
 //! How fast, how often and how much: the times and bounds of sync.
 
-/// How many records of a log a writer pushes. A peer that lacks more is told so, and pulls.
+/// How many records a peer may lack in all to be pushed what is new. One that lacks more is told, and pulls.
 pub(crate) const PUSH_RECORDS_MAX: u64 = 256;
 /// How many records are read for a page. What is on its way or not stored yet is sent again when who
 /// gets it dies, so it is to be little; each page costs who gets it a sync of its disk, so it is not
