@@ -27,7 +27,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::common::Place;
 use crate::common::serving::{Serving, TCP, card, until};
-use crate::frames::{Answer, Ask, Heads, Parcel, Range, Verdict, claim, joint};
+use crate::frames::{Answer, Ask, Head, Parcel, Places, Range, Verdict, claim, head, joint};
 
 const SECONDS: u64 = 3;
 /// By how much the memory of who is attacked may grow at its highest.
@@ -96,10 +96,15 @@ impl Known {
         [1, 2, 1_000, u64::MAX][below(4) as usize]
     }
 
-    fn heads(&self) -> Heads {
-        let heads = (0..below(4)).map(|_| (self.log(), Self::seq()));
-        let heads: std::collections::BTreeMap<_, _> = heads.collect();
-        heads.into_iter().collect()
+    fn places(&self) -> Places {
+        let places = (0..below(4)).map(|_| (self.log(), Self::seq()));
+        let places: std::collections::BTreeMap<_, _> = places.collect();
+        places.into_iter().collect()
+    }
+
+    fn heads(&self) -> Vec<Head> {
+        let places = self.places().into_iter();
+        places.map(|(log, seq)| head(log, seq)).collect()
     }
 
     fn parcels() -> Vec<Parcel> {
@@ -128,7 +133,8 @@ impl Known {
             3 | 4 => return bytes(64),
             5..12 => return self.replayed(),
             12..20 => Ask::Push(claim(), Self::parcels()),
-            20..28 => Ask::Have(claim(), self.heads()),
+            20..26 => Ask::Have(claim(), self.heads()),
+            26 | 27 => Ask::Sign(claim(), self.places()),
             28..32 => {
                 let id = "x".repeat(below(65) as usize);
                 Ask::Join(id, ByteArray::new(array()), bytes(200).into())
@@ -160,18 +166,17 @@ impl Known {
         let answer = match below(16) {
             0 => return None,
             1 => return Some(bytes(FRAME_BYTES_MAX as u64)),
-            2 => Answer::Page(Self::parcels(), self.heads(), true),
+            2 => Answer::Page(Self::parcels(), self.places(), true),
             3 => Answer::Have(self.heads()),
             4 => Answer::Busy(below(1_000)),
             5 => Answer::Admitted(bytes(100).into(), bytes(100).into()),
+            6 => Answer::Signed(vec![]),
             _ => {
                 let joint = match right {
                     true => joint(&self.replica, me, self.peer),
                     false => ByteArray::new(array()),
                 };
-                let heads = self.heads().into_iter();
-                let heads = heads.map(|(log, seq)| (log, seq, ByteArray::new(array())));
-                Answer::Heads(vec![Verdict::Differs(heads.collect())], joint)
+                Answer::Heads(vec![Verdict::Differs(self.heads())], joint)
             }
         };
         Some(encode(&answer).unwrap())
