@@ -21,6 +21,11 @@ class Refused(ValueError):
     """Bytes that are no frame."""
 
 
+def rendezvous(replica):
+    """What peers look each other up by in a directory."""
+    return hpke.hkdf(replica, b"threads/rendezvous/1")
+
+
 def locator(replica):
     """What names a thread to whoever holds its replica key."""
     return hpke.hkdf(replica, b"threads/locator/1")[:16]

@@ -151,6 +151,7 @@ def read_card_text(v):
 def read_claim(v):
     replica = data(v["replica"])
     same(frames.locator(replica), data(v["locator"]), "locator")
+    same(frames.rendezvous(replica), data(v["rendezvous"]), "rendezvous")
     if not frames.shows(replica, data(v["from"]), data(v["to"]), data(v["proof"])):
         raise records.Refused("rejected")
 

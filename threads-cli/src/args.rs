@@ -11,7 +11,7 @@ use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 
 mod peers;
 
-pub(crate) use peers::{Connect, Decide, Invite, Join, RevokeInvite, Serve, Sync};
+pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Reach {
     pub(crate) listen: Vec<Multiaddr>,
     pub(crate) mdns: bool,
+    pub(crate) hash_table: HashTable,
 }
 
 impl Reach {
@@ -24,6 +25,7 @@ impl Reach {
         Self {
             listen: listen.iter().filter_map(|addr| addr.parse().ok()).collect(),
             mdns: true,
+            hash_table: HashTable::Client,
         }
     }
 }
@@ -63,7 +65,7 @@ impl Online {
             for addr in &reach.listen {
                 builder = builder.listen(addr.clone());
             }
-            builder.hash_table(HashTable::Off).start().await
+            builder.hash_table(reach.hash_table).start().await
         })?);
         #[expect(
             clippy::disallowed_methods,

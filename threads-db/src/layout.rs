@@ -356,9 +356,14 @@ pub(crate) mod peers {
         [&requests(thread)[..], peer.key_bytes()].concat()
     }
 
+    /// The threads that peers share, by peer.
+    pub(crate) fn all_shares() -> Vec<u8> {
+        [&BY_PEER.to_be_bytes()[..], b"s"].concat()
+    }
+
     /// The threads that a peer shares.
     pub(crate) fn of_peer(peer: &PeerId) -> Vec<u8> {
-        [&BY_PEER.to_be_bytes()[..], b"s", peer.key_bytes()].concat()
+        [&all_shares()[..], peer.key_bytes()].concat()
     }
 
     /// Where peers can be reached.

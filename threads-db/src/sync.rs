@@ -30,6 +30,7 @@ mod conduct;
 mod dial;
 mod evidence;
 mod few;
+mod finding;
 #[cfg(test)]
 mod hostile;
 mod io;

@@ -14,6 +14,18 @@ pub(crate) struct Serve {
     /// Do not look for peers in the local network
     #[arg(long)]
     pub(crate) no_mdns: bool,
+    /// How peers that moved are found through others: not at all, by asking them, or also by answering
+    /// them, for a machine that others can call
+    #[arg(long, value_name = "PART", default_value = "client")]
+    pub(crate) hash_table: HashTablePart,
+}
+
+/// A part in the distributed hash table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum HashTablePart {
+    Off,
+    Client,
+    Server,
 }
 
 #[derive(Debug, Args)]

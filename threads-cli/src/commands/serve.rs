@@ -6,8 +6,9 @@ use std::sync::mpsc;
 use serde_json::json;
 use threads_core::datastore::Datastore;
 use threads_core::{Error, ErrorKind, Multiaddr};
+use threads_net_libp2p::HashTable;
 
-use crate::args::{Connect, Serve};
+use crate::args::{Connect, HashTablePart, Serve};
 use crate::exit::{Advise, Failure, Result};
 use crate::link::control::{self, About, Control};
 use crate::link::server::{self, Served};
@@ -23,6 +24,11 @@ pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
         reach.listen = args.listen;
     }
     reach.mdns = !args.no_mdns;
+    reach.hash_table = match args.hash_table {
+        HashTablePart::Off => HashTable::Off,
+        HashTablePart::Client => HashTable::Client,
+        HashTablePart::Server => HashTable::Server,
+    };
     let online = Online::start(&node, &reach)?;
     let control = Control {
         transport: Arc::clone(&online.transport),

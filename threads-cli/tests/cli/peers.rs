@@ -170,3 +170,41 @@ fn peer(place: &Place) -> String {
         .unwrap()
         .to_owned()
 }
+
+#[test]
+fn peers_that_moved_find_each_other_through_a_replica() {
+    let (ann, bob, rep) = (Place::with_collection(), Place::new(), Place::new());
+    let serving = Serving::start(&ann, TCP);
+    let role = |role: &str, to: &Place| {
+        let words = ["invite", "t", "--role", role, "--to", &card(to)];
+        ann.ok(words).out.trim().to_owned()
+    };
+    bob.ok(["join", &role("write", &bob)]);
+    rep.ok(["join", &role("replicate", &rep)]);
+    let mut replica = Serving::command(&rep, TCP);
+    replica.args(["--hash-table", "server"]);
+    let replica = Serving::of(replica);
+    let bobs = Serving::start(&bob, TCP);
+    let id = |place: &Place| place.ok(["--json", "id"]).json()["peer"].clone();
+    let peers = [id(&ann), id(&bob), id(&rep)];
+    // Bob hears of the replica from the thread.
+    let knows = |place: &Place, peer: &Value| {
+        let status = place.ok(["--json", "status", "t"]).json();
+        let known = status["peers"].as_array().unwrap();
+        known.iter().any(|known| known["peer"] == *peer)
+    };
+    until("bob shares it with the replica", || knows(&bob, &peers[2]));
+    for place in [&ann, &bob] {
+        place.ok(["connect", &replica.addresses[0]]);
+    }
+    drop((serving, bobs));
+
+    // Both are somewhere else now, and know where the replica is.
+    let moved = [&ann, &bob].map(|place| Serving::start(place, TCP));
+    until("bob is connected to ann", || {
+        let status = bob.ok(["--json", "status", "t"]).json();
+        let connected = status["connected"].as_array().unwrap();
+        connected.contains(&peers[0])
+    });
+    drop((moved, replica));
+}

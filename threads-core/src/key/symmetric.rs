@@ -213,6 +213,20 @@ impl ReplicaKey {
         locator
     }
 
+    /// What peers that hold the key look each other up by, in a directory that strangers keep. It tells
+    /// nobody which thread it is, and is of no use for anything else: unlike the
+    /// [locator](Self::locator), it is never part of a claim.
+    ///
+    /// ```
+    /// use threads_core::ReplicaKey;
+    /// let key = ReplicaKey::from_bytes(&[7; 32]);
+    /// assert_ne!(key.rendezvous(), ReplicaKey::from_bytes(&[8; 32]).rendezvous());
+    /// assert_ne!(key.rendezvous()[..16], key.locator());
+    /// ```
+    pub fn rendezvous(&self) -> [u8; 32] {
+        *derive(&self.bytes, b"threads/rendezvous/1")
+    }
+
     /// What `from` says to `to`, over a connection that authenticates both, to show that it holds
     /// the key: a MAC of the two. It is of no use to anyone else, nor towards anyone else. Compare
     /// it in constant time, as [`ReplicaKey::proves`] does.

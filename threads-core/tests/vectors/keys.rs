@@ -209,7 +209,8 @@ fn claims() -> Vec<Value> {
     let vector = |name: &str, proof: &[u8], reject: Option<&str>| {
         let mut vector = json!({
             "name": name, "kind": "claim", "replica": hex(*key.to_bytes()), "from": hex(ann.key_bytes()),
-            "to": hex(bob.key_bytes()), "locator": hex(key.locator()), "proof": hex(proof),
+            "to": hex(bob.key_bytes()), "locator": hex(key.locator()),
+            "rendezvous": hex(key.rendezvous()), "proof": hex(proof),
         });
         if let Some(word) = reject {
             vector["reject"] = word.into();
@@ -479,6 +480,7 @@ pub(crate) fn read(vector: &Value) -> Result<()> {
             let [from, to] =
                 ["from", "to"].map(|name| PeerId::from_key_bytes(array(&vector[name])));
             assert_eq!(hex(key.locator()), vector["locator"]);
+            assert_eq!(hex(key.rendezvous()), vector["rendezvous"]);
             if !key.proves(&from, &to, &array(&vector["proof"])) {
                 return Err(Error::rejected("it does not show the key"));
             }

@@ -41,6 +41,14 @@ pub(crate) const JOIN_AGAIN_MS: u64 = 5_000;
 /// milliseconds.
 pub(crate) const RETRY_HELD_MS: u64 = 1_000;
 pub(crate) const RETRY_HELD_MS_MAX: u64 = 60_000;
+/// After how long peers that are away are looked for in the transport's directory: at first, and then
+/// again and again, in milliseconds.
+pub(crate) const FIND_AFTER_MS: [u64; 2] = [10_000, 60_000];
+pub(crate) const FIND_EVERY_MS: u64 = 10 * 60 * 1_000;
+/// How long after somebody connected.
+pub(crate) const FIND_SOON_MS: u64 = 1_000;
+/// The most threads that are looked up.
+pub(crate) const FIND_THREADS_MAX: usize = 1_000;
 /// The most peers that are dialled again and again.
 pub(crate) const DIALS_MAX: usize = 4_096;
 /// How long a peer that acknowledged something has before it is asked to sign for it, in milliseconds,

@@ -11,6 +11,7 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use threads_core::transport::{ReplyToken, Transport, TransportEvent};
 use threads_core::{PeerId, Result, Timer, system_rng};
 
+use super::finding::{self, Finding};
 use super::io::{CallId, Input, Output, RequestId, Work};
 use super::machine::Machine;
 use crate::db::Db;
@@ -52,6 +53,7 @@ pub struct Service {
     next_request: RequestId,
     connected: Connected,
     warm: VecDeque<Db>,
+    finding: Finding,
 }
 
 /// Says whose service it is.
@@ -162,6 +164,7 @@ impl Service {
             next_request: 0,
             connected: Connected::default(),
             warm: VecDeque::new(),
+            finding: Finding::default(),
         })
     }
 
@@ -208,6 +211,7 @@ impl Service {
     pub async fn run(mut self) -> Result<()> {
         loop {
             self.work_off();
+            self.look_for_peers();
             self.connected.lock().busy = !self.machine.is_settled();
             match self.wait().await {
                 Woken::Event(event) => self.event(event?),
@@ -232,6 +236,18 @@ impl Service {
             for output in self.machine.handle(now, input, &mut system_rng()) {
                 self.act(output);
             }
+        }
+    }
+
+    /// Looks for peers that are away, when it is time to.
+    fn look_for_peers(&mut self) {
+        if self.finding.is_due(self.timer.elapsed_ms()) {
+            let (node, transport) = (self.node.clone(), Arc::clone(&self.transport));
+            let connected = self.connected.lock().peers.clone();
+            self.sending.push(Box::pin(async move {
+                finding::find(node, &*transport, connected).await;
+                None
+            }));
         }
     }
 
@@ -309,6 +325,7 @@ impl Service {
         let input = match event {
             TransportEvent::Connected(peer) => {
                 self.connected.lock().peers.insert(peer);
+                self.finding.soon(self.timer.elapsed_ms());
                 Input::Connected(peer)
             }
             TransportEvent::Disconnected(peer) => {
@@ -340,14 +357,10 @@ impl Service {
             return Woken::News;
         }
         let (transport, timer) = (Arc::clone(&self.transport), Arc::clone(&self.timer));
-        let wake_at = self.machine.wake_at();
+        let find_at = self.finding.next_at();
+        let wake_at = self.machine.wake_at().map_or(find_at, |at| at.min(find_at));
         let mut event = pin!(transport.next_event());
-        let mut time = pin!(async move {
-            match wake_at {
-                Some(at_ms) => timer.sleep_until(at_ms).await,
-                None => std::future::pending().await,
-            }
-        });
+        let mut time = pin!(timer.sleep_until(wake_at));
         let (sending, node) = (&mut self.sending, &self.node);
         poll_fn(move |cx| {
             if let Poll::Ready(Some(ended)) = Pin::new(&mut *sending).poll_next(cx) {

@@ -1,5 +1,7 @@
 //! With whom a thread is shared, and what they acknowledged: rows of the store.
 
+use std::collections::BTreeSet;
+
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, LogId, PeerId, Result};
 
@@ -76,6 +78,16 @@ pub(crate) fn of_peer(txn: &dyn ReadTxn, peer: &PeerId) -> Result<Vec<Number>> {
         Ok(Number::from_be_bytes(
             tail.try_into().map_err(|_| damaged())?,
         ))
+    };
+    tails.map(number).collect()
+}
+
+/// The threads that are shared with anybody.
+pub(crate) fn threads(txn: &dyn ReadTxn) -> Result<BTreeSet<Number>> {
+    let tails = tails(txn, &peers::all_shares())?.into_iter();
+    let number = |tail: Vec<u8>| {
+        let number = tail.last_chunk().ok_or_else(damaged)?;
+        Ok(Number::from_be_bytes(*number))
     };
     tails.map(number).collect()
 }
