@@ -65,13 +65,18 @@ impl Machine {
             self.not_greeted(peer);
             return self.fault(peer, super::conduct::MALFORMED);
         }
-        let mut level = Vec::new();
+        let (mut level, mut same) = (Vec::new(), Vec::new());
         for (share, verdict) in shares.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Unknown => self.shares_not(peer, share.thread),
                 Verdict::Same => {
                     self.shares(peer, share.thread);
-                    level.push((share.thread, numbers(&share.heads)));
+                    let threads = match self.link(share.thread, &peer) {
+                        // It may have said since that it has more.
+                        Some(_) => &mut level,
+                        None => &mut same,
+                    };
+                    threads.push((share.thread, numbers(&share.heads)));
                 }
                 Verdict::Differs(heads) => {
                     // Decoding has checked it.
@@ -91,9 +96,11 @@ impl Machine {
                 }
             }
         }
-        if !level.is_empty() {
-            let threads = level.iter().map(|(thread, _)| *thread).collect();
+        let alike = level.iter().chain(&same);
+        let threads: Vec<_> = alike.map(|(thread, _)| *thread).collect();
+        if !threads.is_empty() {
             self.op(Op::Level(peer, level), Doing::Note);
+            self.op(Op::Same(peer, same), Doing::Note);
             self.op(Op::Vouch(Vouch::Behind(peer, threads)), Doing::Behind(peer));
         }
     }

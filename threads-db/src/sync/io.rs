@@ -163,6 +163,8 @@ pub(crate) enum Op {
     Acked(Number, PeerId, Frontier),
     /// Note that a peer has all that this node had of these threads when they were compared.
     Level(PeerId, Vec<(Number, Frontier)>),
+    /// Note that a peer has the same of these threads as this node has, and nothing more.
+    Same(PeerId, Vec<(Number, Frontier)>),
     /// About what peers sign for.
     Vouch(Vouch),
 }

@@ -168,6 +168,22 @@ pub(crate) fn cut(txn: &mut dyn WriteTxn, thread: Number, line: &LogId, last: u6
     Ok(())
 }
 
+/// Notes all that a peer has: what it said before that it has more is not so any more.
+pub(crate) fn acknowledge_all(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    peer: &PeerId,
+    heads: &Frontier,
+    now_ms: u64,
+) -> Result<()> {
+    for log in acked(txn.as_read(), thread, peer)?.keys() {
+        if !heads.contains_key(log) {
+            txn.delete(Keyspace::Peers, &peers::ack(thread, peer, log))?;
+        }
+    }
+    acknowledge(txn, thread, peer, heads, now_ms)
+}
+
 fn room_for_logs(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<usize> {
     let known = tails(txn, &peers::acks(thread, peer))?.len();
     Ok(LOGS_PER_PEER_MAX.saturating_sub(known))

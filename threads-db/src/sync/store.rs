@@ -121,6 +121,14 @@ impl Node {
                 self.note(|txn| shares::acknowledge(txn, thread, &peer, &heads, now_ms))
             }
             Op::Level(peer, threads) => self.level(&peer, &threads),
+            Op::Same(peer, threads) => {
+                let now_ms = self.inner.clock.now_ms();
+                self.note(|txn| {
+                    threads.iter().try_for_each(|(thread, heads)| {
+                        shares::acknowledge_all(txn, *thread, &peer, heads, now_ms)
+                    })
+                })
+            }
             Op::Vouch(what) => self.vouch(what),
         }
     }

@@ -294,3 +294,17 @@ fn branches_are_pulled_from_who_knows_of_the_fork_already() {
         {"at_ms":27678,"act":"write","peer":0,"seed":2473753153799145,"changes":2,"relaxed":true}]}"#,
     );
 }
+
+/// What a peer had told of and lost for good was thought to be there for ever.
+#[test]
+fn who_has_the_same_has_nothing_more() {
+    holds(
+        r#"{"seed":1145,"peers":3,"steps":[
+        {"at_ms":4587,"act":"crash","peer":2,"commits":1},
+        {"at_ms":11586,"act":"backup","peer":2},
+        {"at_ms":11886,"act":"write","peer":2,"seed":2937160208659516,"changes":2,"relaxed":false},
+        {"at_ms":12913,"act":"restart","peer":2,"disk":true},
+        {"at_ms":14241,"act":"crash","peer":2,"commits":0},
+        {"at_ms":15911,"act":"put_back","peer":2}]}"#,
+    );
+}
