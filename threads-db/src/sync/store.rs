@@ -121,14 +121,7 @@ impl Node {
                 self.note(|txn| shares::acknowledge(txn, thread, &peer, &heads, now_ms))
             }
             Op::Level(peer, threads) => self.level(&peer, &threads),
-            Op::Same(peer, threads) => {
-                let now_ms = self.inner.clock.now_ms();
-                self.note(|txn| {
-                    threads.iter().try_for_each(|(thread, heads)| {
-                        shares::acknowledge_all(txn, *thread, &peer, heads, now_ms)
-                    })
-                })
-            }
+            Op::Same(peer, threads) => self.same(&peer, &threads),
             Op::Vouch(what) => self.vouch(what),
         }
     }
@@ -374,6 +367,17 @@ impl Node {
             ours,
             less,
         }))
+    }
+
+    /// A peer has all of this on its disk, and nothing more.
+    fn same(&self, peer: &PeerId, threads: &[(Number, Frontier)]) -> Result<Done> {
+        let now_ms = self.inner.clock.now_ms();
+        self.note(|txn| {
+            let mut threads = threads.iter();
+            threads.try_for_each(|(thread, heads)| {
+                shares::acknowledge_all(txn, *thread, peer, heads, now_ms)
+            })
+        })
     }
 
     /// A peer had all of this on its disk. It may have said since that it has more.
