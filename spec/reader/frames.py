@@ -158,6 +158,7 @@ REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
     "page": _tuple(PARCELS, _heads(RANGES_MAX), _truth),
     "have": _heads(HEADS_MAX, CHECK),
+    "full": _heads(HEADS_MAX, CHECK),
     "admitted": _tuple(_bytes(), _bytes()),
     "signed": _receipts,
     "busy": _number,

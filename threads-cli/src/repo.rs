@@ -9,7 +9,7 @@ use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::Datastore;
 use threads_core::{CollectionName, Error, ErrorKind};
 use threads_db::query::QueryCaps;
-use threads_db::{Collection, Db, Node};
+use threads_db::{Collection, Db, Node, NodeBuilder};
 use threads_store_lmdb::Lmdb;
 
 use serde_json::Value;
@@ -90,11 +90,14 @@ impl Repo {
     }
 
     /// Opens the repository as the one process that may change it, with its datastore for others.
-    pub(crate) fn owner(&self) -> Result<(Node, Arc<Lmdb>)> {
+    pub(crate) fn owner(&self, replica_quota: Option<u64>) -> Result<(Node, Arc<Lmdb>)> {
         self.check()?;
         let store = Lmdb::open(self.store()).map(Arc::new);
         let shared = store.as_ref().ok().map(Arc::clone);
-        let node = self.node(store)?;
+        let node = self.node_with(store, |builder| match replica_quota {
+            Some(quota) => builder.replica_quota(quota),
+            None => builder,
+        })?;
         // There is a node only if there is a store.
         let store = shared.ok_or_else(|| Error::unavailable("the repository cannot be opened"))?;
         Ok((node, store))
@@ -142,12 +145,20 @@ impl Repo {
     }
 
     fn node(&self, store: Result<impl Datastore, Error>) -> Result<Node> {
+        self.node_with(store, |builder| builder)
+    }
+
+    fn node_with(
+        &self,
+        store: Result<impl Datastore, Error>,
+        how: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> Result<Node> {
         store
             .and_then(|store| {
                 // The user's own queries, in a process of their own.
                 let caps = QueryCaps::unbounded();
                 let builder = Node::builder(store).codec(JsonPatch::new());
-                builder.query_caps(caps).open()
+                how(builder.query_caps(caps)).open()
             })
             .advise(ErrorKind::Unavailable, || {
                 "one process at a time can change a repository, unless it is `threads serve`: wait \

@@ -21,6 +21,7 @@ use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
 use crate::chain::{self, Blocks};
 use crate::feed;
 use crate::invite;
+use crate::kept;
 use crate::layout::{self, Number, Place, meta};
 use crate::line;
 use crate::reducers;
@@ -47,6 +48,7 @@ pub(crate) fn link(
 ) -> Result<()> {
     let cid = record.id();
     chain::put(txn, place, &cid, blocks)?;
+    kept::add(txn, thread, blocks.bytes())?;
     let head = Head {
         seq: place.seq,
         record: cid,

@@ -148,6 +148,13 @@ pub(crate) mod meta {
     /// How much is held on the node, over all its threads.
     pub(crate) const HELD: &[u8] = b"held";
 
+    pub(crate) const KEPT: &[u8] = b"kept/";
+
+    /// How many bytes are kept of a thread that this node cannot read.
+    pub(crate) fn kept(thread: Number) -> Vec<u8> {
+        [KEPT, &thread.to_be_bytes()].concat()
+    }
+
     pub(crate) fn reducer(thread: Number, name: &str) -> Vec<u8> {
         [b"red/", &thread.to_be_bytes()[..], name.as_bytes()].concat()
     }
@@ -345,6 +352,11 @@ pub(crate) mod peers {
     /// Whether a peer could show what it signed for, when it was asked.
     pub(crate) fn checked(thread: Number, peer: &PeerId) -> Vec<u8> {
         [&thread.to_be_bytes()[..], b"c", peer.key_bytes()].concat()
+    }
+
+    /// That a peer takes no more of a thread.
+    pub(crate) fn full(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"q", peer.key_bytes()].concat()
     }
 
     /// Who asks to join a thread.

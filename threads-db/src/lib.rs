@@ -20,6 +20,7 @@ pub mod index;
 mod ingest;
 mod installed;
 pub mod invite;
+mod kept;
 mod layout;
 mod line;
 mod listener;

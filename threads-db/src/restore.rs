@@ -23,6 +23,7 @@ use crate::db::Db;
 use crate::export::{CarriedKeys, MANIFEST_VERSION, Manifest, keys_context};
 use crate::held;
 use crate::ingest::{self, Intake};
+use crate::kept;
 use crate::layout::{self, Number, Prefix, meta, thread_prefix};
 use crate::node::Node;
 use crate::passphrase::SealedSecret;
@@ -247,6 +248,7 @@ impl Node {
             }
             self.inner.store.transact(Durability::Group, |txn| {
                 books::clear(txn, &id)?;
+                kept::forget(txn, number)?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
         }

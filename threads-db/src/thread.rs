@@ -163,6 +163,8 @@ pub(crate) struct NodeInner {
     pub(crate) durability: Durability,
     /// What a query may cost that says nothing of it.
     pub(crate) caps: QueryCaps,
+    /// How many bytes are kept of threads that cannot be read here, before no more is taken.
+    pub(crate) replica_quota: Option<u64>,
     pub(crate) notifier: Notifier,
     /// Held by the one restore that runs.
     pub(crate) restoring: Mutex<()>,

@@ -18,6 +18,10 @@ pub(crate) struct Serve {
     /// them, for a machine that others can call
     #[arg(long, value_name = "PART", default_value = "client")]
     pub(crate) hash_table: HashTablePart,
+    /// Take no more of threads that this repository cannot read, and keeps for others, once they have
+    /// this size, such as 500M or 2G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) replica_quota: Option<u64>,
 }
 
 /// A part in the distributed hash table.
@@ -95,6 +99,22 @@ pub(crate) struct Sync {
     pub(crate) timeout: u64,
 }
 
+/// A number of bytes, or of `K`, `M`, `G` or `T`: 1,000 bytes, and so on.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "give a number of bytes, or one and K, M, G or T, such as 500M".to_owned();
+    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
+    let factor = match &text[digits.len()..] {
+        "" => 1,
+        "K" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "T" => 1_000_000_000_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
 /// A number and `s`, `m`, `h` or `d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "give a number and s, m, h or d, such as 7d".to_owned();
@@ -114,6 +134,16 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_a_number_and_perhaps_a_unit() {
+        assert_eq!(size("1500"), Ok(1_500));
+        assert_eq!(size("500M"), Ok(500_000_000));
+        assert_eq!(size("2T"), Ok(2_000_000_000_000));
+        for wrong in ["", "M", "1MM", "1KB", "-1", "1.5G", "99999999999T", "1µ"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn times_are_a_number_and_a_unit() {

@@ -12,13 +12,13 @@ use crate::args::{Connect, HashTablePart, Serve};
 use crate::exit::{Advise, Failure, Result};
 use crate::link::control::{self, About, Control};
 use crate::link::server::{self, Served};
-use crate::output::{Output, counted};
+use crate::output::{Output, counted, grouped};
 use crate::peer::{Online, Reach};
 use crate::repo::Repo;
 
 /// Serves the repository to its peers, and to other commands, until it is interrupted.
 pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
-    let (node, store) = repo.owner()?;
+    let (node, store) = repo.owner(args.replica_quota)?;
     let mut reach = Reach::anywhere();
     if !args.listen.is_empty() {
         reach.listen = args.listen;
@@ -46,6 +46,10 @@ pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
         },
     )?;
     tell(&node.peer_id().to_string(), &addresses, out)?;
+    if let Some(quota) = args.replica_quota {
+        let (kept, quota) = (grouped(node.kept_for_others()?), grouped(quota));
+        out.remark(format_args!("keeps {kept} bytes for others, of {quota}"));
+    }
     let (end, ended) = mpsc::sync_channel(1);
     // A second interrupt finds the first one's word still there.
     ctrlc::set_handler(move || _ = end.try_send(())).map_err(|error| {

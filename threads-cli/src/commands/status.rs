@@ -203,9 +203,13 @@ fn peer_row(peer: &PeerStatus, sync: &SyncStatus, connected: &[PeerId]) -> [Stri
     } else {
         "away"
     };
+    let state = match peer.full {
+        true => format!("{state}, full"),
+        false => state.to_owned(),
+    };
     [
         peer.peer.to_string(),
-        state.to_owned(),
+        state,
         grouped(peer.lacks),
         grouped(peer.missing),
         signed(peer, sync),

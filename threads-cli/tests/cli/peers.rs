@@ -80,6 +80,36 @@ fn status_follows_what_peers_say_and_sign() {
 }
 
 #[test]
+fn a_replica_with_a_quota_takes_no_more_than_it_and_says_so() {
+    let (ann, replica) = (Place::with_collection(), Place::new());
+    let _ann = Serving::start(&ann, TCP);
+    let words = [
+        "invite",
+        "t",
+        "--role",
+        "replicate",
+        "--to",
+        &card(&replica),
+    ];
+    let invite = ann.ok(words).out;
+    replica.ok(["join", invite.trim()]);
+    let mut command = Serving::command(&replica, TCP);
+    command.args(["--replica-quota", "10K"]);
+    let _replica = Serving::of(command);
+    let peer = || ann.ok(["--json", "status", "t"]).json()["peers"][0].clone();
+    until("the first sync", || peer()["lacks"] == json!(0));
+    for n in 0..20 {
+        let entity = json!({"_id": n.to_string(), "text": "x".repeat(2_000)});
+        ann.ok(["put", "t", "c", &entity.to_string()]);
+    }
+    until("it says that it is full", || peer()["full"] == json!(true));
+    assert!(peer()["lacks"].as_u64().unwrap() > 5, "{}", peer());
+    assert!(ann.ok(["status", "t"]).out.contains(", full"));
+    replica.ok(["verify", "t"]);
+    replica.fails(2, ["serve", "--replica-quota", "much"]);
+}
+
+#[test]
 fn a_link_asks_and_a_member_lets_in() {
     let (ann, eve) = (Place::with_collection(), Place::new());
     let _ann = Serving::start(&ann, TCP);

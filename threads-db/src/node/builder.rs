@@ -36,6 +36,7 @@ pub struct NodeBuilder {
     rng: Box<dyn CryptoRng + Send>,
     durability: Durability,
     caps: QueryCaps,
+    replica_quota: Option<u64>,
     identity: Option<IdentityKey>,
 }
 
@@ -58,6 +59,7 @@ impl NodeBuilder {
             rng: Box::new(system_rng()),
             durability: Durability::default(),
             caps: QueryCaps::default(),
+            replica_quota: None,
             identity: None,
         }
     }
@@ -86,6 +88,21 @@ impl NodeBuilder {
     #[must_use]
     pub fn reducer(mut self, reducer: impl Reducer) -> Self {
         self.reducers.push(Arc::new(reducer));
+        self
+    }
+
+    /// Takes in no more of the threads that this node cannot read, and keeps for others, once it keeps
+    /// so many bytes of their records; the page that reaches it is kept whole. Peers are told. Without
+    /// a quota there is no end but the disk's.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Memory;
+    /// let node = threads_db::Node::builder(Memory::new()).replica_quota(1 << 30).open().unwrap();
+    /// assert_eq!(node.kept_for_others().unwrap(), 0);
+    /// ```
+    #[must_use]
+    pub fn replica_quota(mut self, bytes: u64) -> Self {
+        self.replica_quota = Some(bytes);
         self
     }
 
@@ -212,6 +229,7 @@ impl NodeBuilder {
             clock: self.clock,
             durability: self.durability,
             caps: self.caps,
+            replica_quota: self.replica_quota,
             notifier: Notifier::default(),
             restoring: Mutex::default(),
             rng: Mutex::new(self.rng),

@@ -19,6 +19,8 @@ pub(crate) struct Active {
     /// The logs that this node writes.
     pub(crate) own: BTreeSet<LogId>,
     pub(crate) loaded: bool,
+    /// Whether this node takes no more of it.
+    pub(crate) full: bool,
     /// Whether the store is being asked how it stands.
     pub(crate) loading: bool,
     /// Whether something changed since the store was asked, so that the answer may be old.
@@ -56,6 +58,8 @@ pub(crate) struct Link {
     pub(crate) telling: bool,
     /// Whether it said something itself since this node began to push to it or to tell it.
     pub(crate) heard: bool,
+    /// Whether it takes no more of the thread. It is told what there is, and sent nothing.
+    pub(crate) full: bool,
     /// When to tell it what is new here; nothing is told before there is such a time.
     pub(crate) tell_at: Option<u64>,
     /// When what it has may be pulled from it.
@@ -129,6 +133,7 @@ impl Link {
             pushing: false,
             telling: false,
             heard: false,
+            full: false,
             tell_at: None,
             pull_at: 0,
             pause: Pause::default(),
@@ -275,7 +280,7 @@ impl Active {
         if !link.unaware.is_empty() {
             return self.proofs(link);
         }
-        if self.is_behind(link) {
+        if link.full || self.is_behind(link) {
             return Vec::new();
         }
         let ranges = self.own.iter().filter_map(|log| {
@@ -295,7 +300,7 @@ impl Active {
         let pushes = link.pushing || !self.is_behind(link);
         let news = self.heads.iter().filter(|(log, seq)| {
             let lacks = at(&link.theirs, log) < **seq;
-            let pushed = self.own.contains(*log) && lacks && pushes;
+            let pushed = self.own.contains(*log) && lacks && pushes && !link.full;
             at(&link.told, log) < **seq && !pushed
         });
         news.map(|(log, seq)| (*log, *seq)).collect()
@@ -313,6 +318,9 @@ impl Active {
 
     /// What the peer has and this node lacks, but for what is on its way.
     pub(crate) fn to_pull(&self, link: &Link) -> Vec<Range> {
+        if self.full {
+            return Vec::new();
+        }
         if !link.probes.is_empty() {
             let ranges = link.probes.iter().map(|(log, probe)| Range {
                 log: *log,
@@ -335,6 +343,9 @@ impl Active {
 
     /// How many records the peer has that this node lacks, and those to ask for to find a fork.
     pub(crate) fn lacking(&self, link: &Link) -> u64 {
+        if self.full {
+            return 0;
+        }
         let lacks = |(log, seq): (&LogId, &u64)| seq.saturating_sub(at(&self.heads, log));
         let probes = link.probes.len() as u64;
         link.theirs

@@ -12,8 +12,16 @@ use super::limits::BUSY_MS;
 use super::machine::{Doing, Machine};
 use super::timers::Timer;
 use super::vouch::{Vouch, Vouched};
-use super::wire::{Answer, Frontier, HEADS_MAX, Verdict, joint, list, listed};
+use super::wire::{Answer, Frontier, HEADS_MAX, Heads, Verdict, joint, list, listed};
 use crate::layout::Number;
+
+/// How far logs have got here, and whether more is taken.
+fn so_far(heads: &Heads, full: bool) -> Answer {
+    match full {
+        true => Answer::Full(list(heads)),
+        false => Answer::Have(list(heads)),
+    }
+}
 
 impl Machine {
     /// Answers a request with what came from the store.
@@ -29,7 +37,7 @@ impl Machine {
             }
             Ok(Done::Received(Some(taken))) => self.received(from, request, taken),
             Ok(Done::Heard(Some(heard))) => {
-                self.reply(request, &Answer::Have(list(&heard.ours)));
+                self.reply(request, &so_far(&heard.ours, heard.full));
                 self.shares(from, heard.thread);
                 self.heard(from, &heard);
                 self.acknowledged(heard.thread, from);
@@ -90,7 +98,7 @@ impl Machine {
     }
 
     fn received(&mut self, from: PeerId, request: RequestId, taken: TakenIn) {
-        self.reply(request, &Answer::Have(list(&taken.heads)));
+        self.reply(request, &so_far(&taken.heads, taken.full));
         self.shares(from, taken.thread);
         self.sent_by(from, taken.thread, &taken.sent);
         if let Some(refused) = &taken.refused {

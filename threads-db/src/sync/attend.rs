@@ -6,7 +6,7 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::{PeerId, Result};
 
 use super::active::{raise, raise_all};
-use super::io::{Done, Heard, Op, TakenIn};
+use super::io::{Done, Heard, Op, Room, TakenIn};
 use super::limits::{GRACE_MS, REPAIR_AFTER_MS, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS};
 use super::machine::{Call, Doing, Machine, Peer, put_off};
 use super::pause::Pause;
@@ -199,21 +199,23 @@ impl Machine {
             }
             Sent::Numbers => link.telling = false,
         }
-        let said = match answer {
-            Ok(Answer::Have(heads)) => wire::heads(&heads).unwrap_or_default(),
+        let (said, room) = match answer {
+            Ok(Answer::Have(heads)) => (wire::heads(&heads).unwrap_or_default(), Room::Some),
+            Ok(Answer::Full(heads)) => (wire::heads(&heads).unwrap_or_default(), Room::None),
             other => return put_off(link, &other, now, rng),
         };
         let heads = numbers(&said);
         let took = upto.iter().any(|(log, seq)| heads.get(log) >= Some(seq));
         match sent {
             Sent::Records if took => link.pause.clear(),
-            // It has them and does not take them now: it holds them back, or is full.
-            Sent::Records => link.pause.fail(now, rng),
-            Sent::Numbers => {}
+            // It has them and does not take them now: it holds them back.
+            Sent::Records if room == Room::Some => link.pause.fail(now, rng),
+            Sent::Records | Sent::Numbers => {}
         }
+        link.full = room == Room::None;
         let heads = link.replied(heads);
         raise_all(&mut link.told, upto);
-        self.op(Op::Acked(thread, peer, heads), Doing::Note);
+        self.op(Op::Acked(thread, peer, heads, Some(room)), Doing::Note);
         if let Some(active) = self.active.get_mut(&thread) {
             active.suspect(&peer, &said);
         }
@@ -259,6 +261,7 @@ impl Machine {
             let own = heard.ours.get(log);
             own.is_some_and(|own| own.0 == head.0 && own != head)
         };
+        let has_more = has_more && !heard.full;
         let has_other = heard.theirs.iter().any(differs);
         if !has_more && !has_other && heard.less.is_empty() && !self.active.contains_key(&thread) {
             return;
@@ -267,6 +270,7 @@ impl Machine {
         let link = self.link_with(thread, from, heard.claim);
         link.heard = true;
         link.suspect(&heard.ours, &heard.theirs);
+        link.full &= heard.room.is_none();
         for (log, seq) in theirs {
             raise(&mut link.theirs, *log, *seq);
         }
@@ -283,7 +287,7 @@ impl Machine {
             link.tell_at = Some(now);
         }
         if !more.is_empty() {
-            self.op(Op::Acked(thread, from, more), Doing::Note);
+            self.op(Op::Acked(thread, from, more, None), Doing::Note);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Machine {
                     link.told.clear();
                     (link.tell_at, link.pull_at) = (Some(now), now);
                     link.suspect(&share.heads, &heads);
-                    self.op(Op::Acked(share.thread, peer, theirs), Doing::Note);
+                    self.op(Op::Acked(share.thread, peer, theirs, None), Doing::Note);
                     self.acknowledged(share.thread, peer);
                 }
             }

@@ -159,14 +159,21 @@ pub(crate) enum Op {
     Receive(PeerId, Claim, Vec<Parcel>),
     /// Note what a peer says it has, and say how far these logs have got here.
     Heard(PeerId, Claim, Heads),
-    /// Note what a peer acknowledged.
-    Acked(Number, PeerId, Frontier),
+    /// Note what a peer acknowledged, and whether it takes more, if it said so.
+    Acked(Number, PeerId, Frontier, Option<Room>),
     /// Note that a peer has all that this node had of these threads when they were compared.
     Level(PeerId, Vec<(Number, Frontier)>),
     /// Note that a peer has the same of these threads as this node has, and nothing more.
     Same(PeerId, Vec<(Number, Frontier)>),
     /// About what peers sign for.
     Vouch(Vouch),
+}
+
+/// Whether a peer takes more of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Some,
+    None,
 }
 
 /// What came of an operation.
@@ -222,6 +229,10 @@ pub(crate) struct Heard {
     pub(crate) ours: Heads,
     /// The logs of which it had said before that it has more.
     pub(crate) less: Vec<LogId>,
+    /// That it takes more, if it has more than before.
+    pub(crate) room: Option<Room>,
+    /// Whether this node takes no more of the thread.
+    pub(crate) full: bool,
 }
 
 /// How a thread stands.
@@ -234,6 +245,8 @@ pub(crate) struct Loaded {
     pub(crate) acked: Vec<(PeerId, Frontier)>,
     /// Where logs were forked.
     pub(crate) cuts: Cuts,
+    /// Whether this node takes no more of it.
+    pub(crate) full: bool,
     /// What shows each peer that this node holds the key.
     pub(crate) claims: Vec<(PeerId, Claim)>,
 }
@@ -264,6 +277,8 @@ pub(crate) struct TakenIn {
     pub(crate) new: u64,
     /// The first that broke a rule.
     pub(crate) refused: Option<Error>,
+    /// Whether this node takes no more of the thread.
+    pub(crate) full: bool,
     /// After how many milliseconds a record that is dated ahead may be applied, if one is held.
     pub(crate) due_in_ms: Option<u64>,
 }

@@ -346,6 +346,7 @@ impl Machine {
         active.loading = false;
         active.loaded = !std::mem::take(&mut active.outdated);
         active.own = loaded.own.into_iter().collect();
+        active.full = loaded.full;
         let moved = std::mem::take(&mut active.moved);
         let heads = numbers(&loaded.heads);
         for (peer, claim) in loaded.claims {

@@ -189,6 +189,7 @@ impl Machine {
         let (progress, refused) = match done {
             Ok(Done::TakenIn(taken)) => {
                 due_in_ms = taken.due_in_ms;
+                active.full = taken.full;
                 let heads = numbers(&taken.heads);
                 line::clamp(&taken.cuts, &mut upto);
                 let got = |(log, seq): (_, &u64)| heads.get(log) >= Some(seq);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, LogId, PeerId, Result};
 
+use super::io::Room;
 use super::standing;
 use super::wire::Frontier;
 use crate::layout::{Number, Prefix, peers};
@@ -49,6 +50,7 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, peer: &PeerId) -> R
     for key in tails(txn.as_read(), &peers::acks(thread, peer))? {
         txn.delete(Keyspace::Peers, &[peers::acks(thread, peer), key].concat())?;
     }
+    txn.delete(Keyspace::Peers, &peers::full(thread, peer))?;
     standing::remove(txn, thread, peer)
 }
 
@@ -119,6 +121,27 @@ pub(crate) fn acked_of(
     };
     let seq = (&*seq).try_into().map_err(|_| damaged())?;
     Ok(Some(u64::from_be_bytes(seq)))
+}
+
+/// Notes whether a peer takes more of a thread, if it said so.
+pub(crate) fn note_room(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    peer: &PeerId,
+    room: Option<Room>,
+) -> Result<()> {
+    let key = peers::full(thread, peer);
+    match (room, is_full(txn.as_read(), thread, peer)?) {
+        (Some(Room::None), false) => txn.put(Keyspace::Peers, &key, b""),
+        (Some(Room::Some), true) => txn.delete(Keyspace::Peers, &key),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a peer said that it takes no more of a thread.
+pub(crate) fn is_full(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<bool> {
+    let row = txn.get(Keyspace::Peers, &peers::full(thread, peer))?;
+    Ok(row.is_some())
 }
 
 /// Notes what a peer said that it has, and that it was heard.

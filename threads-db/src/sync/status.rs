@@ -74,6 +74,9 @@ pub struct PeerStatus {
     pub lacks: u64,
     /// How many records that it said it has are not here.
     pub missing: u64,
+    /// Whether it said last that it takes no more: it keeps what it acknowledged, and has used up its room
+    /// for threads of others.
+    pub full: bool,
     /// When it last showed a record that it had signed for, in milliseconds since 1970; none if it
     /// never did.
     pub shown_ms: Option<u64>,
@@ -173,6 +176,7 @@ impl Db {
                 last_contact_ms: shares::last_contact(&*txn, thread.number, peer)?,
                 lacks: gap(&have, acked),
                 missing: gap(acked, &have),
+                full: shares::is_full(&*txn, thread.number, peer)?,
                 shown_ms: checked.shown_ms,
                 failed_check: checked.failed,
             })

@@ -7,7 +7,9 @@ use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, Rea
 use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
 
 use super::active::raise_all;
-use super::io::{Compared, Done, Fresh, Heard, Loaded, News, Op, Share, TakenIn, Work, Worked};
+use super::io::{
+    Compared, Done, Fresh, Heard, Loaded, News, Op, Room, Share, TakenIn, Work, Worked,
+};
 use super::wire::{
     Check, Claim, Digest, Frontier, Heads, Parcel, Range, check_of, digest, numbers,
 };
@@ -116,9 +118,12 @@ impl Node {
                 Ok(Done::Received(Some(taken)))
             }
             Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
-            Op::Acked(thread, peer, heads) => {
+            Op::Acked(thread, peer, heads, room) => {
                 let now_ms = self.inner.clock.now_ms();
-                self.note(|txn| shares::acknowledge(txn, thread, &peer, &heads, now_ms))
+                self.note(|txn| {
+                    shares::note_room(txn, thread, &peer, room)?;
+                    shares::acknowledge(txn, thread, &peer, &heads, now_ms)
+                })
             }
             Op::Level(peer, threads) => self.level(&peer, &threads),
             Op::Same(peer, threads) => self.same(&peer, &threads),
@@ -280,6 +285,7 @@ impl Node {
                 .collect(),
             acked: peers.iter().map(acked).collect::<Result<_>>()?,
             cuts: line::cuts(&*txn, thread.number)?,
+            full: self.is_full_for(&*txn, &thread.id)?,
             claims: peers.iter().map(claim).collect(),
         })
     }
@@ -293,7 +299,10 @@ impl Node {
     fn take_in(&self, db: &Db, parcels: Vec<Parcel>) -> Result<TakenIn> {
         let blocks: Vec<Blocks> = parcels.into_iter().map(Blocks::from).collect();
         let mut taken = Taking::default();
-        taken.take(db, &blocks)?;
+        // What is on its way when it gets full is kept whole, up to a page.
+        if !self.is_full_for(&*self.inner.store.read()?, db.id())? {
+            taken.take(db, &blocks)?;
+        }
         let txn = self.snapshot_on_disk()?;
         let book = HeadBook::new(&*txn);
         let mut heads = Heads::new();
@@ -312,6 +321,7 @@ impl Node {
             sent: taken.logs,
             new: taken.new,
             refused: taken.refused,
+            full: self.is_full_for(&*txn, db.id())?,
             due_in_ms: self.due_in_ms(&*txn, db)?,
         })
     }
@@ -330,6 +340,7 @@ impl Node {
             sent: Frontier::new(),
             new: intake.new,
             refused: None,
+            full: false,
             due_in_ms: self.due_in_ms(&*txn, db)?,
         })
     }
@@ -348,16 +359,23 @@ impl Node {
             return Ok(None);
         };
         let (id, replica) = replica_key(&*self.inner.store.read()?, thread)?;
-        let mut ours = heads(&*self.snapshot_on_disk()?, &id)?;
+        let (mut ours, full) = {
+            let txn = self.snapshot_on_disk()?;
+            (heads(&*txn, &id)?, self.is_full_for(&*txn, &id)?)
+        };
         ours.retain(|log, _| theirs.contains_key(log));
         let now_ms = self.inner.clock.now_ms();
-        let mut less = Vec::new();
+        let (mut less, mut room) = (Vec::new(), None);
         let said = numbers(&theirs);
         self.note(|txn| {
             for (log, seq) in &said {
                 let before = shares::acked_of(txn.as_read(), thread, peer, log)?;
                 less.extend(before.is_some_and(|before| *seq < before).then_some(*log));
+                if before.is_some_and(|before| *seq > before) {
+                    room = Some(Room::Some);
+                }
             }
+            shares::note_room(txn, thread, peer, room)?;
             shares::acknowledge(txn, thread, peer, &said, now_ms)
         })?;
         Ok(Some(Heard {
@@ -366,6 +384,8 @@ impl Node {
             theirs,
             ours,
             less,
+            room,
+            full,
         }))
     }
 

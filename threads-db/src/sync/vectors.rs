@@ -127,6 +127,10 @@ fn replies() -> Vec<Value> {
         ),
         ("an empty page", Answer::Page(vec![], vec![], false)),
         ("how far a log is", Answer::Have(vec![checked(1, 7)])),
+        (
+            "how far a log is, and no further",
+            Answer::Full(vec![checked(1, 7)]),
+        ),
         ("nobody has decided", Answer::Waiting),
         (
             "keys",
@@ -208,6 +212,7 @@ fn show_answer(answer: &Answer) -> Value {
             json!({"page": [parcels, show_places(upto), more]})
         }
         Answer::Have(heads) => json!({"have": show_heads(heads)}),
+        Answer::Full(heads) => json!({"full": show_heads(heads)}),
         Answer::Waiting => json!("waiting"),
         Answer::Admitted(key, keys) => json!({"admitted": [hex(key), hex(keys)]}),
         Answer::Signed(receipts) => {

@@ -156,6 +156,8 @@ pub(crate) enum Answer {
     ),
     /// To [`Ask::Push`] and [`Ask::Have`]: how far the logs concerned have got here, on disk.
     Have(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
+    /// To the same: so far, and it takes no more of the thread.
+    Full(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
     /// To [`Ask::Join`]: nobody has decided yet.
     Waiting,
     /// To [`Ask::Join`]: a key sealed to the card, and the thread's keys sealed with it.
@@ -274,7 +276,7 @@ impl Answer {
                 }
             }
             Self::Page(_, upto, _) => drop(frontier(upto)?),
-            Self::Have(listed) => drop(heads(listed)?),
+            Self::Have(listed) | Self::Full(listed) => drop(heads(listed)?),
             Self::Signed(receipts) => {
                 let places = receipts.iter().map(|one| (one.log(), one.seq()));
                 frontier(&places.collect::<Vec<_>>())?;
@@ -311,6 +313,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         ),
         Answer::Page(vec![parcel], vec![(log, 1)], true),
         Answer::Have(vec![(log, 1, ByteArray::new([7; 8]))]),
+        Answer::Full(vec![(log, 1, ByteArray::new([7; 8]))]),
         Answer::Waiting,
         Answer::Admitted(vec![1].into(), vec![2].into()),
         Answer::Busy(100),

@@ -49,6 +49,7 @@ pub(crate) enum Answer {
     Heads(Vec<Verdict>, ByteArray<16>),
     Page(Vec<Parcel>, Places, bool),
     Have(Vec<Head>),
+    Full(Vec<Head>),
     Waiting,
     Admitted(ByteBuf, ByteBuf),
     Signed(Vec<Receipt>),

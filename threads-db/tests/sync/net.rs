@@ -11,7 +11,7 @@ use threads_core::module::CollectionSpec;
 use threads_core::{Error, ManualClock, PeerId, ThreadId, system_rng};
 use threads_db::query::Query;
 use threads_db::sync::{Input, Machine, Output};
-use threads_db::{Db, ExportOptions, Node};
+use threads_db::{Db, ExportOptions, Node, NodeBuilder};
 
 const STEPS_MAX: usize = 100_000;
 
@@ -36,6 +36,9 @@ struct End {
 pub(crate) type Tamper = fn(&[u8], Reply) -> Reply;
 pub(crate) type Reply = threads_core::Result<Vec<u8>>;
 
+/// How a node is opened.
+pub(crate) type How = fn(NodeBuilder) -> NodeBuilder;
+
 /// A request, until it has its reply.
 struct Asked {
     from: usize,
@@ -57,14 +60,18 @@ pub(crate) struct Net {
 
 impl End {
     fn new(store: Memory, clock: Arc<ManualClock>) -> Self {
-        let store = Arc::new(store);
-        let node = Node::builder(Arc::clone(&store))
+        Self::with(Arc::new(store), clock, |builder| builder)
+    }
+
+    fn with(store: Arc<Memory>, clock: Arc<ManualClock>, how: How) -> Self {
+        let builder = Node::builder(Arc::clone(&store))
             .clock(Arc::clone(&clock))
-            .codec(JsonPatch::new())
-            .open()
-            .unwrap();
+            .codec(JsonPatch::new());
+        let node = how(builder).open().unwrap();
         node.news();
-        let machine = Machine::new(node.peer_id());
+        let mut machine = Machine::new(node.peer_id());
+        // A test that is about this says so.
+        machine.check_every(None);
         Self {
             clock,
             ahead_ms: 0,
@@ -92,6 +99,25 @@ impl Net {
             received: vec![0; nodes],
             cut_off: Vec::new(),
         }
+    }
+
+    /// One more node.
+    pub(crate) fn add(&mut self, how: How) {
+        let clock = Arc::new(ManualClock::at(BEGIN_MS));
+        let store = Arc::new(Memory::new());
+        self.ends.push(End::with(store, clock, how));
+        self.received.push(0);
+    }
+
+    /// Closes a node, and opens it anew; it is connected to nobody then.
+    pub(crate) fn reopen(&mut self, node: usize, how: How) {
+        for other in (0..self.ends.len()).filter(|other| *other != node) {
+            self.part(node, other);
+        }
+        self.run();
+        let end = &self.ends[node];
+        let (store, clock) = (Arc::clone(&end.store), Arc::clone(&end.clock));
+        self.ends[node] = End::with(store, clock, how);
     }
 
     /// A thread of the first node that every node shares with every other.

@@ -1,13 +1,21 @@
 //! Receipts: what peers sign for, and what they are asked to show.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use serde_json::json;
+use threads_codec_jsonpatch::JsonPatch;
+use threads_conformance::sim::store::Disk;
+use threads_core::block::{decode, encode};
+use threads_core::books::HeadBook;
 use threads_core::datastore::{Datastore, Direction, Durability, Keyspace};
-use threads_core::{Cid, Error, PeerId};
-use threads_db::sync::PeerStatus;
+use threads_core::{Cid, Error, PeerId, system_rng};
+use threads_db::Node;
+use threads_db::sync::{Input, Machine, Output, PeerStatus};
 
+use crate::frames::{self, Answer, Ask};
 use crate::net::{Net, Reply};
+use crate::victim::{self, Known};
 
 /// Whether a frame begins with this kind of request.
 fn is(kind: &str, frame: &[u8]) -> bool {
@@ -268,4 +276,47 @@ fn a_replica_that_never_answers_when_asked_to_show_loses_its_standing() {
     let failed = status_of(&net, 1).failed_check.unwrap();
     assert!(!failed.answered, "{failed:?}");
     assert!(net.db(0).replicas_of(&record).unwrap().is_empty());
+}
+
+/// Whoever asks to sign for what was never acknowledged, too, gets no receipt for what could be lost.
+#[test]
+fn nothing_is_signed_for_before_it_is_on_disk() {
+    let (known, disk) = (Known::new(), Arc::new(Disk::new()));
+    let node = Node::builder(Arc::clone(&disk))
+        .codec(JsonPatch::new())
+        .durability(Durability::Relaxed)
+        .open()
+        .unwrap();
+    let db = node.add_thread("shared", &known.keys()).unwrap();
+    victim::put(&db, 1);
+    let status = db.sync_status().unwrap();
+    let (log, have) = (status.logs[0].log, status.logs[0].have);
+    let synced = |disk: &Disk| {
+        let synced = disk.synced();
+        let txn = synced.read().unwrap();
+        let head = HeadBook::new(&*txn).get(&known.id, &log).unwrap();
+        head.map_or(0, |head| head.seq)
+    };
+    assert_eq!((have, synced(&disk)), (2, 0));
+
+    let (peer, mut machine) = (victim::anybody(), Machine::new(node.peer_id()));
+    let claim = frames::claim(&known.replica, peer, node.peer_id());
+    let ask = encode(&Ask::Sign(claim, vec![(log, have)])).unwrap();
+    let mut inputs = vec![Input::Request(peer, 1, ask), Input::Connected(peer)];
+    let mut replies = Vec::new();
+    while let Some(input) = inputs.pop() {
+        for output in machine.handle(0, input, &mut system_rng()) {
+            match output {
+                Output::Work(work) => inputs.push(Input::Worked(node.perform(work))),
+                Output::Reply(_, frame) => replies.push((frame, synced(&disk))),
+                _ => {}
+            }
+        }
+    }
+    let (frame, on_disk) = replies.pop().unwrap();
+    let Answer::Signed(receipts) = decode(&frame).unwrap() else {
+        panic!("no receipts");
+    };
+    assert_eq!((receipts[0].seq(), on_disk), (have, have));
+    assert!(receipts[0].verify(&node.peer_id(), &known.id).is_ok());
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use threads_core::ErrorKind;
 use threads_db::{ExportOptions, InviteOptions, RestoreOptions, Role};
 
-use crate::net::Net;
+use crate::net::{How, Net};
 
 /// A writer (0), a replica (1) and a reader (2), of whom only neighbours ever meet.
 fn net() -> Net {
@@ -137,4 +137,112 @@ fn a_replicas_export_restores_where_the_keys_are() {
     let options = RestoreOptions::default();
     net.node(2).restore(&path, &options, &mut |_| ()).unwrap();
     assert_eq!(net.get(2, "bob"), Some(json!({"_id": "bob"})));
+}
+
+/// A writer (0) and two replicas, of which the second is opened in this way.
+fn with_quota(how: How) -> Net {
+    let mut net = Net::new(2);
+    net.add(how);
+    let db = net.node(0).create("secrets").unwrap();
+    net.use_thread(0, db);
+    for node in 1..3 {
+        let options = InviteOptions::new(Role::Replicate).to(net.node(node).card());
+        let invite = net.db(0).invite(&options).unwrap();
+        let joined = net.node(node).join(&invite, None).unwrap();
+        net.use_thread(node, joined.db().unwrap());
+    }
+    net
+}
+
+#[test]
+fn a_replica_that_is_full_says_so_and_keeps_what_it_acknowledged() {
+    let mut net = with_quota(|builder| builder.replica_quota(20_000));
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.put(0, json!({"_id": "first"}));
+    net.run();
+    let status = |net: &Net| {
+        let peer = net.node(2).peer_id();
+        let peers = net.db(0).sync_status().unwrap().peers;
+        peers.into_iter().find(|one| one.peer == peer).unwrap()
+    };
+    assert!(status(&net).is_level() && !status(&net).full);
+
+    let text = "x".repeat(1_000);
+    for n in 0..60 {
+        net.put(0, json!({"_id": format!("x{n}"), "text": text}));
+        net.run();
+    }
+    let full = status(&net);
+    assert!(full.full && full.lacks > 20, "{full:?}");
+    let kept = net.node(2).kept_for_others().unwrap();
+    assert!((20_000..22_000).contains(&kept), "{kept}");
+    assert!(net.node(1).kept_for_others().unwrap() > 60_000);
+    let acked = |net: &Net| {
+        let peer = net.node(2).peer_id();
+        let logs = net.db(0).sync_status().unwrap().logs;
+        logs.iter().map(|log| log.acked[&peer]).sum::<u64>()
+    };
+    let have = net.db(2).sync_status().unwrap();
+    let have: u64 = have.logs.iter().map(|log| log.have).sum();
+    assert_eq!(acked(&net), have, "what it acknowledged is there");
+    assert!(net.db(2).verify(&mut |_| ()).unwrap().is_clean());
+
+    // It is not sent payload again and again, and neither pulls nor asks.
+    let before = net.received(2);
+    for _ in 0..10 {
+        net.run();
+    }
+    let more = net.received(2) - before;
+    assert!(more < 2_000, "{more} bytes for nothing");
+    net.part(0, 2);
+    net.run();
+    net.connect(0, 2);
+    net.run();
+    assert_eq!(acked(&net), have);
+    assert!(status(&net).full);
+}
+
+#[test]
+fn a_quota_is_for_threads_that_cannot_be_read_and_more_room_is_used() {
+    let mut net = with_quota(|builder| builder.replica_quota(1));
+    net.connect(0, 2);
+    net.put(0, json!({"_id": "a"}));
+    net.run();
+    assert!(
+        net.db(0)
+            .sync_status()
+            .unwrap()
+            .peers
+            .iter()
+            .any(|peer| peer.full)
+    );
+    // Its own thread, and one that it can read, it keeps in full.
+    let own = net.node(2).create("own").unwrap();
+    own.share_with(&net.node(0).peer_id()).unwrap();
+    let shared = net.node(0).create("shared").unwrap();
+    shared.share_with(&net.node(2).peer_id()).unwrap();
+    let read = net.node(2).add_thread("shared", &shared.keys()).unwrap();
+    read.share_with(&net.node(0).peer_id()).unwrap();
+    let spec = threads_core::module::CollectionSpec::new(
+        "C".parse().unwrap(),
+        "jsonpatch/1".parse().unwrap(),
+    );
+    for db in [&own, &shared] {
+        db.define(&spec).unwrap();
+    }
+    net.run();
+    assert!(read.collection("C").is_ok() && own.collection("C").is_ok());
+
+    // Opened again with more room, it gets the rest.
+    net.reopen(2, |builder| builder.replica_quota(1 << 20));
+    net.connect(0, 2);
+    net.put(0, json!({"_id": "b"}));
+    net.run();
+    let peers = net.db(0).sync_status().unwrap().peers;
+    let peer = peers
+        .iter()
+        .find(|peer| peer.peer == net.node(2).peer_id())
+        .unwrap();
+    assert!(peer.is_level() && !peer.full, "{peer:?}");
 }
