@@ -168,6 +168,21 @@ fn a_log_forked_thrice_and_again_on_a_branch_is_the_same_tree_everywhere() {
 }
 
 #[test]
+fn a_branch_that_is_here_is_not_sent_again() {
+    let mut net = forked(2, 200, 1);
+    let branch = net.exported(1);
+    let before = net.received(1);
+    net.connect(0, 1);
+    net.run();
+    assert_converged(&net, 200, 1);
+    let received = net.received(1) - before;
+    assert!(
+        received < branch / 10,
+        "{received} bytes for one record, and {branch} are here"
+    );
+}
+
+#[test]
 fn an_export_of_a_forked_thread_restores() {
     let mut net = forked(2, 3, 2);
     net.connect(0, 1);

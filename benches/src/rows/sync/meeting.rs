@@ -97,7 +97,9 @@ fn meet(one: &Node, other: &Node) -> Result<()> {
             Ok(is_level(&both[0])? && is_level(&both[1])?)
         })?;
     }
-    Ok(())
+    // They sign for what they have a little later.
+    pause(QUIET)?;
+    until("rest", || Ok(one.is_settled() && other.is_settled()))
 }
 
 /// Bytes for each thread when all are level.
