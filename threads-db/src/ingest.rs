@@ -84,9 +84,15 @@ impl Intake {
         self.held = more.held;
         self.members |= more.members;
         self.logs.extend(more.logs);
-        self.lines.extend(more.lines);
+        for (line, seq) in more.lines {
+            let last = self.lines.entry(line).or_insert(seq);
+            *last = seq.max(*last);
+        }
         self.moved.extend(more.moved);
-        self.astray.extend(more.astray);
+        for (line, seq) in more.astray {
+            let first = self.astray.entry(line).or_insert(seq);
+            *first = seq.min(*first);
+        }
     }
 }
 
@@ -263,7 +269,6 @@ impl<'a> Ingest<'a> {
             return Ok(());
         }
         let place = self.place(&record, &standing, time)?;
-        self.stands(&record, place);
         let judged = match opened {
             Ok(opened) => match self.may_apply(&record, &opened, place)? {
                 None => Ok(opened),
@@ -271,6 +276,11 @@ impl<'a> Ingest<'a> {
             },
             Err((_, fault)) => Err(Why::quarantine(fault)),
         };
+        let place = match standing {
+            Standing::Forks(place) => self.fork(&record, place)?,
+            _ => place,
+        };
+        self.stands(&record, place);
         if let Err(why) = &judged {
             let entry = self.entry(&record, None);
             self.hold(entry, why.clone(), arrival)?;
@@ -302,8 +312,10 @@ impl<'a> Ingest<'a> {
         match self.thread.open_event(record.clone(), blocks) {
             Ok(opened) => Ok(Ok(opened)),
             Err(fault) if fault.kind() == ErrorKind::Rejected => {
-                let time = self.thread.time_of(record, blocks)?;
-                Ok(Err((time, fault)))
+                let time = self.thread.time_of(record, blocks);
+                // No fault of who sent it, who may be a replica and cannot open headers.
+                let closed = |_| Error::rejected("the header of the record does not open");
+                time.map(|time| Err((time, fault))).map_err(closed)
             }
             Err(fault) => Err(fault),
         }

@@ -318,7 +318,7 @@ fn a_held_record_that_breaks_a_rule_is_kept_as_evidence_and_is_in_nobodys_way() 
     assert_eq!(copy.held_counts().unwrap().pending, 1);
     assert_eq!(take(&copy, &[first]).new, 1);
     let held = copy.held().unwrap();
-    let reason = "in quarantine: a record that does not follow the one before it";
+    let reason = "in quarantine: the record is not later than the one before it";
     assert_eq!((held.len(), held[0].reason.to_string()), (1, reason.into()));
     assert_eq!(held[0].author, Some(author.peer_id()));
     assert_clean(&copy);

@@ -3,12 +3,12 @@
 use threads_core::books::HeadBook;
 use threads_core::datastore::Keyspace;
 use threads_core::record::{Record, Rejection, SignedRecord, skip_target};
-use threads_core::{Cid, Hlc, LogId, Result};
+use threads_core::{Cid, Error, Hlc, LogId, Result};
 
 use super::Ingest;
 use crate::chain;
 use crate::layout::{self, Place, meta};
-use crate::line;
+use crate::line::{self, Line};
 
 /// Where a record belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,17 +71,17 @@ impl Ingest<'_> {
     /// there or before: that is noted.
     pub(super) fn goes_astray(&mut self, log: &LogId, seq: u64) -> Result<()> {
         let (thread, txn) = (self.thread.number, self.txn.as_read());
-        let Some(number) = layout::number(txn, &meta::log_by_id(thread, log))? else {
-            return Ok(());
-        };
-        let place = Place {
-            thread,
-            log: number,
-            seq,
-        };
-        if chain::get(txn, place)?.is_some() {
-            let first = self.intake.astray.entry(*log).or_insert(seq);
-            *first = seq.min(*first);
+        let root = line::find(txn, thread, log)?.into_iter();
+        let mut lines: Vec<_> = root.filter(|root| !root.forked).collect();
+        if self.forked {
+            let all = line::forked(txn, thread)?.into_iter();
+            lines.extend(all.filter(|line| line.log == *log && !line.forked));
+        }
+        for line in lines.iter().filter(|line| line.first <= seq) {
+            if chain::get(txn, line.place(thread, seq))?.is_some() {
+                let first = self.intake.astray.entry(line.id).or_insert(seq);
+                *first = seq.min(*first);
+            }
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    /// Where a record is to be kept, when it may stand there; a fork begins a branch.
+    /// Where a record belongs, when it may stand there: of a fork, the place that another record has.
     pub(super) fn place(
         &mut self,
         record: &SignedRecord,
@@ -117,10 +117,7 @@ impl Ingest<'_> {
                 seq: fields.seq,
                 ..before
             },
-            Standing::Forks(place) => {
-                self.check_chain(record, place, time)?;
-                return self.fork(record, place);
-            }
+            Standing::Forks(place) => place,
         };
         self.check_chain(record, place, time)?;
         Ok(place)
@@ -138,7 +135,10 @@ impl Ingest<'_> {
                 None => line::head_at(txn, self.thread, before)?,
             };
             if before.time >= time {
-                return Err(Rejection::BrokenChain.into());
+                // No fault of who sent it: a replica cannot see times.
+                return Err(Error::rejected(
+                    "the record is not later than the one before it",
+                ));
             }
         }
         if let Some(seq) = skip_target(place.seq) {
@@ -150,15 +150,18 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    fn fork(&mut self, record: &SignedRecord, place: Place) -> Result<Place> {
+    /// Begins a branch for a record whose place another one has; gives where it goes.
+    pub(super) fn fork(&mut self, record: &SignedRecord, place: Place) -> Result<Place> {
         let log = record.fields().log;
         let fork = (place, &record.id());
         let place = line::fork(&mut *self.txn, self.thread, &log, fork)?;
         self.forked = true;
-        // Where each of them stands is news.
+        // Where the line that ends and those that begin stand is news.
         let lines = line::forked(self.txn.as_read(), self.thread.number)?;
-        let of_log = lines.into_iter().filter(|line| line.log == log);
-        self.intake.moved.extend(of_log.map(|line| line.id));
+        let begin = |line: &&Line| line.log == log && line.first == place.seq;
+        let concerned = lines.iter().filter(begin);
+        let concerned = concerned.flat_map(|line| line.parent.into_iter().chain([line.id]));
+        self.intake.moved.extend(concerned);
         Ok(place)
     }
 }

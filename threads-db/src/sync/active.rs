@@ -6,7 +6,7 @@ use threads_core::{LogId, PeerId};
 
 use super::limits::PUSH_RECORDS_MAX;
 use super::pause::Pause;
-use super::wire::{Check, Claim, Frontier, Heads, RANGES_MAX, Range};
+use super::wire::{Check, Claim, Frontier, HEADS_MAX, Heads, RANGES_MAX, Range, agreed};
 use crate::line::{self, Cut, Cuts};
 
 /// What is known of a thread while it is in use.
@@ -49,6 +49,8 @@ pub(crate) struct Link {
     /// Forked logs of which it says more than there is before the fork: it has one branch, and has to be
     /// shown that there are others.
     pub(crate) unaware: BTreeSet<LogId>,
+    /// Forked logs of which it was shown that.
+    pub(crate) shown: BTreeSet<LogId>,
     /// Logs of which it has other records than this node in the same places: it is asked for older ones
     /// until one follows what is here.
     pub(crate) probes: BTreeMap<LogId, Probe>,
@@ -72,20 +74,23 @@ pub(crate) struct Link {
 /// The records of a log to ask for next, when those that came follow none that is here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
+    from: u64,
     to: u64,
-    /// How many; twice as many each time.
+    /// How many in all; twice as many each time.
     width: u64,
 }
 
 impl Probe {
     /// Asks for the record at `to`, and for more before it later.
     pub(crate) fn new(to: u64) -> Self {
-        Self { to, width: 1 }
+        let (from, width) = (to, 1);
+        Self { from, to, width }
     }
 
     pub(crate) fn wider(self, to: u64) -> Self {
         let width = self.width.saturating_mul(2);
-        Self { to, width }
+        let from = to.saturating_sub(width - 1).max(1);
+        Self { from, to, width }
     }
 }
 
@@ -94,10 +99,23 @@ impl Probe {
 pub(crate) struct Pull {
     pub(crate) from: PeerId,
     pub(crate) calling: bool,
+    /// What it was asked for last.
+    pub(crate) asked: Vec<Range>,
     /// How many pages are being stored.
     pub(crate) storing: usize,
     /// How far the pages that came so far reach.
     pub(crate) upto: Frontier,
+}
+
+impl Pull {
+    /// Whether a page that ends so is of what was asked for.
+    pub(crate) fn asked_for(&self, upto: &[(LogId, u64)]) -> bool {
+        let asked = |(log, seq): &(LogId, u64)| {
+            let mut asked = self.asked.iter();
+            asked.any(|range| range.log == *log && (range.from..=range.to).contains(seq))
+        };
+        upto.iter().all(asked)
+    }
 }
 
 /// Raises what is known of a log.
@@ -128,6 +146,7 @@ impl Link {
             replied: Frontier::new(),
             told: Frontier::new(),
             unaware: BTreeSet::new(),
+            shown: BTreeSet::new(),
             probes: BTreeMap::new(),
             probed: Frontier::new(),
             pushing: false,
@@ -147,16 +166,28 @@ impl Link {
         let probes = std::mem::take(&mut self.probes);
         let mut older = false;
         for (log, seq) in astray {
-            let before = self.probed.insert(*log, *seq);
-            older |= before.is_none_or(|before| *seq < before);
+            let before = self.probed.get(log).copied();
+            if before.is_none_or(|before| *seq < before) {
+                older = true;
+                self.probed.insert(*log, *seq);
+            }
             let probe = probes.get(log).map(|probe| probe.wider(*seq));
             self.probes
                 .insert(*log, probe.unwrap_or_else(|| Probe::new(*seq)));
         }
-        // What was not among them is asked for next.
-        let mut rest = probes;
-        rest.retain(|log, _| !upto.contains_key(log) && !astray.contains_key(log));
-        self.probes.extend(rest);
+        // What did not go into the page is asked for next.
+        for (log, probe) in probes
+            .into_iter()
+            .filter(|(log, _)| !astray.contains_key(log))
+        {
+            let from = upto
+                .get(&log)
+                .map_or(probe.from, |last| last.saturating_add(1));
+            if from <= probe.to {
+                older |= from > probe.from;
+                self.probes.insert(log, Probe { from, ..probe });
+            }
+        }
         older
     }
 
@@ -165,7 +196,7 @@ impl Link {
         for (log, (seq, check)) in theirs {
             let ours = ours.get(log);
             if ours.is_some_and(|(at, own)| at == seq && own != check) {
-                self.probes.insert(*log, Probe::new(*seq));
+                self.probes.entry(*log).or_insert_with(|| Probe::new(*seq));
             }
         }
     }
@@ -183,6 +214,12 @@ impl Link {
                 .iter_mut()
                 .for_each(|(log, seq)| *seq = (*seq).max(at(&self.theirs, log)));
         }
+        // It answers about what it was told, which is bounded; what it says of other logs is not.
+        heads.retain(|log, _| {
+            self.told.contains_key(log)
+                || self.theirs.contains_key(log)
+                || self.theirs.len() < HEADS_MAX
+        });
         self.theirs.extend(&heads);
         raise_all(&mut self.replied, &heads);
         heads
@@ -210,7 +247,10 @@ impl Active {
         for link in self.links.values_mut() {
             let beyond =
                 |(log, cut): (&LogId, &Cut)| (at(&link.theirs, log) > cut.end).then_some(*log);
-            link.unaware.extend(self.cuts.iter().filter_map(beyond));
+            let beyond: Vec<_> = self.cuts.iter().filter_map(beyond).collect();
+            let shown = &link.shown;
+            link.unaware
+                .extend(beyond.iter().filter(|log| !shown.contains(*log)));
             for known in [&mut link.theirs, &mut link.told, &mut link.replied] {
                 line::clamp(&self.cuts, known);
             }
@@ -245,12 +285,13 @@ impl Active {
     }
 
     /// A peer said how far it has got. Of a log of which it has as many records as this node, and another
-    /// last one, it is asked for that.
-    pub(crate) fn suspect(&mut self, peer: &PeerId, theirs: &Heads) {
+    /// last one, it is asked for that. Gives how far they agree.
+    pub(crate) fn suspect(&mut self, peer: &PeerId, theirs: &Heads) -> Frontier {
         let ours = self.named(&self.heads);
         if let Some(link) = self.links.get_mut(peer) {
             link.suspect(&ours, theirs);
         }
+        agreed(&ours, theirs)
     }
 
     /// What shows a peer that logs were forked: the first records of two branches of each.
@@ -277,11 +318,9 @@ impl Active {
 
     /// What this node wrote and the peer lacks, unless the peer pulls.
     pub(crate) fn to_push(&self, link: &Link) -> Vec<Range> {
-        if !link.unaware.is_empty() {
-            return self.proofs(link);
-        }
+        let proofs = self.proofs(link);
         if link.full || self.is_behind(link) {
-            return Vec::new();
+            return proofs;
         }
         let ranges = self.own.iter().filter_map(|log| {
             let range = Range {
@@ -291,7 +330,7 @@ impl Active {
             };
             (range.from <= range.to).then_some(range)
         });
-        ranges.take(RANGES_MAX).collect()
+        proofs.into_iter().chain(ranges).take(RANGES_MAX).collect()
     }
 
     /// What the peer has not been told of and will not be pushed. While a push is under way it is not
@@ -303,7 +342,9 @@ impl Active {
             let pushed = self.own.contains(*log) && lacks && pushes && !link.full;
             at(&link.told, log) < **seq && !pushed
         });
-        news.map(|(log, seq)| (*log, *seq)).collect()
+        news.take(HEADS_MAX)
+            .map(|(log, seq)| (*log, *seq))
+            .collect()
     }
 
     /// What the peer was told of or sent, and did not say that it has. What it said may have been lost,
@@ -313,7 +354,9 @@ impl Active {
             .heads
             .iter()
             .filter(|(log, seq)| at(&link.theirs, log) < **seq);
-        lags.map(|(log, seq)| (*log, *seq)).collect()
+        lags.take(HEADS_MAX)
+            .map(|(log, seq)| (*log, *seq))
+            .collect()
     }
 
     /// What the peer has and this node lacks, but for what is on its way.
@@ -324,7 +367,7 @@ impl Active {
         if !link.probes.is_empty() {
             let ranges = link.probes.iter().map(|(log, probe)| Range {
                 log: *log,
-                from: (probe.to + 1).saturating_sub(probe.width).max(1),
+                from: probe.from,
                 to: probe.to,
             });
             return ranges.take(RANGES_MAX).collect();

@@ -17,9 +17,12 @@ use crate::layout::Number;
 
 /// How far logs have got here, and whether more is taken.
 fn so_far(heads: &Heads, full: bool) -> Answer {
+    let mut heads = list(heads);
+    // What does not fit is heard of when it is asked for.
+    heads.truncate(HEADS_MAX);
     match full {
-        true => Answer::Full(list(heads)),
-        false => Answer::Have(list(heads)),
+        true => Answer::Full(heads),
+        false => Answer::Have(heads),
     }
 }
 

@@ -11,7 +11,7 @@ use super::limits::{GRACE_MS, REPAIR_AFTER_MS, RETRY_HELD_MS, RETRY_HELD_MS_MAX,
 use super::machine::{Call, Doing, Machine, Peer, put_off};
 use super::pause::Pause;
 use super::timers::Timer;
-use super::wire::{self, Answer, Ask, Frontier, Head, list, numbers};
+use super::wire::{self, Answer, Ask, Frontier, HEADS_MAX, Head, list, numbers};
 use crate::layout::Number;
 
 /// What a peer was sent.
@@ -194,8 +194,8 @@ impl Machine {
         match sent {
             Sent::Records => {
                 link.pushing = false;
-                // If it was of no use to show it, what it says shows that.
-                link.unaware.clear();
+                // Whoever cannot take the proof of a fork now hears of the branches all the same.
+                link.shown.append(&mut link.unaware);
             }
             Sent::Numbers => link.telling = false,
         }
@@ -213,12 +213,18 @@ impl Machine {
             Sent::Records | Sent::Numbers => {}
         }
         link.full = room == Room::None;
-        let heads = link.replied(heads);
+        let mut heads = link.replied(heads);
         raise_all(&mut link.told, upto);
-        self.op(Op::Acked(thread, peer, heads, Some(room)), Doing::Note);
         if let Some(active) = self.active.get_mut(&thread) {
-            active.suspect(&peer, &said);
+            let agreed = active.suspect(&peer, &said);
+            for (log, seq) in &mut heads {
+                // What it said since stays as it is.
+                if said.get(log).is_some_and(|said| said.0 == *seq) {
+                    *seq = agreed.get(log).copied().unwrap_or(*seq);
+                }
+            }
         }
+        self.op(Op::Acked(thread, peer, heads, Some(room)), Doing::Note);
         self.acknowledged(thread, peer);
     }
 
@@ -272,7 +278,10 @@ impl Machine {
         link.suspect(&heard.ours, &heard.theirs);
         link.full &= heard.room.is_none();
         for (log, seq) in theirs {
-            raise(&mut link.theirs, *log, *seq);
+            // What is more than can be said at once is heard of when the rest is level.
+            if link.theirs.len() < HEADS_MAX || link.theirs.contains_key(log) {
+                raise(&mut link.theirs, *log, *seq);
+            }
         }
         raise_all(&mut link.told, ours);
         if has_more {

@@ -9,7 +9,7 @@ use super::limits::GREET_AFTER_MS;
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
 use super::vouch::Vouch;
-use super::wire::{self, Answer, Ask, CLAIMS_MAX, Verdict, joint, numbers};
+use super::wire::{self, Answer, Ask, CLAIMS_MAX, Verdict, agreed, joint, numbers};
 use crate::layout::Number;
 
 impl Machine {
@@ -91,6 +91,7 @@ impl Machine {
                     link.told.clear();
                     (link.tell_at, link.pull_at) = (Some(now), now);
                     link.suspect(&share.heads, &heads);
+                    let theirs = agreed(&share.heads, &heads);
                     self.op(Op::Acked(share.thread, peer, theirs, None), Doing::Note);
                     self.acknowledged(share.thread, peer);
                 }

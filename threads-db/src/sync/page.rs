@@ -106,11 +106,11 @@ impl<'a> Reading<'a> {
         self.peek(log)?;
         let peeked = self.rests.get(log).and_then(|rest| rest.peeked.as_ref());
         let deps = peeked.map_or(&[][..], |(_, deps)| deps);
-        let waits = |dep: &&Dep| {
-            let rest = self.rests.get(&dep.log);
-            rest.is_some_and(|rest| rest.next <= dep.seq)
+        let awaited = |dep: &Dep| {
+            let mut rests = self.rests.iter();
+            rests.find(|(_, rest)| rest.line.log == dep.log && rest.next <= dep.seq)
         };
-        Ok(deps.iter().find(waits).map(|dep| dep.log))
+        Ok(deps.iter().find_map(awaited).map(|(line, _)| *line))
     }
 
     fn peek(&mut self, log: &LogId) -> Result<()> {

@@ -61,6 +61,7 @@ impl Machine {
                 from,
                 calling: false,
                 storing: 0,
+                asked: Vec::new(),
                 upto: Frontier::new(),
             });
             if let Some(at) = wait {
@@ -93,6 +94,7 @@ impl Machine {
         }
         if let Some(pull) = &mut active.pull {
             pull.calling = true;
+            pull.asked.clone_from(&ranges);
         }
         self.call(from, &Ask::Pull(claim, ranges), Call::Pull(thread, from));
     }
@@ -115,7 +117,9 @@ impl Machine {
         pull.calling = false;
         self.timers.set(Timer::Thread(thread), now);
         match answer {
-            Ok(Answer::Page(parcels, upto, _)) if !parcels.is_empty() && !upto.is_empty() => {
+            Ok(Answer::Page(parcels, upto, _))
+                if !parcels.is_empty() && pull.asked_for(&upto) && !upto.is_empty() =>
+            {
                 let upto = frontier(&upto).unwrap_or_default();
                 raise_all(&mut pull.upto, &upto);
                 pull.storing += 1;
@@ -205,12 +209,10 @@ impl Machine {
         if let Some(link) = active.links.get_mut(&peer) {
             match progress {
                 true => link.pause.clear(),
-                // If the fork was found, what comes next shows it.
-                false if probing => {}
                 false => link.pause.fail(now, rng),
             }
         }
-        if !progress && !probing {
+        if !progress {
             active.pull = None;
         }
         if let Some(error) = refused {

@@ -11,7 +11,7 @@ use super::io::{
     Compared, Done, Fresh, Heard, Loaded, News, Op, Room, Share, TakenIn, Work, Worked,
 };
 use super::wire::{
-    Check, Claim, Digest, Frontier, Heads, Parcel, Range, check_of, digest, numbers,
+    Check, Claim, Digest, Frontier, Heads, Parcel, Range, agreed, check_of, digest, numbers,
 };
 use super::{addresses, page, shares};
 use crate::chain::Blocks;
@@ -366,7 +366,7 @@ impl Node {
         ours.retain(|log, _| theirs.contains_key(log));
         let now_ms = self.inner.clock.now_ms();
         let (mut less, mut room) = (Vec::new(), None);
-        let said = numbers(&theirs);
+        let said = agreed(&ours, &theirs);
         self.note(|txn| {
             for (log, seq) in &said {
                 let before = shares::acked_of(txn.as_read(), thread, peer, log)?;

@@ -193,6 +193,18 @@ pub(crate) fn check_of(record: &Cid) -> Check {
     ByteArray::new(check.unwrap_or_default())
 }
 
+/// How far a peer's lines are those that are here: not to the last record where both have as many and it
+/// has another one.
+pub(crate) fn agreed(ours: &Heads, theirs: &Heads) -> Frontier {
+    let theirs = theirs.iter();
+    let agreed = theirs.map(|(log, (seq, check))| {
+        let own = ours.get(log);
+        let other = own.is_some_and(|(at, own)| at == seq && own != check);
+        (*log, seq - u64::from(other))
+    });
+    agreed.collect()
+}
+
 pub(crate) fn numbers(heads: &Heads) -> Frontier {
     heads.iter().map(|(log, (seq, _))| (*log, *seq)).collect()
 }

@@ -56,13 +56,15 @@ fn assert_converged(net: &Net, lost: usize, again: usize) {
     }
 }
 
-const LENGTHS: [(usize, usize, usize); 6] = [
+const LENGTHS: [(usize, usize, usize); 7] = [
     (1, 1, 1),
     (1, 1, 3),
     (2, 3, 1),
     (0, 2, 2),
     (4, 40, 3),
     (4, 3, 40),
+    // Deeper than one page of what is asked for to find it.
+    (520, 520, 520),
 ];
 
 #[test]
@@ -180,6 +182,57 @@ fn a_branch_that_is_here_is_not_sent_again() {
         received < branch / 10,
         "{received} bytes for one record, and {branch} are here"
     );
+}
+
+/// Peers that know of one fork have different records deep inside one of its branches.
+#[test]
+fn a_fork_deep_inside_a_branch_is_found() {
+    for (one, two) in [(3, 3), (3, 5), (5, 3)] {
+        let mut net = Net::new(5);
+        net.shared_thread();
+        net.put(0, json!({"_id": "common"}));
+        let begin = net.backup(0);
+        net.put(0, json!({"_id": "a"}));
+        let branch = net.backup(0);
+        let meet = |net: &mut Net, a, b| {
+            net.connect(a, b);
+            net.run();
+            net.part(a, b);
+            net.run();
+        };
+        for (peer, records) in [(1, one), (2, two)] {
+            for n in 0..records {
+                net.put(0, json!({"_id": format!("{peer}-{n}")}));
+            }
+            meet(&mut net, 0, peer);
+            net.put_back(0, branch.fork());
+        }
+        net.put_back(0, begin);
+        net.put(0, json!({"_id": "b"}));
+        for (peer, other) in [(3, 1), (4, 2)] {
+            meet(&mut net, 0, peer);
+            meet(&mut net, peer, other);
+        }
+        assert_eq!(net.db(1).forks().unwrap().len(), 1);
+        assert_eq!(net.db(2).forks().unwrap().len(), 1);
+
+        net.connect(1, 2);
+        for _ in 0..3 {
+            net.run();
+        }
+        for node in [1, 2] {
+            assert_eq!(
+                net.db(node).forks().unwrap().len(),
+                2,
+                "{node}: {one} and {two}"
+            );
+            assert_eq!(net.db(node).held_counts().unwrap().pending, 0);
+            let report = net.db(node).verify(&mut |_| ()).unwrap();
+            assert!(report.is_clean(), "{node}: {report:?}");
+        }
+        assert_eq!(net.db(1).forks().unwrap(), net.db(2).forks().unwrap());
+        assert!(net.get(1, "2-2").is_some() && net.get(2, "1-2").is_some());
+    }
 }
 
 #[test]
