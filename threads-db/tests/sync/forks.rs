@@ -3,7 +3,7 @@
 use serde_json::json;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::Memory;
-use threads_db::{ExportOptions, InviteOptions, Node, RestoreOptions, Role};
+use threads_db::{ExportOptions, Node, RestoreOptions};
 
 use crate::net::Net;
 
@@ -267,17 +267,7 @@ fn an_export_of_a_forked_thread_restores() {
 
 #[test]
 fn a_blind_replica_keeps_both_branches_and_hands_them_on() {
-    let mut net = Net::new(3);
-    let db = net.node(0).create("secrets").unwrap();
-    net.use_thread(0, db);
-    for (node, role) in [(1, Role::Replicate), (2, Role::Write)] {
-        let options = InviteOptions::new(role).to(net.node(node).card());
-        let invite = net.db(0).invite(&options).unwrap();
-        let joined = net.node(node).join(&invite, None).unwrap();
-        net.use_thread(node, joined.db().unwrap());
-    }
-    let replica = net.node(1).peer_id();
-    net.db(2).share_with(&replica).unwrap();
+    let mut net = crate::replicas::net();
     net.connect(0, 1);
     net.put(0, json!({"_id": "common"}));
     net.run();

@@ -7,7 +7,7 @@ use threads_db::{ExportOptions, InviteOptions, RestoreOptions, Role};
 use crate::net::{How, Net};
 
 /// A writer (0), a replica (1) and a reader (2), of whom only neighbours ever meet.
-fn net() -> Net {
+pub(crate) fn net() -> Net {
     let mut net = Net::new(3);
     let db = net.node(0).create("secrets").unwrap();
     net.use_thread(0, db);
