@@ -2,19 +2,25 @@
 //!
 //! # Contract
 //!
-//! * A verdict follows from the candidate and the view alone: no clock, randomness, network or
-//!   state of its own. Peers that hold the same records reach the same verdict.
+//! * What a policy says follows from what it is asked and from the records it was shown: no clock,
+//!   randomness or network. Peers that hold the same records reach the same verdicts, whatever the
+//!   order in which they came.
 //! * A candidate's signatures and links were checked before; its content was not applied.
-//! * `Accept` and `Reject` are final for what the candidate itself cites. What becomes known
-//!   later, such as a revocation, is judged by replaying what it touches.
+//! * [`AccessPolicy::learn`] is shown every access record of a thread once, each after all that it
+//!   builds on, within the transaction that files it. All that it keeps goes into its view: what it
+//!   has in memory besides is a copy that a transaction which was given up must not spoil.
+//! * What is learned may change what is to be said of records that were judged before. `learn` names
+//!   those, and they are judged again in the same transaction.
 //! * `Defer` names records that are not here yet; the candidate is judged again when they are.
 //! * `Defer` and `Quarantine` never block the log: later records of it are judged on their own.
+//! * A verdict about a record whose changes cannot be read here ([`Candidate::changes`] is `None`)
+//!   says whether its author may change anything at all.
 //!
 //! # For implementers
 //!
-//! Keep your rules as entities of a collection of your own, so that they travel, are signed and
-//! are replayed like everything else; a [`Reducer`](crate::reducer::Reducer) can keep a view of
-//! them that `judge` reads. Reasons are read by people: say which rule was broken.
+//! A policy without rules of its own needs `judge` only, and may read what a
+//! [`Reducer`](crate::reducer::Reducer) keeps. One that reads access statements implements `learn`
+//! too, and tells what the rules are. Reasons are read by people: say which rule was broken.
 //!
 //! # For users
 //!
@@ -34,8 +40,9 @@
 //! struct DeletesBy(PeerId);
 //!
 //! impl AccessPolicy for DeletesBy {
-//!     fn judge(&self, candidate: &Candidate<'_>, _view: &dyn ReadTxn) -> Result<Verdict> {
-//!         let deletes = candidate.changes.iter().any(|c| c.action == ActionKind::Delete);
+//!     fn judge(&self, candidate: &Candidate<'_>, _txn: &dyn ReadTxn) -> Result<Verdict> {
+//!         let mut changes = candidate.changes.iter().copied().flatten();
+//!         let deletes = changes.any(|change| change.action == ActionKind::Delete);
 //!         if deletes && candidate.author != self.0 {
 //!             return Ok(Verdict::Reject("only the owner deletes".into()));
 //!         }
@@ -50,10 +57,27 @@ use std::sync::Arc;
 
 use cid::Cid;
 
+use crate::access::{EntityTag, Role, Rules, Scope, Stated, Statement};
 use crate::codec::ActionKind;
 use crate::datastore::ReadTxn;
 use crate::record::Dep;
+use crate::reducer::View;
 use crate::{CollectionName, EntityId, LogId, PeerId, Result, ThreadId};
+
+/// Where a policy keeps what it learned about a thread: for
+/// [`View`] within [`AccessPolicy::learn`], and for
+/// [`ReadView`](crate::reducer::ReadView) elsewhere.
+///
+/// ```
+/// use threads_core::policy::policy_prefix;
+/// let thread = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+/// assert!(policy_prefix(&thread).ends_with(&[0]));
+/// ```
+pub fn policy_prefix(thread: &ThreadId) -> Vec<u8> {
+    // The names of reducers, whose length stands in this place, are not empty.
+    let length = [thread.as_bytes().len() as u8];
+    [&length, thread.as_bytes(), &[0]].concat()
+}
 
 /// Who may change what. See the [module](self) for its contract.
 pub trait AccessPolicy: fmt::Debug + Send + Sync + 'static {
@@ -62,12 +86,93 @@ pub trait AccessPolicy: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Only those of the datastore: a candidate that breaks a rule is a verdict, not an error.
-    fn judge(&self, candidate: &Candidate<'_>, view: &dyn ReadTxn) -> Result<Verdict>;
+    fn judge(&self, candidate: &Candidate<'_>, txn: &dyn ReadTxn) -> Result<Verdict>;
+
+    /// Takes in an access record that stands in its log now; all that it names was learned before.
+    /// It may be shown again what it was shown.
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore, and [`ErrorKind::Full`](crate::ErrorKind::Full) when a bound of the
+    /// policy is reached.
+    fn learn(&self, _record: &AccessRecord<'_>, _view: &mut View<'_>) -> Result<Learned> {
+        Ok(Learned::default())
+    }
+
+    /// What a peer may do in a scope of a thread; `None` where the policy has no rules about peers,
+    /// as in threads that are not access-controlled.
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore.
+    fn roles(
+        &self,
+        _thread: &ThreadId,
+        _peer: &PeerId,
+        _scope: &Scope,
+        _txn: &dyn ReadTxn,
+    ) -> Result<Option<Vec<Role>>> {
+        Ok(None)
+    }
+
+    /// The rules of a thread as they stand; `None` as in [`AccessPolicy::roles`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore.
+    fn rules(&self, _thread: &ThreadId, _txn: &dyn ReadTxn) -> Result<Option<Rules>> {
+        Ok(None)
+    }
+
+    /// All statements that were learned, in the order in which they came, and what became of each.
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore.
+    fn statements(&self, _thread: &ThreadId, _txn: &dyn ReadTxn) -> Result<Vec<Stated>> {
+        Ok(Vec::new())
+    }
+
+    /// Why it judges a candidate as it does, in plain words: the grants and removals that lead there,
+    /// the deciding one last.
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore.
+    fn explain(&self, candidate: &Candidate<'_>, txn: &dyn ReadTxn) -> Result<Vec<String>> {
+        Ok(vec![self.judge(candidate, txn)?.to_string()])
+    }
 }
 
 impl<T: AccessPolicy + ?Sized> AccessPolicy for Arc<T> {
-    fn judge(&self, candidate: &Candidate<'_>, view: &dyn ReadTxn) -> Result<Verdict> {
-        (**self).judge(candidate, view)
+    fn judge(&self, candidate: &Candidate<'_>, txn: &dyn ReadTxn) -> Result<Verdict> {
+        (**self).judge(candidate, txn)
+    }
+
+    fn learn(&self, record: &AccessRecord<'_>, view: &mut View<'_>) -> Result<Learned> {
+        (**self).learn(record, view)
+    }
+
+    fn roles(
+        &self,
+        thread: &ThreadId,
+        peer: &PeerId,
+        scope: &Scope,
+        txn: &dyn ReadTxn,
+    ) -> Result<Option<Vec<Role>>> {
+        (**self).roles(thread, peer, scope, txn)
+    }
+
+    fn rules(&self, thread: &ThreadId, txn: &dyn ReadTxn) -> Result<Option<Rules>> {
+        (**self).rules(thread, txn)
+    }
+
+    fn statements(&self, thread: &ThreadId, txn: &dyn ReadTxn) -> Result<Vec<Stated>> {
+        (**self).statements(thread, txn)
+    }
+
+    fn explain(&self, candidate: &Candidate<'_>, txn: &dyn ReadTxn) -> Result<Vec<String>> {
+        (**self).explain(candidate, txn)
     }
 }
 
@@ -79,7 +184,7 @@ impl<T: AccessPolicy + ?Sized> AccessPolicy for Arc<T> {
 ///     candidate.seq == 1
 /// }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Candidate<'a> {
     /// The thread.
     pub thread: &'a ThreadId,
@@ -91,10 +196,79 @@ pub struct Candidate<'a> {
     pub seq: u64,
     /// The heads of other logs that its author had applied.
     pub deps: &'a [Dep],
-    /// The latest access-control records that its author knew: the rules it claims to follow.
+    /// The latest access records that its author knew, as this record or the last one before it in
+    /// its log that names any says: the rules it claims to follow. After an access record of the log
+    /// itself it is that one.
     pub acl: &'a [Cid],
-    /// What it would change.
-    pub changes: &'a [Change],
+    /// What it would change; `None` when that cannot be read here.
+    pub changes: Option<&'a [Change]>,
+    /// Whether it is a record that somebody has seen, or one before that in its log.
+    pub within: &'a dyn Fn(&Dep) -> Result<bool>,
+}
+
+impl fmt::Debug for Candidate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate")
+            .field("author", &self.author)
+            .field("log", &self.log)
+            .field("seq", &self.seq)
+            .field("acl", &self.acl)
+            .field("changes", &self.changes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A record with statements about access, to be learned.
+///
+/// ```
+/// use threads_core::policy::AccessRecord;
+/// fn count(record: &AccessRecord<'_>) -> usize {
+///     record.statements.len()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct AccessRecord<'a> {
+    /// The thread.
+    pub thread: &'a ThreadId,
+    /// Whose log it is in.
+    pub author: PeerId,
+    /// The record.
+    pub id: Cid,
+    /// The latest access records that its author knew: see [`Candidate::acl`].
+    pub acl: &'a [Cid],
+    /// What it says, in this order.
+    pub statements: &'a [Statement],
+}
+
+/// What becomes of an access record, and of others by it.
+///
+/// ```
+/// use threads_core::policy::Learned;
+/// assert!(Learned::default().void.is_none());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// Why statements of the record do not count, in words, if some do not. A node does not write
+    /// such a record itself.
+    pub void: Option<Cow<'static, str>>,
+    /// Which records have to be judged again.
+    pub again: Vec<Again>,
+}
+
+/// Records that have to be judged again: those of which all that is named here holds.
+///
+/// ```
+/// use threads_core::policy::Again;
+/// assert_eq!(Again::default(), Again { author: None, entity: None, beyond: vec![] });
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Again {
+    /// Whose records they are.
+    pub author: Option<PeerId>,
+    /// Which entity they change.
+    pub entity: Option<EntityTag>,
+    /// Records that are not among these, nor before one of them in its log.
+    pub beyond: Vec<Dep>,
 }
 
 /// One change of a candidate.
@@ -138,6 +312,16 @@ pub enum Verdict {
     Defer(Vec<Cid>),
 }
 
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accept => f.write_str("it is applied"),
+            Self::Reject(why) | Self::Quarantine(why) => f.write_str(why),
+            Self::Defer(_) => f.write_str("records that it builds on are not here yet"),
+        }
+    }
+}
+
 /// The policy without rules: whoever has a log in the thread may change everything.
 ///
 /// ```
@@ -148,7 +332,7 @@ pub enum Verdict {
 pub struct OpenPolicy;
 
 impl AccessPolicy for OpenPolicy {
-    fn judge(&self, _candidate: &Candidate<'_>, _view: &dyn ReadTxn) -> Result<Verdict> {
+    fn judge(&self, _candidate: &Candidate<'_>, _txn: &dyn ReadTxn) -> Result<Verdict> {
         Ok(Verdict::Accept)
     }
 }

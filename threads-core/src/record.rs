@@ -124,6 +124,7 @@ struct Author {
 ///     skip: None,
 ///     deps: Vec::new(),
 ///     acl: Vec::new(),
+///     access: false,
 ///     epoch: 0,
 ///     tags: Vec::new(),
 ///     event: *Block::cbor(*b"\xa0").cid(),
@@ -144,8 +145,12 @@ pub struct Fields {
     pub skip: Option<Cid>,
     /// The heads of other logs that moved since the author's last record, by log.
     pub deps: Vec<Dep>,
-    /// The access-control events the author had seen.
+    /// The latest access records that the author had seen, when they are others than those its log
+    /// named last: those that no other of them names.
     pub acl: Vec<Cid>,
+    /// Whether this is an access record: its event holds statements about who may do what
+    /// ([`access`](crate::access)), sealed for all who hold the replica key.
+    pub access: bool,
     /// The number of the keys it is sealed under.
     pub epoch: u64,
     /// Blinded topic tags.
@@ -171,6 +176,8 @@ struct Wire {
     deps: Vec<Dep>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     acl: Vec<Cid>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    access: bool,
     epoch: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<ByteBuf>,
@@ -191,7 +198,7 @@ struct Wire {
 /// let thread = ThreadId::generate(Variant::Raw, &mut rng);
 /// let fields = Fields {
 ///     thread: thread.clone(), log: log.log_id(), seq: 1, prev: None, skip: None, deps: vec![],
-///     acl: vec![], epoch: 0, tags: vec![], event: *Block::cbor(*b"\xa0").cid(),
+///     acl: vec![], access: false, epoch: 0, tags: vec![], event: *Block::cbor(*b"\xa0").cid(),
 /// };
 /// let record = SignedRecord::seal(fields, &log, Some(&identity), &replica).unwrap();
 ///
@@ -452,6 +459,7 @@ fn wire(fields: &Fields, author: Option<Author>) -> Wire {
         skip: fields.skip,
         deps: fields.deps,
         acl: fields.acl,
+        access: fields.access,
         epoch: fields.epoch,
         tags: fields.tags,
         event: fields.event,
@@ -468,6 +476,7 @@ fn unwire(wire: Wire) -> (Fields, Option<Author>) {
         skip: wire.skip,
         deps: wire.deps,
         acl: wire.acl,
+        access: wire.access,
         epoch: wire.epoch,
         tags: wire.tags,
         event: wire.event,

@@ -164,7 +164,8 @@ fn the_open_policy_accepts() {
         seq: 1,
         deps: &[],
         acl: &[],
-        changes: &[],
+        changes: None,
+        within: &|_| Ok(false),
     };
     let store = Memory::new();
     let policy: Arc<dyn AccessPolicy> = Arc::new(OpenPolicy);

@@ -300,6 +300,7 @@ impl WriteTransaction<'_> {
             skip,
             deps: self.deps(&log)?,
             acl: Vec::new(),
+            access: false,
             epoch: 0,
             tags: Vec::new(),
             event,
@@ -364,7 +365,8 @@ pub(crate) fn judge(
         seq: fields.seq,
         deps: &fields.deps,
         acl: &fields.acl,
-        changes,
+        changes: Some(changes),
+        within: &|_| Ok(false),
     };
     thread.node.policy.judge(&candidate, txn)
 }

@@ -19,6 +19,8 @@ impl AccessPolicy for NobodyDeletes {
         let deletes = candidate
             .changes
             .iter()
+            .copied()
+            .flatten()
             .any(|c| c.action == ActionKind::Delete);
         Ok(if deletes {
             Verdict::Reject("nobody deletes".into())

@@ -72,8 +72,18 @@ impl ThreadId {
     pub fn generate(variant: Variant, rng: &mut dyn CryptoRng) -> Self {
         let mut random = [0; RANDOM_BYTES];
         rng.fill_bytes(&mut random);
+        Self::new(variant, &random)
+    }
+
+    /// The id of the access-controlled thread whose beginning has this digest: see
+    /// [`Genesis::thread_id`](crate::access::Genesis::thread_id).
+    pub(crate) fn access_controlled(genesis: &[u8; RANDOM_BYTES]) -> Self {
+        Self::new(Variant::AccessControlled, genesis)
+    }
+
+    fn new(variant: Variant, random: &[u8; RANDOM_BYTES]) -> Self {
         let mut bytes = vec![VERSION as u8, variant.code() as u8];
-        bytes.extend_from_slice(&random);
+        bytes.extend_from_slice(random);
         Self(bytes.into())
     }
 

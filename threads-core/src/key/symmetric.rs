@@ -227,6 +227,18 @@ impl ReplicaKey {
         *derive(&self.bytes, b"threads/rendezvous/1")
     }
 
+    /// Opens the headers of access records, which everybody may read who has this key: whoever keeps the
+    /// thread for others has to know who may change it.
+    ///
+    /// ```
+    /// use threads_core::ReplicaKey;
+    /// let key = ReplicaKey::from_bytes(&[7; 32]);
+    /// assert_ne!(key.access_key().to_bytes(), key.to_bytes());
+    /// ```
+    pub fn access_key(&self) -> ReadKey {
+        ReadKey::from_bytes(&derive(&self.bytes, b"threads/access/1"))
+    }
+
     /// What `from` says to `to`, over a connection that authenticates both, to show that it holds
     /// the key: a MAC of the two. It is of no use to anyone else, nor towards anyone else. Compare
     /// it in constant time, as [`ReplicaKey::proves`] does.

@@ -34,6 +34,7 @@ impl Author {
             skip: skip_target(seq).map(at),
             deps: Vec::new(),
             acl: Vec::new(),
+            access: false,
             epoch: 0,
             tags: Vec::new(),
             event: *Block::cbor([0xa0]).cid(),

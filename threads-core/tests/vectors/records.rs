@@ -80,6 +80,7 @@ impl World {
             skip: skip_target(seq).map(|target| own.cids[target as usize - 1]),
             deps: moved.into_iter().collect(),
             acl: Vec::new(),
+            access: false,
             epoch,
             tags: Vec::new(),
             event: cid_of(RAW, b""),

@@ -423,6 +423,7 @@ fn sealed_at(
         skip: None,
         deps: Vec::new(),
         acl: Vec::new(),
+        access: false,
         epoch: 0,
         tags: Vec::new(),
         event: block::cid_of(block::DAG_CBOR, &event),

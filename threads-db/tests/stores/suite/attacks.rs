@@ -118,7 +118,7 @@ const REJECT: u8 = 3;
 impl AccessPolicy for Judge {
     fn judge(&self, candidate: &Candidate<'_>, _view: &dyn ReadTxn) -> Result<Verdict> {
         let odd = |change: &Change| change.entity.as_str() == "odd";
-        if !candidate.changes.iter().any(odd) {
+        if !candidate.changes.iter().copied().flatten().any(odd) {
             return Ok(Verdict::Accept);
         }
         Ok(match self.0.load(Ordering::SeqCst) {
