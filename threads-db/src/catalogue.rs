@@ -19,6 +19,7 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::module::{INDEX_PATHS_MAX, INDEXES_MAX, IndexSpec};
 use threads_core::{CodecId, CollectionName, Error, ErrorKind, FieldPath, Result, block};
 
+use crate::access::ADOPTED;
 use crate::document::Members;
 use crate::entity::EntityRow;
 use crate::invite::{INVITES, MEMBERS};
@@ -251,7 +252,7 @@ impl Catalogue {
             generation: Self::generation(txn, thread)?,
             ..Self::default()
         };
-        for name in [COLLECTIONS, SCHEMAS, INDEXES, INVITES, MEMBERS] {
+        for name in [COLLECTIONS, SCHEMAS, INDEXES, INVITES, MEMBERS, ADOPTED] {
             let key = meta::collection(thread, &reserved(name));
             if let Some(number) = layout::number(txn, &key)? {
                 let definition = Arc::new(Definition::reserved(name, number));

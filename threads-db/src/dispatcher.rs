@@ -16,10 +16,11 @@ use threads_core::record::{
     skip_target,
 };
 use threads_core::reducer::{DispatchedEvent, View, view_prefix};
-use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result};
+use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result, Variant};
 
+use crate::access;
 use crate::chain::{self, Blocks};
-use crate::feed;
+use crate::feed::{self, FeedRow, Rejudged};
 use crate::invite;
 use crate::kept;
 use crate::layout::{self, Number, Place, meta};
@@ -35,6 +36,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) place: Place,
     pub(crate) time: Hlc,
     pub(crate) position: u64,
+    /// Set when it came before, and is judged otherwise now.
+    pub(crate) rejudged: Option<Rejudged>,
 }
 
 /// Puts a record at the end of a line of its log: its blocks, the line's head, the log's author. Nothing of what it
@@ -59,7 +62,7 @@ pub(crate) fn link(
         let key = meta::author(thread.number, place.log);
         txn.put(Keyspace::Meta, &key, author.key_bytes())?;
     }
-    Ok(())
+    access::note(txn, place, (&cid, record.fields()))
 }
 
 /// Makes a record that is in its log known: the thread's tip moves, and the feed has it.
@@ -75,10 +78,11 @@ pub(crate) fn publish(
         position,
     };
     tip.put(txn, thread.number)?;
+    let rejudged = incoming.rejudged;
     txn.put(
         Keyspace::Feed,
         &layout::feed(thread.number, position),
-        &place.key()[4..],
+        &FeedRow { place, rejudged }.encode(),
     )?;
     Ok(tip)
 }
@@ -232,9 +236,9 @@ impl WriteTransaction<'_> {
             events: std::mem::take(&mut self.staged.events),
         };
         let sealed = self.seal_event(&batch, log, seq)?;
-        let record = self.seal_record(log, place, *sealed.event.cid())?;
+        let record = self.seal_record(log, place, *sealed.event.cid(), false)?;
         let changes = changes(&batch);
-        let record = authorise(self.txn.as_read(), thread, record, &changes)?;
+        let record = authorise(self.txn.as_read(), thread, (record, place), &changes)?;
         let blocks = Blocks {
             record: record.block().to_vec(),
             event: sealed.event.into_bytes(),
@@ -246,6 +250,7 @@ impl WriteTransaction<'_> {
             place,
             time: self.time,
             position,
+            rejudged: None,
         };
         let effects = std::mem::take(&mut self.staged.effects);
         // Nobody writes behind a fork of their own log, so the line is the log.
@@ -254,6 +259,7 @@ impl WriteTransaction<'_> {
         publish(&mut *self.txn, thread, &incoming, &self.tip)?;
         broadcast(&mut *self.txn, thread, &incoming, effects, Origin::Here)?;
         self.staged.members = invite::note_members(&mut *self.txn, thread, &batch.events)?;
+        self.staged.log = Some((log, number, seq + 1));
         Ok(Commit {
             record: record.id(),
             log,
@@ -280,11 +286,12 @@ impl WriteTransaction<'_> {
         )
     }
 
-    fn seal_record(
+    pub(crate) fn seal_record(
         &mut self,
         log: LogId,
         place: Place,
         event: Cid,
+        access: bool,
     ) -> Result<Verified<SignedRecord>> {
         let thread = self.thread();
         let head = HeadBook::new(self.txn.as_read()).get(&thread.id, &log)?;
@@ -292,6 +299,10 @@ impl WriteTransaction<'_> {
             .map(|seq| chain::expect(self.txn.as_read(), Place { seq, ..place }))
             .transpose()?
             .map(|blocks| blocks.record_id());
+        let acl = match thread.id.variant() {
+            Variant::AccessControlled => access::to_name(self.txn.as_read(), place)?,
+            _ => Vec::new(),
+        };
         let fields = Fields {
             thread: thread.id.clone(),
             log,
@@ -299,8 +310,8 @@ impl WriteTransaction<'_> {
             prev: head.map(|head| head.record),
             skip,
             deps: self.deps(&log)?,
-            acl: Vec::new(),
-            access: false,
+            acl,
+            access,
             epoch: 0,
             tags: Vec::new(),
             event,
@@ -353,22 +364,40 @@ pub(crate) fn changes(batch: &Batch) -> Vec<Change> {
 pub(crate) fn judge(
     txn: &dyn threads_core::datastore::ReadTxn,
     thread: &Thread,
-    record: &SignedRecord,
     author: threads_core::PeerId,
-    changes: &[Change],
+    judged: Judged<'_>,
 ) -> Result<Verdict> {
-    let fields = record.fields();
-    let candidate = Candidate {
+    with_candidate(txn, thread, author, judged, |candidate| {
+        thread.node.policy.judge(candidate, txn)
+    })
+}
+
+/// What of a record a policy judges: what it says, the place it has or is to have, what it would change.
+pub(crate) type Judged<'a> = (&'a Fields, Place, Option<&'a [Change]>);
+
+/// Does something with a record as a policy sees it.
+pub(crate) fn with_candidate<R>(
+    txn: &dyn threads_core::datastore::ReadTxn,
+    thread: &Thread,
+    author: threads_core::PeerId,
+    (fields, place, changes): Judged<'_>,
+    look: impl FnOnce(&Candidate<'_>) -> Result<R>,
+) -> Result<R> {
+    let acl = match thread.id.variant() {
+        Variant::AccessControlled => access::named(txn, place, fields)?,
+        _ => Vec::new(),
+    };
+    let within = |dep: &Dep| access::is_within(txn, &fields.log, place, dep);
+    look(&Candidate {
         thread: &thread.id,
         author,
         log: fields.log,
         seq: fields.seq,
         deps: &fields.deps,
-        acl: &fields.acl,
-        changes: Some(changes),
-        within: &|_| Ok(false),
-    };
-    thread.node.policy.judge(&candidate, txn)
+        acl: &acl,
+        changes,
+        within: &within,
+    })
 }
 
 /// The error for a record that the policy refuses.
@@ -381,16 +410,21 @@ pub(crate) fn refused(why: impl std::fmt::Display) -> Error {
 fn authorise(
     txn: &dyn threads_core::datastore::ReadTxn,
     thread: &Thread,
-    record: Verified<SignedRecord>,
+    (record, place): (Verified<SignedRecord>, Place),
     changes: &[Change],
 ) -> Result<Authorised<SignedRecord>> {
-    record.authorise(
-        |record| match judge(txn, thread, record, thread.own_author(), changes)? {
+    record.authorise(|record| {
+        match judge(
+            txn,
+            thread,
+            thread.own_author(),
+            (record.fields(), place, Some(changes)),
+        )? {
             Verdict::Accept => Ok(()),
             Verdict::Reject(why) | Verdict::Quarantine(why) => Err(refused(why)),
             _ => Err(Error::rejected(
                 "the thread's access policy cannot decide this yet",
             )),
-        },
-    )
+        }
+    })
 }

@@ -54,6 +54,23 @@ pub struct Change {
     pub time: Hlc,
     /// The position in this node's feed.
     pub position: u64,
+    /// Set when the record came before, and became judged otherwise.
+    pub rejudged: Option<Rejudged>,
+}
+
+/// What became of a record that had been judged otherwise before, and by which access record.
+///
+/// ```
+/// use threads_db::{Change, Rejudged};
+/// fn was_lost(change: &Change) -> bool { matches!(change.rejudged, Some(Rejudged::Reverted(_))) }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejudged {
+    /// What it had changed was undone: its author turned out not to have had the right.
+    Reverted(Cid),
+    /// It was applied after all.
+    Restored(Cid),
 }
 
 /// Reads what positions of the feed changed, remembering states on the way.
@@ -70,12 +87,50 @@ struct Remembered {
     life: Life,
 }
 
-/// The record at a position of the feed.
-pub(crate) fn place(txn: &dyn ReadTxn, thread: Number, position: u64) -> Result<Option<Place>> {
-    let Some(rest) = txn.get(Keyspace::Feed, &layout::feed(thread, position))? else {
-        return Ok(None);
-    };
-    Place::from_key(&[&thread.to_be_bytes()[..], &rest].concat()).map(Some)
+/// A position of the feed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FeedRow {
+    /// The record.
+    pub(crate) place: Place,
+    pub(crate) rejudged: Option<Rejudged>,
+}
+
+impl FeedRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut value = self.place.key()[4..].to_vec();
+        let rejudged = match &self.rejudged {
+            None => return value,
+            Some(Rejudged::Reverted(cause)) => (0, cause),
+            Some(Rejudged::Restored(cause)) => (1, cause),
+        };
+        value.push(rejudged.0);
+        value.extend_from_slice(&rejudged.1.to_bytes());
+        value
+    }
+
+    pub(crate) fn decode(thread: Number, value: &[u8]) -> Result<Self> {
+        let damaged = || Error::corrupt("the feed is damaged: verify the thread");
+        let (place, rest) = value.split_first_chunk::<12>().ok_or_else(damaged)?;
+        let place = Place::from_key(&[&thread.to_be_bytes()[..], place].concat())?;
+        let rejudged = match rest.split_first() {
+            None => None,
+            Some((kind, cause)) => {
+                let cause = Cid::try_from(cause).map_err(|_| damaged())?;
+                match kind {
+                    0 => Some(Rejudged::Reverted(cause)),
+                    1 => Some(Rejudged::Restored(cause)),
+                    _ => return Err(damaged()),
+                }
+            }
+        };
+        Ok(Self { place, rejudged })
+    }
+}
+
+/// What is at a position of the feed.
+pub(crate) fn row(txn: &dyn ReadTxn, thread: Number, position: u64) -> Result<Option<FeedRow>> {
+    let row = txn.get(Keyspace::Feed, &layout::feed(thread, position))?;
+    row.map(|row| FeedRow::decode(thread, &row)).transpose()
 }
 
 impl FeedReader {
@@ -86,7 +141,7 @@ impl FeedReader {
         thread: &Thread,
         position: u64,
     ) -> Result<Vec<Change>> {
-        let place = place(txn, thread.number, position)?
+        let FeedRow { place, rejudged } = row(txn, thread.number, position)?
             .ok_or_else(|| Error::corrupt("the feed has a gap").with("position", position))?;
         let mut events = Events::new(txn, thread);
         let opened = events.record(place)?;
@@ -125,6 +180,7 @@ impl FeedReader {
                 seq: place.seq,
                 time: opened.time,
                 position,
+                rejudged,
             });
         }
         Ok(changes)
@@ -179,17 +235,19 @@ fn as_of(
     let name = meta::collection(thread.number, &event.collection);
     let number = layout::number(txn, &name)?.ok_or_else(gap)?;
     let (entity, prefix) = history::keys(thread.number, number, event.entity.as_str());
-    let rows = history::rows(txn, thread, &prefix)?;
-    let known = |row: &&HistoryRow| row.position <= position;
-    let last = rows.iter().rfind(known).ok_or_else(gap)?.place;
+    let rows = history::all(txn, thread, &prefix)?;
+    let known = |row: &&HistoryRow| row.turns.was_applied_at(position);
+    // Of events that were all undone the last one stands for none.
+    let last = rows.iter().rfind(known).or(rows.last());
+    let last = last.ok_or_else(gap)?.place;
     let before = rows
         .iter()
-        .filter(|row| row.position < position)
+        .filter(|row| row.turns.was_applied_at(position - 1))
         .map(|row| row.place);
     let before = events.replay(Life::Unknown, before)?;
     let after = match EntityRow::get(txn, &entity)? {
         // Nothing came later: the present state is the one.
-        Some(row) if rows.iter().all(|row| known(&row)) => row.life,
+        Some(row) if rows.iter().all(|row| row.turns.is_settled_at(position)) => row.life,
         _ => events.replay(
             Life::Unknown,
             rows.iter().filter(known).map(|row| row.place),

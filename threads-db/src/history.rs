@@ -2,7 +2,7 @@
 //!
 //! Rows of [`Keyspace::History`] order by hybrid time; events of one time order by log id and
 //! sequence number, those of branches of one log by CID, on every peer alike. A row's value is the position in the feed at which the
-//! event became known here.
+//! event was applied here; where that was undone later, and perhaps done again, the positions of all of these.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -25,11 +25,53 @@ use crate::thread::Thread;
 const OPENED_MAX: usize = 8;
 
 /// One event of an entity.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HistoryRow {
     pub(crate) place: EventPlace,
-    /// The position in the feed at which it became known here.
-    pub(crate) position: u64,
+    pub(crate) turns: Turns,
+}
+
+/// At which positions of the feed an event was applied, undone, and applied again, in turn.
+#[derive(Clone, Debug)]
+pub(crate) enum Turns {
+    /// It was applied, and stayed so.
+    Applied(u64),
+    Many(Box<[u64]>),
+}
+
+impl Turns {
+    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
+        let damaged = || Error::corrupt("an entity's history is damaged: verify the thread");
+        let (turns, rest) = value.as_chunks::<8>();
+        let mut turns = turns.iter().map(|turn| u64::from_be_bytes(*turn));
+        match (turns.len(), rest) {
+            (1, []) => turns.next().map(Self::Applied).ok_or_else(damaged),
+            (2.., []) => Ok(Self::Many(turns.collect())),
+            _ => Err(damaged()),
+        }
+    }
+
+    fn all(&self) -> &[u64] {
+        match self {
+            Self::Applied(position) => std::slice::from_ref(position),
+            Self::Many(turns) => turns,
+        }
+    }
+
+    /// Whether the event is applied now.
+    pub(crate) fn is_applied(&self) -> bool {
+        self.all().len() % 2 == 1
+    }
+
+    /// Whether it was applied at a position.
+    pub(crate) fn was_applied_at(&self, position: u64) -> bool {
+        self.all().iter().filter(|turn| **turn <= position).count() % 2 == 1
+    }
+
+    /// Whether nothing became of it after a position.
+    pub(crate) fn is_settled_at(&self, position: u64) -> bool {
+        self.all().iter().all(|turn| *turn <= position)
+    }
 }
 
 /// Files an event under its entity.
@@ -43,16 +85,35 @@ pub(crate) fn put(
     txn.put(Keyspace::History, &key, &position.to_be_bytes())
 }
 
-/// The events of an entity, in their order.
+/// Notes that an event of an entity was undone at a position, or applied again.
+pub(crate) fn turn(
+    txn: &mut dyn WriteTxn,
+    prefix: &[u8],
+    place: EventPlace,
+    position: u64,
+) -> Result<()> {
+    let key = [prefix, &place.to_bytes()].concat();
+    let turns = txn.get(Keyspace::History, &key)?.unwrap_or_default();
+    let turns = [&*turns, &position.to_be_bytes()].concat();
+    txn.put(Keyspace::History, &key, &turns)
+}
+
+/// The events of an entity that are applied, in their order.
 pub(crate) fn rows(txn: &dyn ReadTxn, thread: &Thread, prefix: &[u8]) -> Result<Vec<HistoryRow>> {
-    let damaged = || Error::corrupt("an entity's history is damaged: verify the thread");
+    let mut rows = all(txn, thread, prefix)?;
+    rows.retain(|row| row.turns.is_applied());
+    Ok(rows)
+}
+
+/// The events of an entity, those that were undone among them, in their order.
+pub(crate) fn all(txn: &dyn ReadTxn, thread: &Thread, prefix: &[u8]) -> Result<Vec<HistoryRow>> {
     let bounds = Prefix::new(prefix);
     let mut rows = Vec::new();
     for row in txn.scan(Keyspace::History, bounds.range(), Direction::Forward)? {
         let (key, value) = row?;
         let place = EventPlace::from_bytes(&key[prefix.len()..])?;
-        let position = u64::from_be_bytes((&*value).try_into().map_err(|_| damaged())?);
-        rows.push(HistoryRow { place, position });
+        let turns = Turns::decode(&value)?;
+        rows.push(HistoryRow { place, turns });
     }
     // Keys order by time and then by local log numbers, which differ from peer to peer.
     let tied = rows.windows(2).any(|pair| {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use threads_core::access::Statement;
 use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
 use threads_core::policy::Verdict;
 use threads_core::record::{Record, SignedRecord, Verified};
@@ -22,9 +23,11 @@ use crate::opened::Opened;
 use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
 
+mod again;
 mod entities;
 mod standing;
 
+use entities::Turn;
 use standing::Standing;
 
 /// How far ahead of this machine's clock a record may be dated. Every later event of the thread wears
@@ -32,6 +35,8 @@ use standing::Standing;
 const AHEAD_MS_MAX: u64 = 60 * 1_000;
 /// How far ahead clocks of honest machines are. What is further ahead is not waited for.
 const DRIFT_MS_MAX: u64 = 10 * 60 * 1_000;
+/// How many of the records that one waits for are noted; when these came, the next ones are.
+const MISSING_MAX: usize = 128;
 /// How many held records one commit tries again.
 const SETTLE_PER_COMMIT: usize = 256;
 
@@ -58,6 +63,8 @@ pub(crate) struct Ingest<'a> {
 pub(crate) struct Intake {
     /// How many were applied.
     pub(crate) new: u64,
+    /// How many had been applied, and are not any more.
+    pub(crate) reverted: u64,
     /// How many were here already.
     pub(crate) present: u64,
     /// How many there was no room to hold, or no more.
@@ -79,6 +86,7 @@ pub(crate) struct Intake {
 impl Intake {
     pub(crate) fn add(&mut self, more: Self) {
         self.new += more.new;
+        self.reverted += more.reverted;
         self.present += more.present;
         self.dropped += more.dropped;
         self.held = more.held;
@@ -150,7 +158,7 @@ pub(crate) fn settle(thread: &Thread, mut ready: VecDeque<u64>) -> Result<Intake
 }
 
 impl<'a> Ingest<'a> {
-    fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Result<Self> {
+    pub(crate) fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Result<Self> {
         let catalogue = thread.catalogue(txn.as_read())?;
         let tip = Tip::get(txn.as_read(), thread.number)?;
         let holding = held::any(txn.as_read(), thread.number)?;
@@ -263,13 +271,16 @@ impl<'a> Ingest<'a> {
             Ok(opened) => opened.time,
             Err((time, _)) => *time,
         };
-        if !stands && let Some(why) = self.must_wait(&record, &standing, time)? {
+        let statements = opened.as_ref().ok().and_then(Opened::statements);
+        if !stands && let Some(why) = self.must_wait((&record, statements), &standing, time)? {
             let entry = self.entry(&record, Some(blocks.clone()));
             self.hold(entry, why, arrival)?;
             return Ok(());
         }
         let place = self.place(&record, &standing, time)?;
         let judged = match opened {
+            // What an access record says is for the policy to learn, not to judge.
+            Ok(opened) if record.fields().access => Ok(opened),
             Ok(opened) => match self.may_apply(&record, &opened, place)? {
                 None => Ok(opened),
                 Some(why) => Err(why),
@@ -297,7 +308,18 @@ impl<'a> Ingest<'a> {
             self.came(&record, line)?;
         }
         match judged {
-            Ok(opened) => self.apply_record(record, &opened, place),
+            Ok(opened) => {
+                let access = opened
+                    .statements()
+                    .map(|_| (record.id(), record.fields().clone()));
+                self.apply_record(record, &opened, place)?;
+                match (access, opened.statements()) {
+                    (Some((id, fields)), Some(statements)) => {
+                        self.learn((id, &fields), place, statements).map(drop)
+                    }
+                    _ => Ok(()),
+                }
+            }
             Err(_) => Ok(()),
         }
     }
@@ -336,9 +358,10 @@ impl<'a> Ingest<'a> {
             place,
             time,
             position,
+            rejudged: None,
         };
         self.tip = dispatcher::publish(&mut *self.txn, self.thread, &incoming, &self.tip)?;
-        let effects = self.apply_all(opened.batch(), place, time, position)?;
+        let effects = self.apply_all(opened.batch(), place, time, Turn::New(position))?;
         let origin = dispatcher::Origin::Elsewhere;
         dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects, origin)?;
         if let Some(batch) = opened.batch() {
@@ -352,7 +375,7 @@ impl<'a> Ingest<'a> {
     /// Why a record cannot take its place in its log now, if it cannot.
     fn must_wait(
         &mut self,
-        record: &SignedRecord,
+        (record, statements): (&SignedRecord, Option<&[Statement]>),
         standing: &Standing,
         time: Hlc,
     ) -> Result<Option<Why>> {
@@ -370,13 +393,24 @@ impl<'a> Ingest<'a> {
         if let Standing::Early(prev) = standing {
             missing.push(*prev);
         }
-        for dep in &fields.deps {
+        let seen = statements
+            .unwrap_or_default()
+            .iter()
+            .flat_map(Statement::seen);
+        for dep in fields.deps.iter().chain(seen) {
             let known = chain::locate(self.txn.as_read(), self.thread.number, &dep.cid)?;
             if known.is_none() {
                 self.goes_astray(&dep.log, dep.seq)?;
                 missing.push(dep.cid);
             }
         }
+        for cid in &fields.acl {
+            if chain::locate(self.txn.as_read(), self.thread.number, cid)?.is_none() {
+                missing.push(*cid);
+            }
+        }
+        // What a statement says to have seen may be much; each is missed once.
+        missing.truncate(MISSING_MAX);
         Ok((!missing.is_empty()).then_some(Why::Missing(missing)))
     }
 
@@ -388,8 +422,9 @@ impl<'a> Ingest<'a> {
         place: Place,
     ) -> Result<Option<Why>> {
         let author = self.author(record, place)?;
-        let changes = opened.batch().map(dispatcher::changes).unwrap_or_default();
-        let verdict = dispatcher::judge(self.txn.as_read(), self.thread, record, author, &changes)?;
+        let changes = opened.batch().map(dispatcher::changes);
+        let judged = (record.fields(), place, changes.as_deref());
+        let verdict = dispatcher::judge(self.txn.as_read(), self.thread, author, judged)?;
         match verdict {
             Verdict::Accept => Ok(None),
             Verdict::Reject(why) => Err(dispatcher::refused(why)),

@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn, prefix_range};
+use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn, prefix_range};
 use threads_core::{CollectionName, EntityId, Error, Hlc, LogId, Result, ThreadId};
 
 /// A local number for something with a longer name.
@@ -111,13 +111,33 @@ pub(crate) mod meta {
         [b"own/", &thread.to_be_bytes()[..]].concat()
     }
 
+    /// What an access-controlled thread that was made here begins with.
+    pub(crate) fn genesis(thread: Number) -> Vec<u8> {
+        [b"genesis/", &thread.to_be_bytes()[..]].concat()
+    }
+
+    /// The latest access records of the thread: those that no other names.
+    pub(crate) fn latest_access(thread: Number) -> Vec<u8> {
+        [b"acl/", &thread.to_be_bytes()[..]].concat()
+    }
+
+    /// The access records that a record of a log named, for all after it that name none.
+    pub(crate) fn named_access(thread: Number, log: Number, seq: u64) -> Vec<u8> {
+        let (thread, log) = (thread.to_be_bytes(), log.to_be_bytes());
+        [b"aclat/", &thread[..], &log, &seq.to_be_bytes()].concat()
+    }
+
     /// The head of another log that this node's own log named last.
     pub(crate) fn named_head(thread: Number, log: &LogId) -> Vec<u8> {
         [b"named/", &thread.to_be_bytes()[..], log.key_bytes()].concat()
     }
 
+    pub(crate) fn collections(thread: Number) -> Vec<u8> {
+        [b"col/", &thread.to_be_bytes()[..]].concat()
+    }
+
     pub(crate) fn collection(thread: Number, name: &CollectionName) -> Vec<u8> {
-        [b"col/", &thread.to_be_bytes()[..], name.as_str().as_bytes()].concat()
+        [&collections(thread)[..], name.as_str().as_bytes()].concat()
     }
 
     /// An index is known by its collection and a digest of its paths.
@@ -197,6 +217,27 @@ pub(crate) fn link(thread: Number, cid: &threads_core::Cid) -> Vec<u8> {
 /// The prefix of all rows of a thread, in every keyspace but `Meta`, `Keys`, `Heads`, `Addresses`.
 pub(crate) fn thread_prefix(thread: Number) -> [u8; 4] {
     thread.to_be_bytes()
+}
+
+/// The collections of a thread that have local numbers, with these.
+pub(crate) fn collections(
+    txn: &dyn ReadTxn,
+    thread: Number,
+) -> Result<Vec<(Number, CollectionName)>> {
+    let prefix = meta::collections(thread);
+    let bounds = Prefix::new(&prefix);
+    let damaged = || Error::corrupt("the number of a collection is damaged");
+    txn.scan(Keyspace::Meta, bounds.range(), Direction::Forward)?
+        .map(|row| {
+            let (key, value) = row?;
+            let name = std::str::from_utf8(&key[prefix.len()..]).map_err(|_| damaged())?;
+            let number = (&*value).try_into().map_err(|_| damaged())?;
+            Ok((
+                Number::from_be_bytes(number),
+                name.parse().map_err(|_| damaged())?,
+            ))
+        })
+        .collect()
 }
 
 pub(crate) fn collection_prefix(thread: Number, collection: Number) -> [u8; 8] {

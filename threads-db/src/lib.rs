@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod car;
 mod catalogue;
 mod chain;
@@ -50,7 +51,7 @@ mod whole;
 pub use collection::Collection;
 pub use db::{CollectionInfo, Db};
 pub use export::{ExportOptions, ExportReport};
-pub use feed::Change;
+pub use feed::{Change, Rejudged};
 pub use fork::{Branch, Fork};
 pub use held::{HeldCounts, HeldReason, HeldRecord};
 pub use index::UniqueConflict;

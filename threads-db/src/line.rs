@@ -247,7 +247,11 @@ pub(crate) fn ancestor(txn: &dyn ReadTxn, mut place: Place, seq: u64) -> Result<
 }
 
 /// The local number that a branch comes from, and the sequence number of its first record.
-fn origin(txn: &dyn ReadTxn, thread: Number, branch: Number) -> Result<Option<(Number, u64)>> {
+pub(crate) fn origin(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    branch: Number,
+) -> Result<Option<(Number, u64)>> {
     let Some(value) = txn.get(Keyspace::Meta, &meta::origin(thread, branch))? else {
         return Ok(None);
     };

@@ -133,9 +133,17 @@ impl Db {
         let txn = thread.node.store.read()?;
         let last = Tip::get(&*txn, thread.number)?.position;
         let mut entries = Vec::new();
-        for position in (1..=last).rev().take(limit.unwrap_or(usize::MAX)) {
-            let place = feed::place(&*txn, thread.number, position)?
+        for position in (1..=last).rev() {
+            if limit.is_some_and(|limit| entries.len() >= limit) {
+                break;
+            }
+            let row = feed::row(&*txn, thread.number, position)?
                 .ok_or_else(|| Error::corrupt("the feed has a gap").with("position", position))?;
+            if row.rejudged.is_some() {
+                // It is listed where it came first.
+                continue;
+            }
+            let place = row.place;
             let blocks = chain::expect(&*txn, place)?;
             let opened = thread.open(&blocks)?;
             entries.push(LogEntry {
@@ -236,6 +244,7 @@ fn shown(block: &'static str, opened: &Opened, blocks: &Blocks) -> Result<Shown>
         format: opened.format.clone(),
         access: match opened.body {
             Body::Batch(_) => "readable",
+            Body::Access(_) => "access statements",
             Body::Private => "private",
             Body::Unknown => "unknown format",
             Body::Blind => "blind",

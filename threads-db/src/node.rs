@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use threads_core::access::{Genesis, History};
 use threads_core::datastore::{Datastore, DatastoreExt, Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{
     Error, IdentityKey, PeerId, ReadKey, ReplicaKey, Result, ThreadId, Variant, block,
@@ -149,10 +150,20 @@ impl Node {
     /// assert_eq!(db.id().variant(), Variant::AccessControlled);
     /// ```
     pub fn create_with(&self, name: &str, variant: Variant) -> Result<Db> {
-        let (id, replica, read) = {
+        let (id, genesis, replica, read) = {
             let rng = &mut **self.inner.rng();
+            let genesis = match variant {
+                Variant::AccessControlled => Some(Genesis::new(self.peer_id(), History::All, rng)),
+                _ => None,
+            };
+            let id = match &genesis {
+                Some(genesis) => genesis.thread_id()?,
+                None => ThreadId::generate(variant, rng),
+            };
+            let genesis = genesis.as_ref().map(block::encode).transpose()?;
             (
-                ThreadId::generate(variant, rng),
+                id,
+                genesis,
                 ReplicaKey::generate(rng),
                 ReadKey::generate(rng),
             )
@@ -160,6 +171,9 @@ impl Node {
         let number = self.inner.store.transact(self.inner.durability, |txn| {
             let number = layout::reserve(txn)?;
             self.add_thread_at(txn, number, &id, name, &replica, Some(&read))?;
+            if let Some(genesis) = &genesis {
+                txn.put(Keyspace::Meta, &meta::genesis(number), genesis)?;
+            }
             Ok(number)
         })?;
         self.db(number)
@@ -293,6 +307,7 @@ impl Node {
         if holding {
             db.catch_up_held()?;
         }
+        db.begin_access()?;
         let mut open = self.open_threads();
         if let Some(first) = open.get(&number).and_then(WeakDb::upgrade) {
             return Ok(first);

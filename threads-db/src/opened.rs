@@ -1,9 +1,12 @@
 //! A stored record, opened as far as this node's keys reach.
 
+use std::borrow::Cow;
+
+use threads_core::access::{self, ACCESS_FORMAT, Statement};
 use threads_core::batch::{BATCH_FORMAT, Batch};
 use threads_core::event::{Event, Position};
 use threads_core::record::{Fields, SignedRecord};
-use threads_core::{CodecId, Hlc, Result};
+use threads_core::{CodecId, Hlc, ReadKey, Result};
 
 use crate::chain::Blocks;
 use crate::thread::Thread;
@@ -22,6 +25,8 @@ pub(crate) struct Opened {
 pub(crate) enum Body {
     /// The events of a transaction.
     Batch(Batch),
+    /// What an access record says.
+    Access(Vec<Statement>),
     /// It is sealed to somebody else.
     Private,
     /// Its format is not known here.
@@ -35,7 +40,15 @@ impl Opened {
     pub(crate) fn batch(&self) -> Option<&Batch> {
         match &self.body {
             Body::Batch(batch) => Some(batch),
-            Body::Private | Body::Unknown | Body::Blind => None,
+            Body::Access(_) | Body::Private | Body::Unknown | Body::Blind => None,
+        }
+    }
+
+    /// The statements, if it is an access record that this version knows.
+    pub(crate) fn statements(&self) -> Option<&[Statement]> {
+        match &self.body {
+            Body::Access(statements) => Some(statements),
+            Body::Batch(_) | Body::Private | Body::Unknown | Body::Blind => None,
         }
     }
 }
@@ -50,7 +63,7 @@ impl Thread {
     /// Opens the event of a record that is open already.
     pub(crate) fn open_event(&self, record: SignedRecord, blocks: &Blocks) -> Result<Opened> {
         let event = Event::decode(&blocks.event)?;
-        let Some(read) = &self.read else {
+        let Some(read) = self.header_key(record.fields()) else {
             return Ok(Opened {
                 record,
                 time: Hlc::ZERO,
@@ -59,16 +72,16 @@ impl Thread {
             });
         };
         let position = self.position(record.fields());
-        let header = event.open_header(&position, read)?;
+        let header = event.open_header(&position, &read)?;
         let own = &self.node.agreement;
         let body = match header.recipient() {
             Some(recipient) if recipient != own.public => Body::Private,
             _ => {
                 let plain = header.open_body(&position, &blocks.body, Some(&own.secret))?;
-                if header.format.as_str() == BATCH_FORMAT {
-                    Body::Batch(Batch::decode(&plain)?)
-                } else {
-                    Body::Unknown
+                match (header.format.as_str(), record.fields().access) {
+                    (BATCH_FORMAT, false) => Body::Batch(Batch::decode(&plain)?),
+                    (ACCESS_FORMAT, true) => Body::Access(access::decode(&plain)?),
+                    _ => Body::Unknown,
                 }
             }
         };
@@ -89,11 +102,20 @@ impl Thread {
     /// The time of the event of a record that is open already; its body is not looked at.
     pub(crate) fn time_of(&self, record: &SignedRecord, blocks: &Blocks) -> Result<Hlc> {
         let event = Event::decode(&blocks.event)?;
-        let Some(read) = &self.read else {
+        let Some(read) = self.header_key(record.fields()) else {
             return Ok(Hlc::ZERO);
         };
-        let header = event.open_header(&self.position(record.fields()), read)?;
+        let header = event.open_header(&self.position(record.fields()), &read)?;
         Ok(header.time)
+    }
+
+    /// What opens the header of a record's event: that of an access record opens for all who have the
+    /// replica key.
+    fn header_key(&self, fields: &Fields) -> Option<Cow<'_, ReadKey>> {
+        match fields.access {
+            true => Some(Cow::Owned(self.replica.access_key())),
+            false => self.read.as_ref().map(Cow::Borrowed),
+        }
     }
 
     fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {

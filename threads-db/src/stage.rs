@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use threads_core::access::Statement;
 use threads_core::batch::{EVENTS_MAX, EntityEvent};
 use threads_core::codec::{Action, ActionKind, EventCodec};
 use threads_core::event::BODY_BYTES_MAX;
@@ -23,6 +24,8 @@ const EVENT_OVERHEAD_BYTES: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
     pub(crate) events: Vec<EntityEvent>,
+    /// What is stated about access.
+    pub(crate) statements: Vec<Statement>,
     /// How large the body will be, rounded up.
     pub(crate) bytes: usize,
     /// What each event did, for reducers; empty when there are none.
@@ -44,18 +47,18 @@ pub(crate) struct Effect {
 }
 
 /// One event that passed every check, and what it makes of its entity.
-struct Step<'s> {
-    definition: &'s Arc<Definition>,
-    id: &'s EntityId,
-    action: ActionKind,
-    payload: Vec<u8>,
+pub(crate) struct Step<'s> {
+    pub(crate) definition: &'s Arc<Definition>,
+    pub(crate) id: &'s EntityId,
+    pub(crate) action: ActionKind,
+    pub(crate) payload: Vec<u8>,
     /// What becomes of the entity.
-    life: Life,
+    pub(crate) life: Life,
     /// What becomes of its index rows.
-    moves: Moves<'s>,
+    pub(crate) moves: Moves<'s>,
     /// What was seen of it, where a reducer wants to know, and what is seen now.
-    before: Option<Value>,
-    after: Option<Value>,
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
 }
 
 impl WriteTransaction<'_> {
@@ -166,7 +169,12 @@ impl WriteTransaction<'_> {
     }
 
     /// What was seen of an entity, where an index or a reducer wants to know.
-    fn seen(&self, definition: &Definition, life: &Life, id: &EntityId) -> Result<Option<Value>> {
+    pub(crate) fn seen(
+        &self,
+        definition: &Definition,
+        life: &Life,
+        id: &EntityId,
+    ) -> Result<Option<Value>> {
         let thread = self.thread();
         if !thread.node.reducers.is_empty() {
             return history::view(thread, life, id.as_str());
@@ -183,12 +191,12 @@ impl WriteTransaction<'_> {
             .transpose()
     }
 
-    fn keys(&self, definition: &Definition, id: &EntityId) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn keys(&self, definition: &Definition, id: &EntityId) -> (Vec<u8>, Vec<u8>) {
         history::keys(self.thread().number, definition.number, id.as_str())
     }
 
     /// Makes the effect of one event, if there is room for it.
-    fn effect(&mut self, step: Step<'_>) -> Result<()> {
+    pub(crate) fn effect(&mut self, step: Step<'_>) -> Result<()> {
         let bytes = self.room_for(step.payload.len(), step.definition, step.id)?;
         self.whole(|txn| txn.make(step))?;
         self.staged.bytes = bytes;

@@ -361,10 +361,16 @@ impl<'a> WriteTransaction<'a> {
                 "a step of this transaction failed half-way, so none of it is committed: begin again",
             ));
         }
-        if self.staged.events.is_empty() {
-            return Ok(None);
+        let mut commit = match self.staged.events.is_empty() {
+            true => None,
+            false => Some(self.dispatch()?),
+        };
+        if !self.staged.statements.is_empty() {
+            commit = Some(self.dispatch_access()?);
         }
-        let commit = self.dispatch()?;
+        let Some(commit) = commit else {
+            return Ok(None);
+        };
         self.txn.commit(durability)?;
         let thread = self.db.thread();
         let news = News(Fresh::Committed(thread.number));

@@ -18,7 +18,8 @@ use crate::chain;
 use crate::db::Db;
 use crate::entity::{EntityRow, Life};
 use crate::export::ByTime;
-use crate::history;
+use crate::feed::{FeedRow, Rejudged};
+use crate::history::{self, Turns};
 use crate::index::key;
 use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
 use crate::line;
@@ -126,6 +127,8 @@ impl Db {
             entities: BTreeMap::new(),
             unchecked: Vec::new(),
             feed: HashMap::new(),
+            turned: HashSet::new(),
+            positions: 0,
             apart: HashSet::new(),
             time: Hlc::ZERO,
         };
@@ -151,7 +154,12 @@ struct Check<'a> {
     entities: BTreeMap<(CollectionName, EntityId), Rebuilt>,
     /// Records whose signatures are still to be checked.
     unchecked: Vec<SignedRecord>,
+    /// The records that are applied, by what the feed says, with their positions.
     feed: HashMap<Place, u64>,
+    /// Those that were judged otherwise later.
+    turned: HashSet<Place>,
+    /// The last position of the feed.
+    positions: u64,
     /// The records that stand in their logs and are not applied.
     apart: HashSet<Place>,
     /// The latest time of what is applied.
@@ -181,10 +189,18 @@ impl Check<'_> {
             .txn
             .scan(Keyspace::Feed, bounds.range(), Direction::Forward)?;
         for (row, expected) in rows.zip(1u64..) {
-            let (key, place) = row?;
-            let place = Place::from_key(&[&prefix[..], &place].concat())?;
-            let in_turn = key[prefix.len()..] == expected.to_be_bytes();
-            if self.feed.insert(place, expected).is_some() || !in_turn {
+            let (key, value) = row?;
+            let FeedRow { place, rejudged } = FeedRow::decode(self.thread.number, &value)?;
+            let mut in_turn = key[prefix.len()..] == expected.to_be_bytes();
+            in_turn &= match rejudged {
+                Some(Rejudged::Reverted(_)) => self.feed.remove(&place).is_some(),
+                _ => self.feed.insert(place, expected).is_none(),
+            };
+            if rejudged.is_some() {
+                self.turned.insert(place);
+            }
+            self.positions = expected;
+            if !in_turn {
                 let at = format!("feed position {expected}");
                 self.report
                     .problem(at, "it is out of turn, or names a record a second time");
@@ -204,7 +220,7 @@ impl Check<'_> {
         }
         self.signatures()?;
         self.heads(&lines)?;
-        self.tip(total)
+        self.tip()
     }
 
     fn in_order(
@@ -251,6 +267,9 @@ impl Check<'_> {
             return Err(Error::corrupt("the record cannot be found by its CID").with("cid", cid));
         }
         if self.apart.contains(&place) {
+            if self.turned.contains(&place) {
+                self.time = self.time.max(time);
+            }
             // Not in the feed, or the end of the feed finds it there.
             return Ok(());
         }
@@ -297,14 +316,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn tip(&mut self, records: u64) -> Result<()> {
+    fn tip(&mut self) -> Result<()> {
         for (place, position) in std::mem::take(&mut self.feed) {
             let what = format!("names no record: {}", place_text(None, place));
             self.report
                 .problem(format!("feed position {position}"), what);
         }
         let tip = Tip::get(self.txn, self.thread.number)?;
-        if tip.position + self.apart.len() as u64 != records || tip.time != self.time {
+        if tip.position != self.positions || tip.time != self.time {
             self.report
                 .problem("tip", "it is not where the logs and the feed end");
         }
@@ -359,7 +378,12 @@ impl Check<'_> {
             let rows = self
                 .txn
                 .scan(Keyspace::History, bounds.range(), Direction::Forward)?;
-            if rows.count() as u64 != rebuilt.events {
+            let applied = rows.filter(|row| {
+                row.as_ref().is_ok_and(|(_, turns)| {
+                    Turns::decode(turns).is_ok_and(|turns| turns.is_applied())
+                })
+            });
+            if applied.count() as u64 != rebuilt.events {
                 self.report.problem(place, "its history is not complete");
             }
             expected.insert(key);

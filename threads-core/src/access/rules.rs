@@ -28,6 +28,9 @@ pub struct Rules {
     pub peers: BTreeMap<PeerId, PeerRules>,
     /// Entities that are restricted, or for which roles are given: who has which.
     pub entities: BTreeMap<EntityTag, EntityRules>,
+    /// Whether admins were removed by others than root since root last stated what it knows: until it
+    /// does so again, what those admins write back-dated may still count.
+    pub unsealed: bool,
 }
 
 /// What one peer may do.
@@ -73,6 +76,7 @@ impl Rules {
             default: Vec::new(),
             peers: BTreeMap::new(),
             entities: BTreeMap::new(),
+            unsealed: false,
         }
     }
 

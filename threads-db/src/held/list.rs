@@ -1,6 +1,6 @@
 //! What a thread holds, for people and programs, and trying it again.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -8,6 +8,8 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::{Cid, LogId, PeerId, Result};
 
 use super::{Entry, Tally, Why};
+use crate::access::{ADOPTED, AdoptedEntity};
+use crate::catalogue::Catalogue;
 use crate::db::Db;
 use crate::ingest::{self, Intake};
 use crate::layout::{self, Number, Prefix};
@@ -33,6 +35,8 @@ pub struct HeldRecord {
     pub since_ms: u64,
     /// Why.
     pub reason: HeldReason,
+    /// Who made its changes their own, if somebody did.
+    pub adopted_by: Option<PeerId>,
 }
 
 /// Why a record is held.
@@ -109,10 +113,12 @@ impl Db {
     pub fn held(&self) -> Result<Vec<HeldRecord>> {
         let txn = self.thread().node.store.read()?;
         let bounds = Prefix::new(&layout::held::rows(self.thread().number));
+        let adopted = adopted(&*txn, self.thread().number)?;
         let rows = txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)?;
         rows.map(|row| {
             let row = Entry::decode(&row?.1)?.row;
             Ok(HeldRecord {
+                adopted_by: adopted.get(&row.record.to_string()).copied(),
                 record: row.record,
                 log: row.log,
                 seq: row.seq,
@@ -172,6 +178,16 @@ impl Db {
         }
         self.retry_held().map(|_| ())
     }
+}
+
+/// Who adopted which records.
+fn adopted(txn: &dyn ReadTxn, thread: Number) -> Result<HashMap<String, PeerId>> {
+    let catalogue = Catalogue::framework(txn, thread)?;
+    let adopted: Vec<AdoptedEntity> = catalogue.entities(txn, thread, ADOPTED)?;
+    Ok(adopted
+        .into_iter()
+        .map(|row| (row.record, row.by))
+        .collect())
 }
 
 /// How much a thread holds.

@@ -17,15 +17,26 @@ use crate::index::Moves;
 use crate::layout::{self, EventPlace, Number, Place, meta};
 use crate::stage::Effect;
 
+/// What is done with events, and at which position of the feed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Turn {
+    /// They are applied for the first time.
+    New(u64),
+    /// They are applied, and may have been before.
+    Again(u64),
+    /// They are undone.
+    Undone(u64),
+}
+
 impl Ingest<'_> {
-    /// Applies the events of a batch, one entity after the other, the framework's own first: what
-    /// they define is known to the rest of the batch.
+    /// Applies the events of a batch, or undoes them, one entity after the other, the framework's own
+    /// first: what they define is known to the rest of the batch.
     pub(super) fn apply_all(
         &mut self,
         batch: Option<&Batch>,
         place: Place,
         time: Hlc,
-        position: u64,
+        turn: Turn,
     ) -> Result<Vec<Effect>> {
         let mut entities: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (event, index) in batch.map_or(&[][..], |batch| &batch.events).iter().zip(0..) {
@@ -49,7 +60,7 @@ impl Ingest<'_> {
                 defined = false;
             }
             defined |= collection.is_reserved();
-            effects.extend(self.apply(&events, position)?);
+            effects.extend(self.apply(&events, turn)?);
         }
         if defined {
             self.definitions_changed()?;
@@ -73,7 +84,7 @@ impl Ingest<'_> {
     fn apply(
         &mut self,
         events: &[(&EntityEvent, EventPlace)],
-        position: u64,
+        turn: Turn,
     ) -> Result<Option<Effect>> {
         let (txn, thread) = (&mut *self.txn, self.thread);
         let Some((event, first)) = events.first().copied() else {
@@ -84,13 +95,19 @@ impl Ingest<'_> {
         let (key, prefix) = history::keys(thread.number, number, event.entity.as_str());
         let row = EntityRow::get(txn.as_read(), &key)?;
         for (_, place) in events {
-            history::put(txn, &prefix, *place, position)?;
+            match turn {
+                Turn::New(position) => history::put(txn, &prefix, *place, position)?,
+                Turn::Again(position) | Turn::Undone(position) => {
+                    history::turn(txn, &prefix, *place, position)?;
+                }
+            }
         }
-        let late = row.as_ref().is_some_and(|row| row.last.time >= first.time);
+        let undone = matches!(turn, Turn::Undone(_));
+        let late = undone || row.as_ref().is_some_and(|row| row.last.time >= first.time);
         let before = row.map_or(Life::Unknown, |row| row.life);
         let (last, life) = if late {
             let rows = history::rows(txn.as_read(), thread, &prefix)?;
-            let last = rows.last().map_or(first, |row| row.place);
+            let last = rows.last().map(|row| row.place);
             let places = rows.into_iter().map(|row| row.place);
             (
                 last,
@@ -101,13 +118,16 @@ impl Ingest<'_> {
             for (event, _) in events {
                 life = history::apply(thread, life, event)?;
             }
-            (events.last().map_or(first, |(_, place)| *place), life)
+            (events.last().map(|(_, place)| *place), life)
         };
-        EntityRow {
-            last,
-            life: life.clone(),
+        match last {
+            Some(last) => {
+                let life = life.clone();
+                EntityRow { last, life }.put(txn, &key)?;
+            }
+            // Nothing is left of it.
+            None => txn.delete(Keyspace::Entities, &key)?,
         }
-        .put(txn, &key)?;
         let change = (before, life);
         self.index(event, number, &change)?;
         if self.thread.node.reducers.is_empty() {

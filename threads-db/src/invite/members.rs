@@ -3,7 +3,7 @@
 use serde::Serialize;
 use threads_core::batch::EntityEvent;
 use threads_core::datastore::{Datastore, WriteTxn};
-use threads_core::{Error, PeerId, Result};
+use threads_core::{Error, PeerId, Result, Variant};
 
 use super::Role;
 use super::rows::{MEMBERS, MemberEntity, Rows};
@@ -81,6 +81,9 @@ impl Db {
     /// ```
     pub fn leave(&self) -> Result<()> {
         let me = self.node().peer_id();
+        if self.id().variant() == Variant::AccessControlled {
+            return self.write(|txn| txn.give_up());
+        }
         let known = {
             let thread = self.thread();
             Rows::read(&*thread.node.store.read()?, thread.number)?

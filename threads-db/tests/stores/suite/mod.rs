@@ -8,5 +8,6 @@ mod engine;
 mod faults;
 mod listen;
 mod reduce;
+mod rejudge;
 pub(crate) mod review;
 mod verify;

@@ -1,0 +1,122 @@
+//! What a thread's records say about who may do what, on disk: which access records are the latest,
+//! and which of them each record names.
+
+use std::ops::Bound;
+
+use threads_core::block;
+use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::record::{Dep, Fields, LINKS_MAX};
+use threads_core::{Cid, Error, LogId, Result};
+
+use crate::chain;
+use crate::layout::{Number, Place, meta};
+use crate::line;
+
+mod adopt;
+mod attend;
+mod rules;
+mod state;
+
+pub(crate) use adopt::{ADOPTED, AdoptedEntity};
+
+fn damaged() -> Error {
+    Error::corrupt("what is known of a thread's access records is damaged: verify the thread")
+}
+
+fn decode(value: &[u8]) -> Result<Vec<Cid>> {
+    block::decode(value).map_err(|cause| damaged().caused_by(cause))
+}
+
+/// Notes what a record that stands in its log now says of access records: those that it names hold
+/// for the records after it too, and an access record is the latest one until another names it.
+pub(crate) fn note(
+    txn: &mut dyn WriteTxn,
+    place: Place,
+    (cid, fields): (&Cid, &Fields),
+) -> Result<()> {
+    if fields.acl.is_empty() && !fields.access {
+        return Ok(());
+    }
+    if fields.access {
+        let mut latest = latest(txn.as_read(), place.thread)?;
+        let before = named(txn.as_read(), place, fields)?;
+        latest.retain(|other| !before.contains(other) && other != cid);
+        latest.push(*cid);
+        latest.sort();
+        let value = block::encode(&latest)?;
+        txn.put(Keyspace::Meta, &meta::latest_access(place.thread), &value)?;
+    }
+    // After an access record of its own a log knows that one, and by it all that it names.
+    let named = match fields.access {
+        true => block::encode(&[cid])?,
+        false => block::encode(&fields.acl)?,
+    };
+    let key = meta::named_access(place.thread, place.log, place.seq);
+    txn.put(Keyspace::Meta, &key, &named)
+}
+
+/// The latest access records of a thread: those that no other one names.
+pub(crate) fn latest(txn: &dyn ReadTxn, thread: Number) -> Result<Vec<Cid>> {
+    let value = txn.get(Keyspace::Meta, &meta::latest_access(thread))?;
+    value.map_or(Ok(Vec::new()), |value| decode(&value))
+}
+
+/// The access records that a record names at `place`, or that those before it in its log did.
+pub(crate) fn named(txn: &dyn ReadTxn, place: Place, fields: &Fields) -> Result<Vec<Cid>> {
+    if !fields.acl.is_empty() || place.seq <= 1 {
+        return Ok(fields.acl.clone());
+    }
+    let seq = place.seq - 1;
+    named_before(txn, Place { seq, ..place })
+}
+
+/// The access records that the record at `place` of a log knows of, or the last one before it that names any.
+fn named_before(txn: &dyn ReadTxn, mut place: Place) -> Result<Vec<Cid>> {
+    // Ends: a branch begins later than the one it comes from.
+    loop {
+        let Place { thread, log, seq } = place;
+        let first = meta::named_access(thread, log, 0);
+        let last = meta::named_access(thread, log, seq);
+        let range = (Bound::Included(&first[..]), Bound::Included(&last[..]));
+        let mut rows = txn.scan(Keyspace::Meta, range, Direction::Reverse)?;
+        if let Some((_, value)) = rows.next().transpose()? {
+            return decode(&value);
+        }
+        match line::origin(txn, thread, log)? {
+            Some((log, first)) if first > 1 => {
+                let seq = seq.min(first - 1);
+                place = Place { thread, log, seq };
+            }
+            _ => return Ok(Vec::new()),
+        }
+    }
+}
+
+/// What the next record of a log names: the latest access records, when they are others than those
+/// that the log knows of.
+pub(crate) fn to_name(txn: &dyn ReadTxn, place: Place) -> Result<Vec<Cid>> {
+    let mut latest = latest(txn, place.thread)?;
+    latest.truncate(LINKS_MAX);
+    let known = match place.seq {
+        1 => Vec::new(),
+        seq => named_before(
+            txn,
+            Place {
+                seq: seq - 1,
+                ..place
+            },
+        )?,
+    };
+    Ok(if known == latest { Vec::new() } else { latest })
+}
+
+/// Whether the record at `place` of a log is one that somebody has seen, or before it.
+pub(crate) fn is_within(txn: &dyn ReadTxn, log: &LogId, place: Place, seen: &Dep) -> Result<bool> {
+    if seen.log != *log || place.seq > seen.seq {
+        return Ok(false);
+    }
+    let Some(at) = chain::locate(txn, place.thread, &seen.cid)? else {
+        return Ok(false);
+    };
+    Ok(at.seq == seen.seq && line::ancestor(txn, at, place.seq)? == place)
+}

@@ -1,0 +1,215 @@
+//! Access records: the policy learns them, and what they touch is judged again, in one transaction.
+
+use std::collections::BTreeSet;
+
+use threads_core::access::{EntityTag, Statement};
+use threads_core::batch::Batch;
+use threads_core::datastore::{Direction, Keyspace};
+use threads_core::policy::{AccessRecord, Again, Learned, Verdict, policy_prefix};
+use threads_core::record::{Fields, Record, SignedRecord, Verified};
+use threads_core::reducer::View;
+use threads_core::{Cid, Error, ErrorKind, PeerId, Result};
+
+use super::{Ingest, Turn};
+use crate::access;
+use crate::chain;
+use crate::dispatcher::{self, Incoming, Origin};
+use crate::feed::Rejudged;
+use crate::held::{self, Why};
+use crate::history;
+use crate::invite;
+use crate::layout::{self, Place, Prefix};
+use crate::line;
+use crate::opened::Opened;
+
+impl Ingest<'_> {
+    /// Shows the policy an access record that stands in its log now, and judges again what it says has
+    /// to be.
+    pub(crate) fn learn(
+        &mut self,
+        (id, fields): (Cid, &Fields),
+        place: Place,
+        statements: &[Statement],
+    ) -> Result<Learned> {
+        let author = self.thread.author(self.txn.as_read(), place.log)?;
+        let author = author.ok_or_else(|| Error::corrupt("a log's author is missing"))?;
+        let acl = access::named(self.txn.as_read(), place, fields)?;
+        let record = AccessRecord {
+            thread: &self.thread.id,
+            author,
+            id,
+            acl: &acl,
+            statements,
+        };
+        let prefix = policy_prefix(&self.thread.id);
+        let mut view = View::new(&mut *self.txn, &prefix)?;
+        let learned = self.thread.node.policy.learn(&record, &mut view)?;
+        for place in self.concerned(&learned.again)? {
+            self.judge_again(place, &id)?;
+        }
+        Ok(learned)
+    }
+
+    /// The records that have to be judged again.
+    fn concerned(&self, again: &[Again]) -> Result<BTreeSet<Place>> {
+        let mut places = BTreeSet::new();
+        for again in again {
+            match (&again.author, &again.entity) {
+                (None, Some(entity)) => self.touching(entity, again, &mut places)?,
+                (author, _) => self.written_by(author.as_ref(), again, &mut places)?,
+            }
+        }
+        Ok(places)
+    }
+
+    /// The records of an author, or of all, but for those that somebody had seen.
+    fn written_by(
+        &self,
+        author: Option<&PeerId>,
+        again: &Again,
+        places: &mut BTreeSet<Place>,
+    ) -> Result<()> {
+        let txn = self.txn.as_read();
+        for (line, head) in line::all(txn, self.thread)? {
+            if author.is_some() && self.thread.author(txn, line.number)?.as_ref() != author {
+                continue;
+            }
+            // Of a log that nobody forked it is enough to know the last one that was seen.
+            let seen = again.beyond.iter().find(|dep| dep.log == line.log);
+            let seen = seen.filter(|_| !self.forked);
+            let first = seen.map_or(line.first, |dep| line.first.max(dep.seq + 1));
+            for seq in first..=head.seq {
+                let place = line.place(self.thread.number, seq);
+                if seen.is_some() || !self.was_seen(again, place)? {
+                    places.insert(place);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn was_seen(&self, again: &Again, place: Place) -> Result<bool> {
+        if again.beyond.is_empty() {
+            return Ok(false);
+        }
+        let txn = self.txn.as_read();
+        let log = self.thread.log_id(txn, place.log)?;
+        for dep in &again.beyond {
+            if access::is_within(txn, &log, place, dep)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The records that change an entity: those in its history, and any that are not applied.
+    fn touching(
+        &self,
+        entity: &EntityTag,
+        again: &Again,
+        places: &mut BTreeSet<Place>,
+    ) -> Result<()> {
+        let (txn, thread) = (self.txn.as_read(), self.thread);
+        let mut found = Vec::new();
+        for (number, collection) in layout::collections(txn, thread.number)? {
+            let prefix = layout::collection_prefix(thread.number, number);
+            let bounds = Prefix::new(&prefix);
+            for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
+                let (key, _) = row?;
+                let id = layout::entity_id(&key, prefix.len())?;
+                if EntityTag::of(&thread.id, &collection, &id) == *entity {
+                    let (_, history) = history::keys(thread.number, number, id.as_str());
+                    let rows = history::all(txn, thread, &history)?.into_iter();
+                    found.extend(rows.map(|row| row.place.of_record(thread.number)));
+                }
+            }
+        }
+        for arrival in held::arrivals(txn, thread.number)? {
+            let entry = held::get(txn, thread.number, arrival)?;
+            let row = entry.filter(|entry| entry.blocks.is_none());
+            if let Some(entry) = row {
+                found.extend(chain::locate(txn, thread.number, &entry.row.record)?);
+            }
+        }
+        for place in found {
+            if !self.was_seen(again, place)? {
+                places.insert(place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a record of the logs anew: what it changed is undone, or it is applied after all.
+    fn judge_again(&mut self, place: Place, cause: &Cid) -> Result<()> {
+        let blocks = chain::expect(self.txn.as_read(), place)?;
+        let opened = match self.thread.open(&blocks) {
+            // A record whose body breaks a rule is never applied, whoever wrote it.
+            Err(error) if error.kind() == ErrorKind::Rejected => return Ok(()),
+            opened => opened?,
+        };
+        if opened.record.fields().access {
+            return Ok(());
+        }
+        let record = Verified::assume_stored(opened.record.clone());
+        let fields = record.fields();
+        let held = (&fields.log, fields.seq, &record.id());
+        let arrival = held::find(self.txn.as_read(), self.thread.number, held)?;
+        let changes = opened.batch().map(dispatcher::changes);
+        let judged = (fields, place, changes.as_deref());
+        let author = self.author(&record, place)?;
+        let verdict = dispatcher::judge(self.txn.as_read(), self.thread, author, judged)?;
+        match (verdict, arrival) {
+            (Verdict::Accept, None) => Ok(()),
+            (Verdict::Accept, Some(arrival)) => {
+                held::remove(&mut *self.txn, self.thread.number, arrival)?;
+                let rejudged = Rejudged::Restored(*cause);
+                self.turn(&record, &opened, place, rejudged)
+            }
+            (verdict, arrival) => {
+                let entry = self.entry(&record, None);
+                self.hold(entry, Why::quarantine(verdict), arrival)?;
+                match arrival {
+                    Some(_) => Ok(()),
+                    None => self.turn(&record, &opened, place, Rejudged::Reverted(*cause)),
+                }
+            }
+        }
+    }
+
+    /// Undoes what a record changed, or applies it again, and says so in the feed.
+    fn turn(
+        &mut self,
+        record: &Verified<SignedRecord>,
+        opened: &Opened,
+        place: Place,
+        rejudged: Rejudged,
+    ) -> Result<()> {
+        // Of one that is undone it is said what it had done; `judge_again` has judged the other.
+        let record = record.clone().authorise(|_| Ok(()))?;
+        let (time, position) = (opened.time, self.tip.position + 1);
+        let incoming = Incoming {
+            record: &record,
+            place,
+            time,
+            position,
+            rejudged: Some(rejudged),
+        };
+        self.tip = dispatcher::publish(&mut *self.txn, self.thread, &incoming, &self.tip)?;
+        let turn = match rejudged {
+            Rejudged::Reverted(_) => Turn::Undone(position),
+            Rejudged::Restored(_) => Turn::Again(position),
+        };
+        let effects = self.apply_all(opened.batch(), place, time, turn)?;
+        let origin = Origin::Elsewhere;
+        dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects, origin)?;
+        if let Some(Batch { events }) = opened.batch() {
+            let txn = &mut *self.txn;
+            self.intake.members |= invite::note_members(txn, self.thread, events)?;
+        }
+        match rejudged {
+            Rejudged::Reverted(_) => self.intake.reverted += 1,
+            Rejudged::Restored(_) => self.intake.new += 1,
+        }
+        Ok(())
+    }
+}
