@@ -13,6 +13,10 @@ CLAIMS_MAX = 8_192
 HEADS_MAX = 16_384
 RANGES_MAX = 64
 PLACES_MAX = 64
+WHOM_MAX = 1_000
+WORDS_MAX = 64
+ADDRESSES_MAX = 16
+ADDRESS_BYTES_MAX = 1_024
 RECORDS_MAX = 1_000
 INVITE_ID_BYTES_MAX = 64
 
@@ -129,6 +133,42 @@ def _receipts(value):
     _heads(PLACES_MAX)([one[:2] for one in value])
 
 
+def _ascending(peers):
+    _need(all(a < b for a, b in zip(peers, peers[1:])))
+
+
+def _known(value):
+    _list(_tuple(_bytes(32), _number), WHOM_MAX)(value)
+    _ascending([one[0] for one in value])
+
+
+def _address(value):
+    _need(isinstance(value, bytes) and len(value) <= ADDRESS_BYTES_MAX)
+
+
+def _word(value):
+    _tuple(_bytes(32), _number, _number, _list(_address, ADDRESSES_MAX), _bytes(64))(value)
+    _need(value[1] > 0)
+
+
+def _words(value):
+    _list(_word, WORDS_MAX)(value)
+    _ascending([one[0] for one in value])
+
+
+def whereabouts(data):
+    """The peer, the number, the end and the addresses of a peer's word, which it has signed."""
+    try:
+        found = cbor.decode(data)
+    except cbor.Refused:
+        raise Refused("malformed") from None
+    _word(found)
+    peer, seq, until, addrs, signature = found
+    statement = cbor.encode({"addrs": addrs, "peer": peer, "seq": seq, "until": until})
+    ed25519.verify(peer, b"threads/whereabouts/1" + statement, signature)
+    return peer, seq, until, addrs
+
+
 def receipt(data, peer, thread):
     """The log, the number and the head of a receipt, which the peer has signed."""
     try:
@@ -153,6 +193,7 @@ REQUESTS = {
     "have": _tuple(CLAIM, _heads(HEADS_MAX, CHECK)),
     "join": _tuple(_invite_id, _bytes(16), _bytes()),
     "sign": _tuple(CLAIM, _heads(PLACES_MAX)),
+    "where": _tuple(CLAIM, _known),
 }
 REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
@@ -161,6 +202,7 @@ REPLIES = {
     "full": _heads(HEADS_MAX, CHECK),
     "admitted": _tuple(_bytes(), _bytes()),
     "signed": _receipts,
+    "where": _words,
     "busy": _number,
 }
 

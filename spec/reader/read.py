@@ -162,6 +162,12 @@ def read_receipt(v):
     same(ids.cid_text(head), v["head"], "head")
 
 
+def read_whereabouts(v):
+    peer, seq, until, addrs = frames.whereabouts(data(v["bytes"]))
+    same((peer, str(seq), str(until)), (data(v["peer"]), v["seq"], v["until"]), "word")
+    same([addr.hex() for addr in addrs], v["addrs"], "addresses")
+
+
 # Blocks.
 
 
@@ -363,6 +369,7 @@ def readers():
             "card-text": read_card_text,
             "claim": read_claim,
             "receipt": read_receipt,
+            "whereabouts": read_whereabouts,
         },
         "blocks.json": {"cid": read_cid, "cbor": read_cbor},
         "skip-links.json": {"link": read_link, "path": read_path},

@@ -1,6 +1,7 @@
 //! Thread addresses: where a thread can be reached, as `/…/p2p/<peer>/thread/<id>`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use multiaddr::{Multiaddr, Protocol};
@@ -145,6 +146,56 @@ impl ThreadAddr {
             }
         }
         Err(no_thread())
+    }
+}
+
+/// Whether an address leads somewhere only within a network or a machine, and may lead to somebody else
+/// in another one: of private ranges, of the machine itself, by names of such.
+///
+/// ```
+/// use threads_core::address::is_local;
+/// let local = |text: &str| is_local(&text.parse().unwrap());
+/// assert!(local("/ip4/127.0.0.1/tcp/4001") && local("/ip4/192.168.1.7/tcp/4001"));
+/// assert!(!local("/ip4/192.0.2.7/tcp/4001") && !local("/dns4/example.org/tcp/4001"));
+/// ```
+pub fn is_local(addr: &Multiaddr) -> bool {
+    match addr.iter().next() {
+        Some(Protocol::Ip4(ip)) => is_local_ip(ip.into()),
+        Some(Protocol::Ip6(ip)) => is_local_ip(ip.into()),
+        Some(
+            Protocol::Dns(name)
+            | Protocol::Dns4(name)
+            | Protocol::Dns6(name)
+            | Protocol::Dnsaddr(name),
+        ) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let last = name.rsplit('.').next();
+            matches!(last, Some("localhost" | "local" | "internal"))
+        }
+        Some(Protocol::Memory(_) | Protocol::Unix(_)) => true,
+        _ => false,
+    }
+}
+
+fn is_local_ip(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                // Addresses of a provider's own network.
+                || ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64
+        }
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => is_local_ip(ip.into()),
+            None => {
+                ip.is_loopback()
+                    || ip.is_unspecified()
+                    || ip.is_unique_local()
+                    || ip.is_unicast_link_local()
+            }
+        },
     }
 }
 

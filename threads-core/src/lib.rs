@@ -23,6 +23,7 @@ mod rng;
 mod seal;
 pub mod text;
 pub mod transport;
+mod whereabouts;
 
 pub use address::ThreadAddr;
 pub use async_trait::async_trait;
@@ -36,6 +37,7 @@ pub use key::{
 pub use path::FieldPath;
 pub use receipt::Receipt;
 pub use rng::system_rng;
+pub use whereabouts::{WHEREABOUTS_MAX, Whereabouts};
 
 pub use cid::{self, Cid};
 pub use erased_serde;

@@ -206,6 +206,13 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Whether a peer is connected within one network, so that addresses of that network which it tells
+    /// lead somewhere from here. A transport that cannot know says no.
+    fn is_near(&self, peer: PeerId) -> bool {
+        let _cannot_know = peer;
+        false
+    }
+
     /// Ends this end at once and for good: others are told, and whatever waits gets an error.
     /// Dropping it does the same.
     fn close(&self);
@@ -259,6 +266,10 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
 
     async fn find(&self, key: &[u8; 32]) -> Result<Vec<Multiaddr>> {
         (**self).find(key).await
+    }
+
+    fn is_near(&self, peer: PeerId) -> bool {
+        (**self).is_near(peer)
     }
 
     fn close(&self) {

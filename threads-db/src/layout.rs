@@ -428,6 +428,11 @@ pub(crate) mod peers {
         [&all_addrs()[..], peer.key_bytes()].concat()
     }
 
+    /// Where a peer says that it is.
+    pub(crate) fn located(peer: &PeerId) -> Vec<u8> {
+        [&BY_PEER.to_be_bytes()[..], b"w", peer.key_bytes()].concat()
+    }
+
     /// That a peer shares a thread, from the peer.
     pub(crate) fn share_by_peer(peer: &PeerId, thread: Number) -> Vec<u8> {
         [of_peer(peer), thread.to_be_bytes().to_vec()].concat()

@@ -13,6 +13,9 @@
 //!   receipts if it likes ([`Db::await_replicas`](crate::Db::await_replicas)), and has each peer show a
 //!   record now and then, by chance.
 //!
+//! * **Peers say where they are**, signed, and pass on what others said, to those who share a thread with
+//!   both: two that moved find each other again through a third.
+//!
 //! A [`Machine`] decides all of that. It does nothing itself: what happens goes in as [`Input`], what
 //! is to be done comes out as [`Output`], and time and randomness are arguments. Its driver moves
 //! frames, and has [`Node::perform`](crate::Node::perform) do the work on the store: [`Service`] is the
@@ -36,6 +39,8 @@ mod hostile;
 mod io;
 mod join;
 mod limits;
+mod locate;
+mod located;
 mod machine;
 mod news;
 mod page;

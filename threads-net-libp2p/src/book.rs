@@ -1,12 +1,12 @@
 //! Where peers say that they are: what they sign about themselves, bounded and for a time.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use libp2p::core::{PeerRecord, SignedEnvelope};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use threads_core::address::is_local;
 use tokio::time::Instant;
 
 use crate::limits::{ADDRESS_TTL, PEER_ADDRESSES_MAX, PEERS_KNOWN_MAX};
@@ -21,44 +21,23 @@ struct Known {
     since: Instant,
 }
 
-/// Whether an address means something only in its own network.
-fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_unspecified()
-                || ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64
-        }
-        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-            Some(ip) => is_local(IpAddr::V4(ip)),
-            None => {
-                ip.is_loopback()
-                    || ip.is_unspecified()
-                    || ip.is_unique_local()
-                    || ip.is_unicast_link_local()
-            }
-        },
-    }
-}
-
 /// Whether a connection with this address stays within one network.
 pub(crate) fn is_local_address(addr: &Multiaddr) -> bool {
-    ip(addr).is_some_and(is_local)
+    ip(addr).is_some() && is_local(addr)
 }
 
 /// What is kept of the addresses that a peer gives: those that can be dialled, and lead into private
 /// networks only if the peer is in one with us.
 pub(crate) fn usable(addrs: Vec<Multiaddr>, near: bool) -> Vec<Multiaddr> {
-    let dialled = |addr: &Multiaddr| match addr.iter().next() {
-        Some(Protocol::Ip4(ip)) => near || !is_local(ip.into()),
-        Some(Protocol::Ip6(ip)) => near || !is_local(ip.into()),
-        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) | Protocol::Dnsaddr(_)) => {
-            true
-        }
-        _ => false,
+    let begins = |addr: &Multiaddr| {
+        use Protocol::{Dns, Dns4, Dns6, Dnsaddr, Ip4, Ip6};
+        let first = addr.iter().next();
+        matches!(
+            first,
+            Some(Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_) | Dnsaddr(_))
+        )
     };
+    let dialled = |addr: &Multiaddr| begins(addr) && (near || !is_local(addr));
     addrs
         .into_iter()
         .filter(dialled)
@@ -126,6 +105,8 @@ mod tests {
             "/ip6/fd00::1/tcp/1",
             "/ip6/fe80::1/tcp/1",
             "/ip6/::ffff:127.0.0.1/tcp/1",
+            "/dns4/localhost/tcp/1",
+            "/dns/printer.local./tcp/1",
         ]
         .map(addr);
         let all = [&public[..], &private[..]].concat();

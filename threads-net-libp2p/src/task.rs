@@ -36,7 +36,7 @@ pub(crate) struct Task {
     connected: HashSet<PeerId>,
     connecting: HashMap<ConnectionId, Done<PeerId>>,
     /// Connections that stay within one network, as this end sees it.
-    near: HashSet<ConnectionId>,
+    near: HashMap<ConnectionId, libp2p::PeerId>,
     disconnecting: HashMap<PeerId, Vec<Done<()>>>,
     listeners: HashSet<ListenerId>,
     /// Who waits for a listener's first address.
@@ -66,7 +66,7 @@ impl Task {
             limits,
             connected: HashSet::new(),
             connecting: HashMap::new(),
-            near: HashSet::new(),
+            near: HashMap::new(),
             disconnecting: HashMap::new(),
             listeners: HashSet::new(),
             listening: HashMap::new(),
@@ -161,7 +161,8 @@ impl Task {
                 ..
             } => {
                 if is_local_address(endpoint.get_remote_address()) {
-                    self.near.insert(connection_id);
+                    self.near.insert(connection_id, peer_id);
+                    self.tell_near(&peer_id);
                 }
                 self.established(&peer_id, connection_id);
             }
@@ -171,7 +172,9 @@ impl Task {
                 num_established,
                 ..
             } => {
-                self.near.remove(&connection_id);
+                if self.near.remove(&connection_id).is_some() {
+                    self.tell_near(&peer_id);
+                }
                 self.closed(&peer_id, num_established);
             }
             SwarmEvent::OutgoingConnectionError {
@@ -265,6 +268,18 @@ impl Task {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *told = addresses;
+    }
+
+    /// Whether a peer is connected within one network, as the handle says it.
+    fn tell_near(&self, peer: &libp2p::PeerId) {
+        let is_near = self.near.values().any(|near| near == peer);
+        let Some(peer) = ours(peer) else { return };
+        let near = self.shared.near.lock();
+        let mut near = near.unwrap_or_else(PoisonError::into_inner);
+        match is_near {
+            true => near.insert(peer),
+            false => near.remove(&peer),
+        };
     }
 
     /// The address with this peer's name at its end.

@@ -1,5 +1,6 @@
 //! The handle of a transport.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,8 @@ use crate::counters::{Counters, Counting};
 pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) addresses: Mutex<Vec<Multiaddr>>,
+    /// Who is connected within one network. There are no more of them than connections.
+    pub(crate) near: Mutex<HashSet<PeerId>>,
     pub(crate) counting: Counting,
     pub(crate) closed: AtomicBool,
     pub(crate) closing: Notify,
@@ -196,6 +199,13 @@ impl Transport for Libp2p {
 
     async fn find(&self, key: &[u8; 32]) -> Result<Vec<Multiaddr>> {
         self.ask(|done| Command::Find(*key, done)).await
+    }
+
+    fn is_near(&self, peer: PeerId) -> bool {
+        // A set is whole between any two of its operations.
+        let near = self.shared.near.lock();
+        let near = near.unwrap_or_else(PoisonError::into_inner);
+        near.contains(&peer)
     }
 
     fn close(&self) {

@@ -18,3 +18,4 @@ mod frames;
 mod hostile;
 mod kills;
 mod meeting;
+mod moving;

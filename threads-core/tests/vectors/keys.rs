@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
 use threads_core::key::{check_key, verify, verify_batch};
+use threads_core::transport::with_peer;
 use threads_core::{
-    AgreementKey, ContentKey, Error, IdentityKey, LogKey, PeerCard, PeerId, ReadKey, Receipt,
-    ReplicaKey, Result, ThreadId, Variant, system_rng,
+    AgreementKey, ContentKey, Error, IdentityKey, LogKey, Multiaddr, PeerCard, PeerId, ReadKey,
+    Receipt, ReplicaKey, Result, ThreadId, Variant, Whereabouts, system_rng,
 };
 
 use crate::{TestRng, array, bytes, hex, text};
@@ -23,6 +24,7 @@ pub(crate) fn make() -> Vec<Value> {
         cards(),
         claims(),
         receipts(),
+        whereabouts(),
     ]
     .concat()
 }
@@ -383,6 +385,47 @@ fn receipts() -> Vec<Value> {
     ]
 }
 
+fn whereabouts() -> Vec<Value> {
+    let mut rng = TestRng::new("whereabouts");
+    let [key, other] = [(); 2].map(|()| IdentityKey::generate(&mut rng));
+    let at = |place: &str| with_peer(place.parse().unwrap(), key.peer_id());
+    let addrs = [
+        at("/ip4/192.0.2.7/tcp/4001"),
+        at("/ip6/2001:db8::7/udp/4001/quic-v1"),
+    ];
+    let sign = |seq, addrs: &[Multiaddr]| Whereabouts::sign(&key, seq, 1_700_000_000_000, addrs);
+    let (two, none) = (sign(1, &addrs).unwrap(), sign(u64::MAX, &[]).unwrap());
+    let bytes = encode(&two).unwrap();
+    // A list of five, 32 bytes with a head of two.
+    let (mut renumbered, mut renamed) = (bytes.clone(), bytes.clone());
+    assert_eq!(bytes[35], 1);
+    renumbered[35] = 2;
+    renamed[3..35].copy_from_slice(other.peer_id().key_bytes());
+    let vector = |name: &str, bytes: &[u8], reject: Option<&str>| {
+        let word: Whereabouts = decode(bytes).unwrap();
+        let addrs: Vec<_> = word
+            .addresses()
+            .iter()
+            .map(|addr| hex(addr.to_vec()))
+            .collect();
+        let mut vector = json!({
+            "name": format!("whereabouts {name}"), "kind": "whereabouts", "bytes": hex(bytes),
+            "peer": hex(word.peer().key_bytes()), "seq": word.seq().to_string(),
+            "until": word.until_ms().to_string(), "addrs": addrs,
+        });
+        if let Some(word) = reject {
+            vector["reject"] = json!(word);
+        }
+        vector
+    };
+    vec![
+        vector("at two addresses", &bytes, None),
+        vector("nowhere", &encode(&none).unwrap(), None),
+        vector("of another number", &renumbered, Some("BadSignature")),
+        vector("of another peer", &renamed, Some("BadSignature")),
+    ]
+}
+
 /// The same receipt for two records.
 fn renumbered(receipt: &Receipt) -> Receipt {
     let mut bytes = encode(receipt).unwrap();
@@ -474,6 +517,13 @@ pub(crate) fn read(vector: &Value) -> Result<()> {
             let peer = PeerId::from_key_bytes(array(&vector["peer"]));
             assert_eq!(receipt.head().to_string(), vector["head"]);
             receipt.verify(&peer, &ThreadId::from_bytes(&member("thread"))?)?;
+        }
+        "whereabouts" => {
+            let word: Whereabouts = decode(&member("bytes"))?;
+            assert_eq!(hex(word.peer().key_bytes()), vector["peer"]);
+            assert_eq!(word.seq().to_string(), vector["seq"]);
+            assert_eq!(word.until_ms().to_string(), vector["until"]);
+            word.verify()?;
         }
         "claim" => {
             let key = ReplicaKey::from_bytes(&array(&vector["replica"]));

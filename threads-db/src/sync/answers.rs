@@ -9,6 +9,7 @@ use super::active::raise_all;
 use super::conduct::{PROBE, cost};
 use super::io::{Compared, Done, Op, Output, RequestId, TakenIn};
 use super::limits::BUSY_MS;
+use super::locate::Located;
 use super::machine::{Doing, Machine};
 use super::timers::Timer;
 use super::vouch::{Vouch, Vouched};
@@ -48,13 +49,15 @@ impl Machine {
             Ok(Done::Vouched(Vouched::Signed(Some(receipts)))) => {
                 self.reply(request, &Answer::Signed(receipts));
             }
+            Ok(Done::Located(Located::Told(Some(told)))) => self.tell_where(from, request, told),
             Ok(Done::Decided(Some(verdict))) => self.decided(request, verdict),
             Ok(
                 Done::Served(None)
                 | Done::Received(None)
                 | Done::Heard(None)
                 | Done::Decided(None)
-                | Done::Vouched(Vouched::Signed(None)),
+                | Done::Vouched(Vouched::Signed(None))
+                | Done::Located(Located::Told(None)),
             ) => {
                 self.out.push(Output::Refuse(request));
                 self.fault(from, PROBE);
@@ -141,6 +144,9 @@ impl Machine {
         };
         peer.threads.insert(thread);
         let new = peer.proven.insert(thread);
+        if new {
+            self.locate_soon(id);
+        }
         if let Some(active) = self.active.get_mut(&thread) {
             let linked = active.links.contains_key(&id);
             if !linked {

@@ -4,7 +4,7 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::{Multiaddr, PeerId, Result};
 
 use super::io::{Op, Output};
-use super::limits::DIALS_MAX;
+use super::limits::{DIAL_SOON_MS, DIALS_MAX};
 use super::machine::{Doing, Machine};
 use super::pause::Pause;
 use super::timers::Timer;
@@ -26,6 +26,14 @@ impl Machine {
         }
         self.dials.entry(peer).or_default();
         self.timers.set(Timer::Dial(peer), self.now);
+    }
+
+    /// The same for one of which an address became known: it is not waited for long.
+    pub(super) fn want_soon(&mut self, peer: PeerId) {
+        if let Some(dial) = self.dials.get_mut(&peer) {
+            dial.pause.shorten(self.now, DIAL_SOON_MS);
+        }
+        self.want(peer);
     }
 
     /// Asks where a peer can be reached, unless it is connected or it is too early.

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use serde_bytes::ByteArray;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::block::{DAG_CBOR, cid_of};
+use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
 use threads_core::datastore::Memory;
 use threads_core::module::CollectionSpec;
-use threads_core::{Error, IdentityKey, LogId, PeerId, Receipt, system_rng};
+use threads_core::{Error, IdentityKey, LogId, PeerId, Receipt, Whereabouts, system_rng};
 
 use super::io::{Input, Output};
 use super::machine::Machine;
@@ -76,10 +76,21 @@ fn receipts(db: &Db, right: bool, listed: Vec<(LogId, u64)>) -> Vec<Receipt> {
         .collect()
 }
 
+/// A word of the peer, or one that somebody else signed.
+fn word(right: bool, seq: u64) -> Whereabouts {
+    let key = IdentityKey::from_bytes(&PEER);
+    let word = Whereabouts::sign(&key, seq, u64::MAX, &[]).unwrap();
+    let mut bytes = encode(&word).unwrap();
+    if !right {
+        *bytes.last_mut().unwrap() ^= 1;
+    }
+    decode(&bytes).unwrap()
+}
+
 /// A deed, with logs by number: 0 is the node's own.
 fn deed() -> impl Strategy<Value = (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>)> {
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
-    (0..16_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
+    (0..18_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
 }
 
 fn build(
@@ -118,6 +129,8 @@ fn build(
         12 => Deed::Silence,
         13 => Deed::Ask(Ask::Sign(claim, listed)),
         14 => Deed::Answer(Answer::Signed(receipts(db, right, listed))),
+        15 => Deed::Ask(Ask::Where(claim, vec![(*peer, seq)])),
+        16 => Deed::Answer(Answer::Where(vec![word(right, seq)])),
         _ if right => Deed::Later(seq.min(100_000)),
         _ if bytes.len() < 20 => Deed::Leave,
         _ => Deed::Come,
@@ -207,6 +220,7 @@ proptest! {
         let mut logs = vec![own];
         logs.extend((1..LOGS).map(|byte| LogId::from_key_bytes([byte; 32])));
         victim.give(Input::Connected(peer));
+        victim.give(Input::Moved);
         for deed in deeds {
             let deed = build(&victim.db, &logs, &peer, deed);
             victim.suffer(deed);

@@ -2,6 +2,7 @@
 
 use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
+use super::locate::{Locate, Located};
 use super::vouch::{Vouch, Vouched};
 use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Proof, Range};
 use crate::invite::{PendingJoin, Verdict};
@@ -36,6 +37,12 @@ pub enum Input {
     Dialled(PeerId, Result<()>),
     /// A peer asks. The number is the driver's.
     Request(PeerId, RequestId, Vec<u8>),
+    /// A connected peer is in one network with this node: what it says of addresses in that network
+    /// is of use here.
+    Near(PeerId),
+    /// This node signed where it is: see [`Node::sign_addresses`](crate::Node::sign_addresses). From
+    /// the first time on, it and its peers tell each other where those are who share their threads.
+    Moved,
     /// A call ended.
     Reply(CallId, Result<Vec<u8>>),
     /// Work on the store ended.
@@ -167,6 +174,8 @@ pub(crate) enum Op {
     Same(PeerId, Vec<(Number, Frontier)>),
     /// About what peers sign for.
     Vouch(Vouch),
+    /// About where peers are.
+    Locate(Locate),
 }
 
 /// Whether a peer takes more of a thread.
@@ -196,6 +205,7 @@ pub(crate) enum Done {
     Received(Option<TakenIn>),
     Heard(Option<Heard>),
     Vouched(Vouched),
+    Located(Located),
     Noted,
 }
 

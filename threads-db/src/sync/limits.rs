@@ -49,6 +49,15 @@ pub(crate) const FIND_EVERY_MS: u64 = 10 * 60 * 1_000;
 pub(crate) const FIND_SOON_MS: u64 = 1_000;
 /// The most threads that are looked up.
 pub(crate) const FIND_THREADS_MAX: usize = 1_000;
+/// How often this node looks where it can be reached, in milliseconds.
+pub(crate) const LOOK_EVERY_MS: u64 = 10_000;
+/// How long until a peer is asked where others are, once for all that became known meanwhile; and until
+/// it is asked again if it did not say, in milliseconds.
+pub(crate) const LOCATE_AFTER_MS: u64 = 2_000;
+pub(crate) const LOCATE_AGAIN_MS: u64 = 60_000;
+/// How soon a peer is dialled of which a new address became known, however long it was in vain, in
+/// milliseconds.
+pub(crate) const DIAL_SOON_MS: u64 = 5_000;
 /// The most peers that are dialled again and again.
 pub(crate) const DIALS_MAX: usize = 4_096;
 /// How long a peer that acknowledged something has before it is asked to sign for it, in milliseconds,

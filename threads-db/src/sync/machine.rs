@@ -18,6 +18,7 @@ use super::io::{
     CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Share, Work, Worked,
 };
 use super::limits::{ANSWERS_MAX, GREET_AFTER_MS};
+use super::locate::{Locate, Words};
 use super::timers::{Timer, Timers};
 use super::vouch::{Pick, Vouch, Vouched, Vouching};
 use super::wire::{self, Answer, Ask, Claim, Frontier, numbers};
@@ -45,6 +46,8 @@ pub struct Machine {
     pub(super) dials: BTreeMap<PeerId, Dial>,
     pub(super) timers: Timers,
     pub(super) vouching: Vouching,
+    /// Whether peers are asked where others are: only where this node says so itself.
+    pub(super) locating: bool,
     next: u64,
     pub(super) now: u64,
     pub(super) out: Vec<Output>,
@@ -59,6 +62,10 @@ pub(super) struct Peer {
     pub(super) proven: BTreeSet<Number>,
     /// Whether the two have compared their threads since they connected, or are about to.
     pub(super) greeted: bool,
+    /// Whether it is in one network with this node.
+    pub(super) near: bool,
+    /// The first thread about which it is to be asked next where others are.
+    pub(super) locate_from: Number,
     /// How many of its requests wait for the store.
     pub(super) answering: usize,
     pub(super) allowance: Allowance,
@@ -73,6 +80,7 @@ pub(super) enum Call {
     Join(PeerId, String),
     Sign(Number, PeerId),
     Check(PeerId, Pick),
+    Where(Number, PeerId, Words),
 }
 
 /// What an operation on the store is for.
@@ -98,6 +106,8 @@ pub(super) enum Doing {
     Pick(PeerId),
     /// What a peer showed is examined.
     Examine(PeerId),
+    /// Where a peer and others are.
+    Locate(PeerId),
     /// Something is noted; nothing follows from it.
     Note,
 }
@@ -121,6 +131,7 @@ impl Machine {
             dials: BTreeMap::new(),
             timers: Timers::default(),
             vouching: Vouching::default(),
+            locating: false,
             next: 0,
             now: 0,
             out: Vec::new(),
@@ -172,7 +183,7 @@ impl Machine {
             Input::Reply(call, reply) => self.replied(call, reply, rng),
             Input::Worked(Worked(op, done)) => self.done(op, done, rng),
             Input::News(News(Fresh::Committed(thread))) => self.committed(thread),
-            Input::News(News(Fresh::Address(peer))) => self.want(peer),
+            Input::News(News(Fresh::Address(peer))) => self.want_soon(peer),
             Input::News(News(Fresh::Shared(thread, peer))) => self.shared(thread, peer),
             Input::News(News(Fresh::Asked(peer))) => {
                 self.want(peer);
@@ -182,6 +193,12 @@ impl Machine {
                 self.op(Op::Sharers(thread), Doing::Sharers(thread));
             }
             Input::News(News(Fresh::Awaited(thread, wait_ms))) => self.awaited(thread, wait_ms),
+            Input::Near(peer) => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.near = true;
+                }
+            }
+            Input::Moved => self.moved(),
             Input::Woken => {}
         }
         while let Some(timer) = self.timers.due(self.now) {
@@ -193,6 +210,7 @@ impl Machine {
                 Timer::Thread(thread) => self.see_to(thread, rng),
                 Timer::Receipt(thread, peer) => self.ask_to_sign(thread, peer),
                 Timer::Check(peer) => self.check(peer, rng),
+                Timer::Locate(peer) => self.locate(peer),
             }
         }
         std::mem::take(&mut self.out)
@@ -210,6 +228,8 @@ impl Machine {
                 threads: BTreeSet::new(),
                 proven: BTreeSet::new(),
                 greeted: false,
+                near: false,
+                locate_from: 0,
                 answering: 0,
                 allowance: Allowance::new(self.now),
             },
@@ -328,6 +348,7 @@ impl Machine {
                     self.acknowledged(thread, peer);
                 }
             }
+            (Doing::Locate(peer), done) => self.located(peer, done),
             (Doing::Keep(peer), Err(error)) => self.fault(peer, cost(&error)),
             (Doing::Pick(peer), Ok(Done::Vouched(Vouched::Picked(Some(pick))))) => {
                 self.have_shown(peer, pick);
@@ -382,7 +403,8 @@ impl Machine {
         | Call::Have(_, peer, _)
         | Call::Join(peer, _)
         | Call::Sign(_, peer)
-        | Call::Check(peer, _)) = call;
+        | Call::Check(peer, _)
+        | Call::Where(_, peer, _)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(malformed)) => {
@@ -396,6 +418,7 @@ impl Machine {
             Call::Join(peer, invite) => self.join_answered(peer, invite, answer),
             Call::Sign(thread, peer) => self.signed(thread, peer, answer),
             Call::Check(peer, pick) => self.shown(peer, pick, answer),
+            Call::Where(thread, peer, known) => self.heard_where((thread, peer), &known, answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
             Call::Push(thread, peer, upto) => {
                 self.sent((thread, peer), Sent::Records, &upto, answer, rng);
@@ -427,6 +450,9 @@ impl Machine {
                 Op::Heard(from, claim, wire::heads(&heads).unwrap_or_default())
             }
             Ok(Ask::Sign(claim, places)) => Op::Vouch(Vouch::Sign(from, claim, places)),
+            Ok(Ask::Where(claim, known)) => {
+                Op::Locate(Locate::Tell(from, claim, known.into_iter().collect()))
+            }
             Ok(Ask::Join(invite, secret, card)) => {
                 Op::Decide(from, invite, secret.into_array(), card.into_vec())
             }

@@ -32,6 +32,11 @@ impl Pause {
         self.until_ms = now_ms.saturating_add(ms.clamp(1, PAUSE_MS_MAX));
     }
 
+    /// There is a reason to try sooner, though not at once.
+    pub(crate) fn shorten(&mut self, now_ms: u64, ms: u64) {
+        self.until_ms = self.until_ms.min(now_ms.saturating_add(ms));
+    }
+
     /// It worked.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

@@ -13,6 +13,7 @@ use threads_core::{PeerId, Result, Timer, system_rng};
 
 use super::finding::{self, Finding};
 use super::io::{CallId, Input, Output, RequestId, Work};
+use super::limits::LOOK_EVERY_MS;
 use super::machine::Machine;
 use crate::db::Db;
 use crate::node::Node;
@@ -54,6 +55,8 @@ pub struct Service {
     connected: Connected,
     warm: VecDeque<Db>,
     finding: Finding,
+    /// When to look where this node is.
+    look_at: u64,
 }
 
 /// Says whose service it is.
@@ -165,6 +168,7 @@ impl Service {
             connected: Connected::default(),
             warm: VecDeque::new(),
             finding: Finding::default(),
+            look_at: 0,
         })
     }
 
@@ -210,6 +214,7 @@ impl Service {
     /// ```
     pub async fn run(mut self) -> Result<()> {
         loop {
+            self.say_where();
             self.work_off();
             self.look_for_peers();
             self.connected.lock().busy = !self.machine.is_settled();
@@ -236,6 +241,21 @@ impl Service {
             for output in self.machine.handle(now, input, &mut system_rng()) {
                 self.act(output);
             }
+        }
+    }
+
+    /// Signs where this node is, when that changed, for its peers.
+    fn say_where(&mut self) {
+        let now = self.timer.elapsed_ms();
+        if now < self.look_at {
+            return;
+        }
+        let begins = self.look_at == 0;
+        self.look_at = now + LOOK_EVERY_MS;
+        // What cannot be written now is the next time.
+        let signed = self.node.sign_addresses(&self.transport.addresses());
+        if begins || signed.unwrap_or(false) {
+            self.inputs.push_back(Input::Moved);
         }
     }
 
@@ -326,7 +346,11 @@ impl Service {
             TransportEvent::Connected(peer) => {
                 self.connected.lock().peers.insert(peer);
                 self.finding.soon(self.timer.elapsed_ms());
-                Input::Connected(peer)
+                self.inputs.push_back(Input::Connected(peer));
+                match self.transport.is_near(peer) {
+                    true => Input::Near(peer),
+                    false => return,
+                }
             }
             TransportEvent::Disconnected(peer) => {
                 self.connected.lock().peers.remove(&peer);
@@ -357,7 +381,7 @@ impl Service {
             return Woken::News;
         }
         let (transport, timer) = (Arc::clone(&self.transport), Arc::clone(&self.timer));
-        let find_at = self.finding.next_at();
+        let find_at = self.finding.next_at().min(self.look_at);
         let wake_at = self.machine.wake_at().map_or(find_at, |at| at.min(find_at));
         let mut event = pin!(transport.next_event());
         let mut time = pin!(timer.sleep_until(wake_at));

@@ -6,8 +6,8 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, LogId, PeerId, Result};
 
 use super::io::Room;
-use super::standing;
 use super::wire::Frontier;
+use super::{located, standing};
 use crate::layout::{Number, Prefix, peers};
 use crate::line;
 
@@ -51,6 +51,9 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, peer: &PeerId) -> R
         txn.delete(Keyspace::Peers, &[peers::acks(thread, peer), key].concat())?;
     }
     txn.delete(Keyspace::Peers, &peers::full(thread, peer))?;
+    if of_peer(txn.as_read(), peer)?.is_empty() {
+        located::forget(txn, peer)?;
+    }
     standing::remove(txn, thread, peer)
 }
 

@@ -63,10 +63,7 @@ impl Node {
     fn carry_out(&self, op: Op, on: &mut Option<Db>) -> Result<Done> {
         match op {
             Op::Peers => self.peers_to_dial().map(Done::Peers),
-            Op::Addresses(peer) => {
-                let (txn, now_ms) = (self.inner.store.read()?, self.inner.clock.now_ms());
-                addresses::of(&*txn, &peer, now_ms).map(Done::Addresses)
-            }
+            Op::Addresses(peer) => self.addresses_of(&peer).map(Done::Addresses),
             Op::Joins(peer) => self.pending_joins(&peer).map(Done::Joins),
             Op::Decide(from, invite, secret, card) => {
                 let Ok(card) = PeerCard::from_bytes(&card) else {
@@ -128,6 +125,7 @@ impl Node {
             Op::Level(peer, threads) => self.level(&peer, &threads),
             Op::Same(peer, threads) => self.same(&peer, &threads),
             Op::Vouch(what) => self.vouch(what),
+            Op::Locate(what) => self.locate(what),
         }
     }
 

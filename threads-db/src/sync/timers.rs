@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Receipt(Number, PeerId),
     /// Ask a peer to show something that it signed for.
     Check(PeerId),
+    /// Ask a peer where others are.
+    Locate(PeerId),
 }
 
 /// Each timer once, at the earliest time that was asked for.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{self, sha256};
-use threads_core::{Cid, Error, LogId, PeerId, Receipt, ReplicaKey, Result};
+use threads_core::{Cid, Error, LogId, PeerId, Receipt, ReplicaKey, Result, Whereabouts};
 
 use super::few::few;
 use crate::chain::Blocks;
@@ -21,6 +21,9 @@ pub(crate) const HEADS_MAX: usize = 16_384;
 pub(crate) const RANGES_MAX: usize = 64;
 /// The most logs that one request to sign is about.
 pub(crate) const PLACES_MAX: usize = 64;
+/// The most peers of which one request asks where they are, and the most words in a reply.
+pub(crate) const WHOM_MAX: usize = 1_000;
+pub(crate) const WORDS_MAX: usize = 64;
 /// The most records of one frame.
 pub(crate) const PAGE_RECORDS_MAX: usize = 1_000;
 /// The longest id of an invite, in bytes.
@@ -137,6 +140,11 @@ pub(crate) enum Ask {
         Claim,
         #[serde(deserialize_with = "few::<PLACES_MAX, _, _>")] Vec<(LogId, u64)>,
     ),
+    /// Where are they? I know these words of theirs.
+    Where(
+        Claim,
+        #[serde(deserialize_with = "few::<WHOM_MAX, _, _>")] Vec<(PeerId, u64)>,
+    ),
 }
 
 /// What a peer answers. A peer that does not answer at all may have any reason.
@@ -164,6 +172,8 @@ pub(crate) enum Answer {
     Admitted(ByteBuf, ByteBuf),
     /// To [`Ask::Sign`]: receipts for those of the places where there is a record here.
     Signed(#[serde(deserialize_with = "few::<PLACES_MAX, _, _>")] Vec<Receipt>),
+    /// To [`Ask::Where`]: later words of those peers.
+    Where(#[serde(deserialize_with = "few::<WORDS_MAX, _, _>")] Vec<Whereabouts>),
     /// To anything: not now. Ask again after so many milliseconds.
     Busy(u64),
 }
@@ -239,6 +249,14 @@ pub(crate) fn frontier(listed: &[(LogId, u64)]) -> Result<Frontier> {
     Ok(listed.iter().copied().collect())
 }
 
+/// Each peer is listed once, in order.
+fn ascending<'a>(peers: impl IntoIterator<Item = &'a PeerId>) -> Result<()> {
+    match peers.into_iter().is_sorted_by(|one, next| one < next) {
+        true => Ok(()),
+        false => Err(malformed("peers are not in order")),
+    }
+}
+
 fn malformed(why: &'static str) -> Error {
     Error::rejected("a frame of sync is malformed").with("why", why)
 }
@@ -265,6 +283,7 @@ impl Ask {
                 return Err(malformed("the id of a link is too long"));
             }
             Self::Sign(_, places) => drop(frontier(places)?),
+            Self::Where(_, known) => ascending(known.iter().map(|(peer, _)| peer))?,
             Self::Heads(_) | Self::Push(..) | Self::Join(..) => {}
         }
         Ok(ask)
@@ -293,6 +312,10 @@ impl Answer {
                 let places = receipts.iter().map(|one| (one.log(), one.seq()));
                 frontier(&places.collect::<Vec<_>>())?;
             }
+            Self::Where(words) => {
+                let peers: Vec<_> = words.iter().map(Whereabouts::peer).collect();
+                ascending(&peers)?;
+            }
             Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
         }
         Ok(answer)
@@ -316,6 +339,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Ask::Have(claim, vec![(log, 7, ByteArray::new([7; 8]))]),
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         Ask::Sign(claim, vec![(log, 7)]),
+        Ask::Where(claim, vec![(PeerId::from_key_bytes([1; 32]), 7)]),
     ];
     let differs = Verdict::Differs(vec![(log, 2, ByteArray::new([7; 8]))]);
     let answers = vec![
@@ -328,6 +352,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Answer::Full(vec![(log, 1, ByteArray::new([7; 8]))]),
         Answer::Waiting,
         Answer::Admitted(vec![1].into(), vec![2].into()),
+        Answer::Where(vec![]),
         Answer::Busy(100),
     ];
     (asks, answers)

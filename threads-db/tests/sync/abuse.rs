@@ -418,11 +418,12 @@ fn row_16_a_thread_that_is_here_and_one_that_is_not_look_alike() {
         from: 1,
         to: 9,
     };
-    let asks: [fn(ByteArray<32>, Range) -> Ask; 4] = [
+    let asks: [fn(ByteArray<32>, Range) -> Ask; 5] = [
         |claim, _| Ask::Heads(vec![(claim, ByteArray::new([0; 16]))]),
         |claim, range| Ask::Pull(claim, vec![range]),
         |claim, range| Ask::Have(claim, vec![head(range.log, 1)]),
         |claim, _| Ask::Push(claim, vec![]),
+        |claim, _| Ask::Where(claim, vec![]),
     ];
     for ask in asks {
         let frames = [here, not_here].map(|claim| encode(&ask(claim, range)).unwrap());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
-use threads_core::{LogId, PeerId, Receipt, ReplicaKey};
+use threads_core::{LogId, PeerId, Receipt, ReplicaKey, Whereabouts};
 
 pub(crate) type Claim = ByteArray<32>;
 pub(crate) type Places = Vec<(LogId, u64)>;
@@ -41,6 +41,7 @@ pub(crate) enum Ask {
     Have(Claim, Vec<Head>),
     Join(String, ByteArray<16>, ByteBuf),
     Sign(Claim, Places),
+    Where(Claim, Vec<(PeerId, u64)>),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,7 @@ pub(crate) enum Answer {
     Waiting,
     Admitted(ByteBuf, ByteBuf),
     Signed(Vec<Receipt>),
+    Where(Vec<Whereabouts>),
     Busy(u64),
 }
 

@@ -11,6 +11,7 @@ mod net;
 mod receipts;
 mod replicas;
 mod victim;
+mod whereabouts;
 
 use net::Net;
 use serde_json::json;

@@ -8,7 +8,8 @@ use serde_json::Value;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
 use threads_core::module::CollectionSpec;
-use threads_core::{Error, ManualClock, PeerId, ThreadId, system_rng};
+use threads_core::transport::with_peer;
+use threads_core::{Error, ManualClock, Multiaddr, PeerId, ThreadId, system_rng};
 use threads_db::query::Query;
 use threads_db::sync::{Input, Machine, Output};
 use threads_db::{Db, ExportOptions, Node, NodeBuilder};
@@ -22,6 +23,8 @@ struct End {
     clock: Arc<ManualClock>,
     /// By how much its clock is ahead.
     ahead_ms: u64,
+    /// By how much it is behind.
+    behind_ms: u64,
     node: Node,
     store: Arc<Memory>,
     /// Every frame that was sent to it.
@@ -56,6 +59,8 @@ pub(crate) struct Net {
     received: Vec<u64>,
     /// Who cut off whom.
     cut_off: Vec<(usize, PeerId)>,
+    /// Who dialled whom where.
+    dialled: Vec<(usize, Multiaddr)>,
 }
 
 impl End {
@@ -75,6 +80,7 @@ impl End {
         Self {
             clock,
             ahead_ms: 0,
+            behind_ms: 0,
             node,
             store,
             frames: Vec::new(),
@@ -98,6 +104,7 @@ impl Net {
             requests: Vec::new(),
             received: vec![0; nodes],
             cut_off: Vec::new(),
+            dialled: Vec::new(),
         }
     }
 
@@ -242,6 +249,20 @@ impl Net {
         traces
     }
 
+    /// Puts a node at another place, as it says itself.
+    pub(crate) fn move_to(&mut self, node: usize, place: &str) -> Multiaddr {
+        let end = &self.ends[node].node;
+        let addr = with_peer(place.parse().unwrap(), end.peer_id());
+        assert!(end.sign_addresses(std::slice::from_ref(&addr)).unwrap());
+        self.queue.push_back((node, Input::Moved));
+        addr
+    }
+
+    /// Whether a node has dialled there.
+    pub(crate) fn has_dialled(&self, node: usize, addr: &Multiaddr) -> bool {
+        self.dialled.contains(&(node, addr.clone()))
+    }
+
     /// Every frame that was sent to a node.
     pub(crate) fn frames(&self, node: usize) -> &[u8] {
         &self.ends[node].frames
@@ -292,9 +313,16 @@ impl Net {
         self.ends[node].clock.set(BEGIN_MS + self.now + ms);
     }
 
+    /// Sets a node's clock back.
+    pub(crate) fn set_back(&mut self, node: usize, ms: u64) {
+        self.ends[node].behind_ms = ms;
+        self.ends[node].clock.set(BEGIN_MS + self.now - ms);
+    }
+
     fn handle(&mut self, at: usize, input: Input) {
         let end = &mut self.ends[at];
-        end.clock.set(BEGIN_MS + self.now + end.ahead_ms);
+        end.clock
+            .set(BEGIN_MS + self.now + end.ahead_ms - end.behind_ms);
         let outputs = end.machine.handle(self.now, input, &mut system_rng());
         for output in outputs {
             match output {
@@ -323,6 +351,12 @@ impl Net {
                     let mut ends = self.ends.iter();
                     let other = ends.position(|end| end.node.peer_id() == peer).unwrap();
                     self.part(at, other);
+                }
+                Output::Connect(peer, addr) => {
+                    // It can be dialled, and answers when the test says so.
+                    self.dialled.push((at, addr));
+                    let nobody = Err(Error::unavailable("nobody answers"));
+                    self.queue.push_back((at, Input::Dialled(peer, nobody)));
                 }
                 other => panic!("unexpected: {other:?}"),
             }

@@ -191,7 +191,7 @@ impl Task {
         else {
             return;
         };
-        let near = self.near.contains(&connection_id);
+        let near = self.near.contains_key(&connection_id);
         let Some(envelope) = info.signed_peer_record else {
             return;
         };
