@@ -125,7 +125,7 @@ impl Lmdb {
         let mut txn = self.env.write_txn()?;
         let mut state = self.lock();
         state.board(txn.id());
-        let watch = self.watch(&state);
+        let watch = self.watch(&mut state);
         drop(state);
         if let Some(watch) = watch {
             admit(&watch, &txn, flight).map_err(Unwritten::Refused)?;

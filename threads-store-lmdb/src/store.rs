@@ -223,9 +223,17 @@ impl Lmdb {
     }
 
     /// What a transaction must ask about pages, while that is needed.
-    pub(crate) fn watch(&self, state: &State) -> Option<Watch<'_>> {
-        let guard = state.guard.as_ref().filter(|guard| !guard.is_done())?;
-        Some(Watch::new(Arc::clone(guard), &self.tables))
+    pub(crate) fn watch(&self, state: &mut State) -> Option<Watch<'_>> {
+        let guard = state.guard.as_ref()?;
+        if !guard.is_done() {
+            return Some(Watch::new(Arc::clone(guard), &self.tables));
+        }
+        // Its map of the file is a second one, and its pages count as this process's. Whoever reads
+        // what another process writes begins the next guard at it.
+        if self.writing.is_some() {
+            state.guard = None;
+        }
+        None
     }
 
     fn snapshot(&self, view: View) -> Result<Snapshot<'_>> {

@@ -4,12 +4,12 @@
 use subtle::ConstantTimeEq;
 use threads_core::{PeerId, Result};
 
-use super::io::{Op, Share};
-use super::limits::GREET_AFTER_MS;
+use super::io::{Op, Share, Which};
+use super::limits::{COMPARED_MAX, GREET_AFTER_MS};
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
 use super::vouch::Vouch;
-use super::wire::{self, Answer, Ask, CLAIMS_MAX, Verdict, agreed, joint, numbers};
+use super::wire::{self, Answer, Ask, Verdict, agreed, joint, numbers};
 use crate::layout::Number;
 
 impl Machine {
@@ -18,35 +18,43 @@ impl Machine {
         if let Some(known) = self.peers.get_mut(&peer)
             && !std::mem::replace(&mut known.greeted, true)
         {
-            self.op(Op::Shared(peer), Doing::Greet(peer, None));
+            self.greet_from(peer, 0);
         }
     }
 
-    /// Asks a peer about the threads shared with it.
-    pub(super) fn compare(&mut self, peer: PeerId, only: Option<Number>, mut shares: Vec<Share>) {
+    fn greet_from(&mut self, peer: PeerId, first: Number) {
+        let which = Which::From(first);
+        self.op(Op::Shared(peer, which), Doing::Greet(peer, which));
+    }
+
+    /// Asks a peer about threads shared with it. About the next ones it is asked when it has answered, so
+    /// that what they have here is in memory for no more than that at a time.
+    pub(super) fn compare(&mut self, peer: PeerId, which: Which, shares: Vec<Share>) {
         let Some(known) = self.peers.get_mut(&peer) else {
             return;
         };
-        if let Some(only) = only {
-            shares.retain(|share| share.thread == only);
-        }
-        known
-            .threads
-            .extend(shares.iter().map(|share| share.thread));
-        while !shares.is_empty() {
-            let rest = shares.split_off(shares.len().min(CLAIMS_MAX));
+        let threads = shares.iter().map(|share| share.thread);
+        known.threads.extend(threads);
+        let last = shares.last().map(|share| share.thread);
+        let more = match which {
+            Which::From(_) if shares.len() == COMPARED_MAX => last.and_then(|n| n.checked_add(1)),
+            _ => None,
+        };
+        if last.is_some() {
             let claims = shares.iter().map(|share| (share.claim, share.digest));
-            self.call(
-                peer,
-                &Ask::Heads(claims.collect()),
-                Call::Heads(peer, shares),
-            );
-            shares = rest;
+            let ask = Ask::Heads(claims.collect());
+            self.call(peer, &ask, Call::Heads(peer, shares, more));
         }
     }
 
     /// What a peer has of the threads it was asked about.
-    pub(super) fn compared(&mut self, peer: PeerId, shares: Vec<Share>, answer: Result<Answer>) {
+    pub(super) fn compared(
+        &mut self,
+        peer: PeerId,
+        shares: Vec<Share>,
+        more: Option<Number>,
+        answer: Result<Answer>,
+    ) {
         let (verdicts, proof) = match answer {
             Ok(Answer::Heads(verdicts, proof)) if verdicts.len() == shares.len() => {
                 (verdicts, proof)
@@ -103,6 +111,9 @@ impl Machine {
             self.op(Op::Level(peer, level), Doing::Note);
             self.op(Op::Same(peer, same), Doing::Note);
             self.op(Op::Vouch(Vouch::Behind(peer, threads)), Doing::Behind(peer));
+        }
+        if let Some(first) = more {
+            self.greet_from(peer, first);
         }
     }
 

@@ -148,8 +148,8 @@ pub(crate) enum Op {
     Admit(String, Vec<u8>, Vec<u8>),
     /// With whom a thread is shared.
     Sharers(Number),
-    /// Which threads are shared with a peer.
-    Shared(PeerId),
+    /// How threads that are shared with a peer stand.
+    Shared(PeerId, Which),
     /// Which threads a peer claims rightly, and how they stand.
     Compare(PeerId, Vec<(Claim, Digest)>),
     /// How a thread stands here and, as far as they said, with these peers.
@@ -176,6 +176,14 @@ pub(crate) enum Op {
     Vouch(Vouch),
     /// About where peers are.
     Locate(Locate),
+}
+
+/// Which of the threads that are shared with a peer are to be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Only(Number),
+    /// Those from this number on, as many as are compared at a time.
+    From(Number),
 }
 
 /// Whether a peer takes more of a thread.

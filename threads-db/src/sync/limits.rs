@@ -13,6 +13,9 @@ pub(crate) const TELL_AFTER_MS: u64 = 250;
 pub(crate) const GRACE_MS: u64 = 500;
 /// How long the peer with the greater id waits to be asked before it asks itself, in milliseconds.
 pub(crate) const GREET_AFTER_MS: u64 = 1_000;
+/// How many threads are compared with a peer at a time: what is here of them is in memory until it has
+/// answered, about 7 KiB for each.
+pub(crate) const COMPARED_MAX: usize = 1_024;
 /// The shortest and the longest wait after a failure, in milliseconds.
 pub(crate) const PAUSE_MS: u64 = 1_000;
 pub(crate) const PAUSE_MS_MAX: u64 = 5 * 60 * 1_000;

@@ -15,7 +15,8 @@ use super::attend::Sent;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
 use super::io::{
-    CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Share, Work, Worked,
+    CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Share, Which, Work,
+    Worked,
 };
 use super::limits::{ANSWERS_MAX, GREET_AFTER_MS};
 use super::locate::{Locate, Words};
@@ -73,7 +74,8 @@ pub(super) struct Peer {
 
 /// What a call is for.
 pub(super) enum Call {
-    Heads(PeerId, Vec<Share>),
+    /// With the number from which on there may be more to compare.
+    Heads(PeerId, Vec<Share>, Option<Number>),
     Pull(Number, PeerId),
     Push(Number, PeerId, Frontier),
     Have(Number, PeerId, Frontier),
@@ -91,8 +93,8 @@ pub(super) enum Doing {
     Joins(PeerId),
     Admit(PeerId),
     Sharers(Number),
-    /// The threads to compare with a peer; only the one, if there is one.
-    Greet(PeerId, Option<Number>),
+    /// The threads to compare with a peer.
+    Greet(PeerId, Which),
     Load(Number),
     Push(Number, PeerId),
     Pulled(Number, PeerId, Frontier),
@@ -258,7 +260,8 @@ impl Machine {
         self.want(peer);
         let known = self.peers.get(&peer);
         if known.is_some_and(|known| !known.threads.contains(&thread)) {
-            self.op(Op::Shared(peer), Doing::Greet(peer, Some(thread)));
+            let only = Which::Only(thread);
+            self.op(Op::Shared(peer, only), Doing::Greet(peer, only));
         }
     }
 
@@ -332,8 +335,8 @@ impl Machine {
                 };
                 self.dial_at(peer, addrs, rng);
             }
-            (Doing::Greet(peer, only), Ok(Done::Shared(shares))) => {
-                self.compare(peer, only, shares);
+            (Doing::Greet(peer, which), Ok(Done::Shared(shares))) => {
+                self.compare(peer, which, shares);
             }
             (Doing::Load(thread), Ok(Done::Loaded(loaded))) => self.loaded(thread, loaded),
             (Doing::Load(thread), Err(_)) => _ = self.active.remove(&thread),
@@ -397,7 +400,7 @@ impl Machine {
         let Some(call) = self.calls.remove(&call) else {
             return;
         };
-        let (Call::Heads(peer, _)
+        let (Call::Heads(peer, ..)
         | Call::Pull(_, peer)
         | Call::Push(_, peer, _)
         | Call::Have(_, peer, _)
@@ -414,7 +417,7 @@ impl Machine {
             Err(unreachable) => Err(unreachable),
         };
         match call {
-            Call::Heads(peer, shares) => self.compared(peer, shares, answer),
+            Call::Heads(peer, shares, more) => self.compared(peer, shares, more, answer),
             Call::Join(peer, invite) => self.join_answered(peer, invite, answer),
             Call::Sign(thread, peer) => self.signed(thread, peer, answer),
             Call::Check(peer, pick) => self.shown(peer, pick, answer),

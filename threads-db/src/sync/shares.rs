@@ -1,6 +1,7 @@
 //! With whom a thread is shared, and what they acknowledged: rows of the store.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, LogId, PeerId, Result};
@@ -85,6 +86,23 @@ pub(crate) fn of_peer(txn: &dyn ReadTxn, peer: &PeerId) -> Result<Vec<Number>> {
         ))
     };
     tails.map(number).collect()
+}
+
+/// At most so many of them, from a number on.
+pub(crate) fn of_peer_from(
+    txn: &dyn ReadTxn,
+    peer: &PeerId,
+    first: Number,
+    most: usize,
+) -> Result<Vec<Number>> {
+    let bounds = Prefix::new(&peers::of_peer(peer));
+    let first = peers::share_by_peer(peer, first);
+    let range = (Bound::Included(&first[..]), bounds.range().1);
+    let rows = txn.scan(Keyspace::Peers, range, Direction::Forward)?;
+    let number = |key: &[u8]| key.last_chunk().copied().map(Number::from_be_bytes);
+    rows.take(most)
+        .map(|row| number(&row?.0).ok_or_else(damaged))
+        .collect()
 }
 
 /// The threads that are shared with anybody.

@@ -8,8 +8,9 @@ use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result
 
 use super::active::raise_all;
 use super::io::{
-    Compared, Done, Fresh, Heard, Loaded, News, Op, Room, Share, TakenIn, Work, Worked,
+    Compared, Done, Fresh, Heard, Loaded, News, Op, Room, Share, TakenIn, Which, Work, Worked,
 };
+use super::limits::COMPARED_MAX;
 use super::wire::{
     Check, Claim, Digest, Frontier, Heads, Parcel, Range, agreed, check_of, digest, numbers,
 };
@@ -79,7 +80,7 @@ impl Node {
             Op::Sharers(thread) => {
                 shares::of_thread(&*self.inner.store.read()?, thread).map(Done::Sharers)
             }
-            Op::Shared(peer) => self.shared_with(&peer).map(Done::Shared),
+            Op::Shared(peer, which) => self.shared_with(&peer, which).map(Done::Shared),
             Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
             Op::Load(thread, peers) => {
                 let db = on.insert(self.db(thread)?);
@@ -164,9 +165,13 @@ impl Node {
         failed.map_or(Ok(peers), Err)
     }
 
-    fn shared_with(&self, peer: &PeerId) -> Result<Vec<Share>> {
+    fn shared_with(&self, peer: &PeerId, which: Which) -> Result<Vec<Share>> {
         let txn = self.snapshot_on_disk()?;
-        let threads = shares::of_peer(&*txn, peer)?;
+        let threads = match which {
+            Which::Only(thread) if shares::has(&*txn, thread, peer)? => vec![thread],
+            Which::Only(_) => Vec::new(),
+            Which::From(first) => shares::of_peer_from(&*txn, peer, first, COMPARED_MAX)?,
+        };
         let share = |thread| {
             let (id, replica) = replica_key(&*txn, thread)?;
             let (digest, heads) = standing(&*txn, &id)?;

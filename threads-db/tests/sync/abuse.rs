@@ -70,6 +70,60 @@ fn row_15_who_does_not_show_the_key_gets_a_digest_and_nothing_else() {
     );
 }
 
+#[test]
+fn row_38_threads_are_compared_a_bounded_number_at_a_time_and_all_of_them() {
+    const THREADS: usize = 1_500;
+    let (mut victim, peer) = (Victim::new(), asked_first());
+    let mut keys = Vec::new();
+    for n in 0..THREADS {
+        let known = Known::new();
+        let db = victim
+            .node
+            .add_thread(&format!("{n}"), &known.keys())
+            .unwrap();
+        db.share_with(&peer).unwrap();
+        keys.push(known.replica);
+    }
+    // It was shared before this machine began.
+    victim.node.news();
+    victim.connect(peer);
+    let mut asked = 0;
+    let proofs: Vec<_> = keys
+        .iter()
+        .map(|key| key.proof(&peer, &victim.me()))
+        .collect();
+    for most in [1_024, THREADS - 1_024] {
+        let [(_, _, Ask::Heads(claims))] = &victim.calls[..] else {
+            panic!("{} calls", victim.calls.len());
+        };
+        assert_eq!(claims.len(), most);
+        let (verdicts, from) = (vec![Verdict::Same; most], asked);
+        asked += most;
+        let proof = threads_core::block::sha256(&proofs[from..asked].concat());
+        let proof = ByteArray::new(*proof.first_chunk().unwrap());
+        victim.answer(&Answer::Heads(verdicts, proof));
+    }
+    assert_eq!((asked, victim.calls.len()), (THREADS, 0));
+    let heard = |n: usize| {
+        victim
+            .node
+            .open(&n.to_string())
+            .unwrap()
+            .sync_status()
+            .unwrap()
+    };
+    for n in [0, 1_023, 1_024, THREADS - 1] {
+        assert!(heard(n).peers[0].is_level(), "{n}");
+    }
+    // One that is new is asked about alone.
+    let known = Known::new();
+    let db = victim.node.add_thread("new", &known.keys()).unwrap();
+    db.share_with(&peer).unwrap();
+    victim.wait(0);
+    let alone = |ask: &Ask| matches!(ask, Ask::Heads(claims) if claims.len() == 1);
+    assert!(alone(&victim.calls[0].2), "{:?}", victim.calls);
+}
+
 /// The verdict on the only thread that `from` asks about, by a claim.
 fn verdict(victim: &mut Victim, from: PeerId, claim: ByteArray<32>) -> Verdict {
     match victim.ask(from, &Ask::Heads(vec![(claim, ByteArray::new([0; 16]))])) {

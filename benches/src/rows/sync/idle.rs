@@ -1,5 +1,6 @@
 //! The memory of a process that shares 10,000 threads which nobody uses.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
@@ -20,10 +21,18 @@ const FEW: usize = 10;
 const MORE: f64 = 64.0;
 /// Where the other process can be reached.
 const ADDRESS: &str = "address";
+/// What its memory is of.
+const PARTS: &str = "parts";
 
 pub(crate) fn run(bench: &Bench) -> Result<Row> {
     let many = bench.size(MANY);
-    let figures = bench.in_turns(|| memory(bench, many), || memory(bench, FEW))?;
+    let parts = RefCell::new(String::new());
+    let of_many = || {
+        let (mib, of_what) = memory(bench, many)?;
+        *parts.borrow_mut() = of_what;
+        Ok(mib)
+    };
+    let figures = bench.in_turns(of_many, || Ok(memory(bench, FEW)?.0))?;
     let what = (
         format!(
             "resident memory of a process that shares {many} idle threads with a connected peer"
@@ -38,13 +47,16 @@ pub(crate) fn run(bench: &Bench) -> Result<Row> {
         Reach::AtMost(1.0),
     );
     Ok(row.note(format!(
-        "{:.1} MiB against {:.1} MiB, pages of the mapped file among them",
-        figures.0, figures.1
+        "{:.1} MiB against {:.1} MiB; of the former, {}",
+        figures.0,
+        figures.1,
+        parts.borrow()
     )))
 }
 
-/// Makes the threads on two nodes, and has one of them measure itself when they have met.
-fn memory(bench: &Bench, threads: usize) -> Result<f64> {
+/// Makes the threads on two nodes, and has one of them measure itself when they have met. Gives MiB, and
+/// what they are of.
+fn memory(bench: &Bench, threads: usize) -> Result<(f64, String)> {
     let (dir, other) = (bench.fresh()?, bench.fresh()?);
     let here = engine::node(Lmdb::open(other.path())?, Durability::Relaxed)?;
     {
@@ -60,7 +72,8 @@ fn memory(bench: &Bench, threads: usize) -> Result<f64> {
     let address = peer.wire.net.addresses().into_iter().next();
     let address = address.ok_or("a peer listens nowhere")?;
     fs::write(dir.path().join(ADDRESS), address.to_string())?;
-    in_child("idle", dir.path(), threads)
+    let mib = in_child("idle", dir.path(), threads)?;
+    Ok((mib, fs::read_to_string(dir.path().join(PARTS))?))
 }
 
 /// Meets the other process with the threads in `dir`; gives MiB when nothing is left to be done.
@@ -75,10 +88,19 @@ pub(crate) fn child(dir: &Path, threads: usize) -> Result<f64> {
     }
     until("rest", || Ok(peer.is_settled()))?;
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let words = line.and_then(|line| line.split_whitespace().next());
-    let kib: f64 = words
-        .ok_or("the memory cannot be counted on this system")?
-        .parse()?;
-    Ok(kib / 1024.0)
+    let mib = |what: &str| -> Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
+        let words = line.and_then(|line| line.split_whitespace().next());
+        let kib: f64 = words
+            .ok_or("the memory cannot be counted on this system")?
+            .parse()?;
+        Ok(kib / 1024.0)
+    };
+    let parts = format!(
+        "{:.1} MiB are its own and {:.1} MiB pages of files, the program among them",
+        mib("RssAnon:")?,
+        mib("RssFile:")?
+    );
+    fs::write(dir.join(PARTS), parts)?;
+    mib("VmRSS:")
 }
