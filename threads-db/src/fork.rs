@@ -25,8 +25,6 @@ use crate::line;
 pub struct Fork {
     /// The log.
     pub log: LogId,
-    /// Whose log it is.
-    pub author: Option<PeerId>,
     /// The sequence number that several records have.
     pub at: u64,
     /// The branches, by the CIDs of their first records.
@@ -47,6 +45,9 @@ pub struct Branch {
     /// The sequence number of its last record that is here, or of the last one before it was forked
     /// itself.
     pub last: u64,
+    /// Whose log it is. One for all branches, but where the log was forked at its first record: that is
+    /// the one that says whose log it is, and each of several may say another.
+    pub author: Option<PeerId>,
 }
 
 impl Db {
@@ -73,12 +74,12 @@ impl Db {
                 branches.push(Branch {
                     first: first.record_id(),
                     last: head.map_or(at, |head| head.seq),
+                    author: thread.author(&*txn, line.number)?,
                 });
             }
             branches.sort();
             forks.push(Fork {
                 log: ended.log,
-                author: thread.author(&*txn, ended.number)?,
                 at,
                 branches,
             });

@@ -208,14 +208,13 @@ pub(crate) fn arrivals(txn: &dyn ReadTxn, thread: Number) -> Result<Vec<u64>> {
 /// When the first record that is dated ahead may be tried again, by this node's clock, in milliseconds
 /// since 1970.
 pub(crate) fn next_due(txn: &dyn ReadTxn, thread: Number) -> Result<Option<u64>> {
-    let bounds = Prefix::new(&layout::held::rows(thread));
-    let mut first = None;
-    for row in txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)? {
-        if let Why::Early(until_ms) = Entry::decode(&row?.1)?.row.why {
-            first = Some(first.map_or(until_ms, |first: u64| first.min(until_ms)));
-        }
-    }
-    Ok(first)
+    let prefix = layout::held::dues(thread);
+    let bounds = Prefix::new(&prefix);
+    let mut dues = txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)?;
+    let first = dues.next().transpose()?;
+    first
+        .map(|(key, _)| arrival_of(key[prefix.len()..].first_chunk::<8>().map_or(&[], |ms| ms)))
+        .transpose()
 }
 
 /// The numbers of what waits for `cid`.
@@ -275,6 +274,13 @@ pub(crate) fn keep(
         let key = layout::held::waiting(thread, cid, arrival);
         txn.put(Keyspace::Held, &key, &[])?;
     }
+    if let Why::Early(at_ms) = row.why {
+        txn.put(
+            Keyspace::Held,
+            &layout::held::due(thread, at_ms, arrival),
+            &[],
+        )?;
+    }
     txn.put(Keyspace::Held, &layout::held::row(thread, arrival), &value)?;
     Ok(room)
 }
@@ -302,6 +308,9 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, arrival: u64) -> Re
     txn.delete(Keyspace::Held, &place)?;
     for cid in row.why.missing() {
         txn.delete(Keyspace::Held, &layout::held::waiting(thread, cid, arrival))?;
+    }
+    if let Why::Early(at_ms) = row.why {
+        txn.delete(Keyspace::Held, &layout::held::due(thread, at_ms, arrival))?;
     }
     txn.delete(Keyspace::Held, &key)
 }

@@ -344,6 +344,20 @@ pub(crate) mod held {
         [waiting_for(thread, cid), arrival.to_be_bytes().to_vec()].concat()
     }
 
+    pub(crate) fn dues(thread: Number) -> Vec<u8> {
+        tagged(thread, b'd')
+    }
+
+    /// Of a record that is dated ahead: when it is due, and its arrival.
+    pub(crate) fn due(thread: Number, at_ms: u64, arrival: u64) -> Vec<u8> {
+        [
+            &dues(thread)[..],
+            &at_ms.to_be_bytes(),
+            &arrival.to_be_bytes(),
+        ]
+        .concat()
+    }
+
     pub(crate) fn tallies(thread: Number) -> Vec<u8> {
         tagged(thread, b't')
     }

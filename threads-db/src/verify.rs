@@ -130,6 +130,7 @@ impl Db {
             turned: HashSet::new(),
             positions: 0,
             apart: HashSet::new(),
+            dues: 0,
             time: Hlc::ZERO,
         };
         check.feed()?;
@@ -162,6 +163,8 @@ struct Check<'a> {
     positions: u64,
     /// The records that stand in their logs and are not applied.
     apart: HashSet<Place>,
+    /// How many held records are dated ahead.
+    dues: usize,
     /// The latest time of what is applied.
     time: Hlc,
 }

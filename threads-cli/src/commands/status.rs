@@ -1,6 +1,8 @@
 //! `status`: where threads stand with their peers, what is here and not applied, and what the next
 //! change will do.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use threads_core::PeerId;
 use threads_db::sync::{PeerStatus, SyncStatus};
@@ -185,9 +187,16 @@ fn signed(peer: &PeerStatus, sync: &SyncStatus) -> String {
 }
 
 fn fork_row(fork: &Fork) -> [String; 3] {
-    let author = fork
-        .author
-        .map_or_else(|| fork.log.to_string(), |author| author.to_string());
+    let authors: BTreeSet<_> = fork
+        .branches
+        .iter()
+        .filter_map(|branch| branch.author)
+        .collect();
+    let authors: Vec<_> = authors.iter().map(PeerId::to_string).collect();
+    let author = match authors.is_empty() {
+        true => fork.log.to_string(),
+        false => authors.join(" "),
+    };
     let firsts: Vec<_> = fork
         .branches
         .iter()

@@ -127,6 +127,82 @@ fn row_35_a_record_waits_for_the_records_of_other_logs_that_it_names() {
     assert_clean(&three);
 }
 
+#[test]
+fn what_is_due_next_is_known_without_looking_at_what_is_held() {
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    assert_eq!(next_due(&*txn, 7).unwrap(), None);
+    for (n, at_ms) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
+        keep(&mut *txn, 7, None, &entry(n, 1, Why::Early(at_ms))).unwrap();
+    }
+    keep(&mut *txn, 7, None, &waits(4, 1)).unwrap();
+    keep(&mut *txn, 6, None, &entry(0, 1, Why::Early(5))).unwrap();
+    assert_eq!(next_due(&*txn, 7).unwrap(), Some(10));
+    remove(&mut *txn, 7, 1).unwrap();
+    assert_eq!(
+        next_due(&*txn, 7).unwrap(),
+        Some(10),
+        "there is another one"
+    );
+    // It waits for something else now.
+    keep(&mut *txn, 7, Some(3), &waits(3, 1)).unwrap();
+    assert_eq!(next_due(&*txn, 7).unwrap(), Some(20));
+    remove(&mut *txn, 7, 2).unwrap();
+    remove(&mut *txn, 7, 0).unwrap();
+    assert_eq!(next_due(&*txn, 7).unwrap(), None);
+}
+
+#[test]
+fn a_log_that_goes_on_from_another_is_refused_with_a_reason_whatever_comes_first() {
+    let source = source(1);
+    let copy = empty_copy(&source, &Arc::default());
+    take(&copy, &records(&source));
+    let author = IdentityKey::generate(&mut system_rng());
+    let [one, two, three] = [0; 3].map(|_| LogKey::generate(&mut system_rng()));
+    let first = sealed(&copy, &author, &one, None);
+    let other = sealed_at(&copy, &author, &two, 6, Some(first.record_id()), None);
+    take(&copy, std::slice::from_ref(&other));
+    assert_eq!(copy.held_counts().unwrap().pending, 1, "it may be in order");
+    assert_eq!(take(&copy, std::slice::from_ref(&first)).new, 1);
+    let held = copy.held().unwrap();
+    assert_eq!((held.len(), held[0].record), (1, other.record_id()));
+    let why = held[0].reason.to_string();
+    assert!(why.starts_with("in quarantine: "), "{why}");
+    assert_clean(&copy);
+
+    let other = sealed_at(&copy, &author, &three, 6, Some(first.record_id()), None);
+    let refused = ingest::take_in(copy.thread(), &[other]).unwrap_err();
+    let why = threads_core::record::Rejection::of(&refused);
+    assert_eq!(why, Some(threads_core::record::Rejection::BrokenChain));
+}
+
+/// The first record says whose the log is, so two of them may say two things.
+#[test]
+fn row_09_a_log_forked_at_its_first_record_has_the_author_of_each_branch() {
+    let source = source(1);
+    let key = LogKey::generate(&mut system_rng());
+    let authors = [0; 2].map(|_| IdentityKey::generate(&mut system_rng()));
+    let mut firsts =
+        [0, 1].map(|n| sealed_at(&source, &authors[n], &key, 5 + n as u64, None, None));
+    let mut expected = [0, 1].map(|n| (firsts[n].record_id(), Some(authors[n].peer_id())));
+    expected.sort_unstable();
+    for _ in 0..2 {
+        let copy = empty_copy(&source, &Arc::default());
+        take(&copy, &records(&source));
+        firsts
+            .iter()
+            .for_each(|first| _ = take(&copy, std::slice::from_ref(first)));
+        let forks = copy.forks().unwrap();
+        let branches = forks[0].branches.iter();
+        let told: Vec<_> = branches
+            .map(|branch| (branch.first, branch.author))
+            .collect();
+        assert_eq!(told, expected);
+        assert_clean(&copy);
+        firsts.reverse();
+    }
+}
+
 /// An entry that stands for a record of `bytes`, with nothing in it.
 fn entry(n: u64, bytes: usize, why: Why) -> Entry {
     let record = block::cid_of(block::DAG_CBOR, &n.to_be_bytes());
@@ -442,6 +518,12 @@ fn verification_finds_what_is_held_wrongly() {
     let (source, store) = (source(3), Arc::<Memory>::default());
     let copy = empty_copy(&source, &store);
     take(&copy, &records(&source)[1..]);
+    let (author, key) = (
+        IdentityKey::generate(&mut system_rng()),
+        LogKey::generate(&mut system_rng()),
+    );
+    let soon = copy.thread().node.clock.now_ms() + 5 * 60 * 1_000;
+    take(&copy, &[sealed_at(&copy, &author, &key, soon, None, None)]);
     assert_clean(&copy);
     let rows: Vec<(Vec<u8>, Vec<u8>)> = {
         let txn = store.read().unwrap();
@@ -455,7 +537,9 @@ fn verification_finds_what_is_held_wrongly() {
     // What waits for what is found by trying again; everything else is checked.
     for (key, value) in rows.iter().filter(|(key, _)| key[4] != b'm') {
         let damaged: Vec<u8> = value.iter().map(|byte| byte ^ 1).collect();
-        for change in [Some(&damaged), None] {
+        // A row with no value can only be lost.
+        let changes = [Some(&damaged).filter(|value| !value.is_empty()), None];
+        for change in changes.into_iter().skip(usize::from(value.is_empty())) {
             store
                 .transact(Durability::Group, |txn| match change {
                     Some(value) => txn.put(Keyspace::Held, key, value),

@@ -30,7 +30,14 @@ impl Ingest<'_> {
         let (fields, txn) = (record.fields(), self.txn.as_read());
         let thread = self.thread.number;
         let Some(log) = layout::number(txn, &meta::log_by_id(thread, &fields.log))? else {
-            return Ok(fields.prev.map_or(Standing::First, Standing::Early));
+            let Some(prev) = fields.prev else {
+                return Ok(Standing::First);
+            };
+            // Nothing is here of its log, so what is here is of another.
+            return match chain::locate(txn, thread, &prev)? {
+                Some(_) => Err(Rejection::BrokenChain.into()),
+                None => Ok(Standing::Early(prev)),
+            };
         };
         if !self.forked
             && let Some(head) = HeadBook::new(txn).get(&self.thread.id, &fields.log)?

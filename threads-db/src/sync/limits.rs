@@ -31,6 +31,8 @@ pub(crate) const REQUESTS_BURST: u64 = 4_000;
 pub(crate) const BUSY_MS: u64 = 200;
 /// How many pages of a pull may wait to be stored.
 pub(crate) const PAGES_STORING_MAX: usize = 1;
+/// For how many logs a connected peer may search in vain without being blamed.
+pub(crate) const UNFOUND_MAX: usize = 1_024;
 /// At which score a peer is cut off, and for how long, in milliseconds.
 pub(crate) const SCORE_MIN: i64 = -100;
 pub(crate) const BANNED_MS: u64 = 60 * 60 * 1_000;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::rand_core::CryptoRng;
-use threads_core::{Error, PeerId, Result};
+use threads_core::{Error, LogId, PeerId, Result};
 
 use super::active::{Active, Link, raise};
 use super::attend::Sent;
@@ -67,6 +67,8 @@ pub(super) struct Peer {
     pub(super) near: bool,
     /// The first thread about which it is to be asked next where others are.
     pub(super) locate_from: Number,
+    /// The logs of which it had nothing when it was asked for other records that it said it has.
+    pub(super) unfound: BTreeSet<(Number, LogId)>,
     /// How many of its requests wait for the store.
     pub(super) answering: usize,
     pub(super) allowance: Allowance,
@@ -232,6 +234,7 @@ impl Machine {
                 greeted: false,
                 near: false,
                 locate_from: 0,
+                unfound: BTreeSet::new(),
                 answering: 0,
                 allowance: Allowance::new(self.now),
             },

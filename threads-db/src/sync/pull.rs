@@ -2,13 +2,13 @@
 //! a time.
 
 use threads_core::rand_core::CryptoRng;
-use threads_core::{PeerId, Result};
+use threads_core::{LogId, PeerId, Result};
 
-use super::active::{Pull, raise_all};
+use super::active::{Link, Pull, raise_all};
 use super::attend::proved;
 use super::conduct::{STALE, cost};
 use super::io::{Done, Op};
-use super::limits::{PAGES_STORING_MAX, PUSH_RECORDS_MAX};
+use super::limits::{PAGES_STORING_MAX, PUSH_RECORDS_MAX, UNFOUND_MAX};
 use super::machine::{Call, Doing, Machine, put_off, unfit};
 use super::timers::Timer;
 use super::wire::{Answer, Ask, Frontier, frontier, numbers};
@@ -35,7 +35,7 @@ impl Machine {
             }
         }
         if active.pull.is_none() {
-            let lacking = |link: &super::active::Link| active.lacking(link);
+            let lacking = |link: &Link| active.lacking(link);
             let mut wait = None;
             let mut best: Option<(u64, u32, PeerId)> = None;
             let proven = |(peer, _): &(&PeerId, _)| proved(&self.peers, peer, thread);
@@ -127,12 +127,16 @@ impl Machine {
                 self.op(Op::TakeIn(thread, parcels), doing);
                 self.ask_for_more(thread);
             }
-            Ok(Answer::Page(..)) => {
+            Ok(Answer::Page(parcels, ..)) => {
                 let link = active.links.get_mut(&peer);
-                if let Some(link) = link.filter(|link| !link.probes.is_empty()) {
-                    // It knows of the fork by now, and offers what is asked for as branches; or it lies.
+                let logs: Vec<_> = pull.asked.iter().map(|range| range.log).collect();
+                let searched =
+                    |link: &&mut Link| logs.iter().all(|log| link.probes.contains_key(log));
+                if let Some(link) = link.filter(searched) {
                     link.probes.clear();
-                    return self.fault(peer, STALE);
+                    // Records that nobody asked for no honest peer sends.
+                    let honest = parcels.is_empty() && self.may_know_more(&peer, thread, logs);
+                    return self.fault(peer, if honest { 0 } else { STALE });
                 }
                 // It has not what it said it has.
                 self.give_up_on(thread, &peer);
@@ -151,6 +155,19 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Whether a peer that has nothing of these logs where it said that it has other records may know of
+    /// the fork by now, and offer them as branches. It speaks of them as branches from then on, so that is
+    /// so once for each log.
+    fn may_know_more(&mut self, peer: &PeerId, thread: Number, logs: Vec<LogId>) -> bool {
+        let Some(known) = self.peers.get_mut(peer) else {
+            return true;
+        };
+        let room = UNFOUND_MAX.saturating_sub(known.unfound.len());
+        let new = logs.iter().take(room);
+        let new = new.filter(|log| known.unfound.insert((thread, **log)));
+        new.count() == logs.len()
     }
 
     /// Forgets what a peer said it has, until it says so again, and pulls from others.

@@ -208,6 +208,7 @@ pub(crate) fn cut(txn: &mut dyn WriteTxn, thread: Number, line: &LogId, last: u6
         if known.is_some_and(|known| u64::from_be_bytes(known) > last) {
             txn.put(Keyspace::Peers, &key, &last.to_be_bytes())?;
         }
+        standing::cut(txn, thread, &peer, (line, last))?;
     }
     Ok(())
 }

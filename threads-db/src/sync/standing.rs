@@ -112,6 +112,22 @@ pub(crate) fn note_failed(
     put_checked(txn, thread, peer, &after)
 }
 
+/// A line ends at `last` because of a fork: what comes after is of other lines, and whoever could not show
+/// it by the name of this one may have known of the fork.
+pub(crate) fn cut(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    peer: &PeerId,
+    (line, last): (&LogId, u64),
+) -> Result<()> {
+    let mut after = checked(txn.as_read(), thread, peer)?;
+    let beyond = |failed: &mut FailedCheck| failed.log == *line && failed.seq > last;
+    match after.failed.take_if(beyond) {
+        Some(_) => put_checked(txn, thread, peer, &after),
+        None => Ok(()),
+    }
+}
+
 fn put_checked(
     txn: &mut dyn WriteTxn,
     thread: Number,
@@ -219,5 +235,12 @@ mod tests {
         assert_eq!(holders(1), vec![], "another record than that");
         change(&store, |txn| note_shown(txn, THREAD, &peer, (log(), 1, 0)));
         assert_eq!(holders(1), vec![peer]);
+
+        let failed = FailedCheck { seq: 4, ..failed };
+        change(&store, |txn| note_failed(txn, THREAD, &peer, failed));
+        change(&store, |txn| shares::cut(txn, THREAD, &log(), 4));
+        assert_eq!(holders(1), vec![], "it is before the fork");
+        change(&store, |txn| shares::cut(txn, THREAD, &log(), 3));
+        assert_eq!(holders(1), vec![peer], "it is not of this line any more");
     }
 }

@@ -8,7 +8,7 @@ use threads_core::{Error, Result};
 
 use super::Check;
 use crate::chain;
-use crate::held::{self, Entry, Tally};
+use crate::held::{self, Entry, Tally, Why};
 use crate::layout::{self, Prefix};
 use crate::line;
 
@@ -31,6 +31,14 @@ impl Check<'_> {
             let (key, value) = row?;
             counted.insert(key.into_owned(), Tally::decode(&value)?);
         }
+        let bounds = Prefix::new(&layout::held::dues(self.thread.number));
+        let dues = self
+            .txn
+            .scan(Keyspace::Held, bounds.range(), Direction::Forward)?;
+        if dues.count() != self.dues {
+            self.report
+                .problem("held records", "they are not all due when they are");
+        }
         if counted != tallies {
             self.report
                 .problem("held records", "they are not as many as was counted");
@@ -49,6 +57,13 @@ impl Check<'_> {
         let held = (&row.log, row.seq, &row.record);
         if held::find(self.txn, thread.number, held)? != Some(arrival) {
             return Err(Error::corrupt("it cannot be found by its record"));
+        }
+        if let Why::Early(at_ms) = row.why {
+            let due = layout::held::due(thread.number, at_ms, arrival);
+            self.dues += 1;
+            if self.txn.get(Keyspace::Held, &due)?.is_none() {
+                return Err(Error::corrupt("it is not tried again when it is due"));
+            }
         }
         let known = chain::locate(self.txn, thread.number, &row.record)?;
         let Some(blocks) = blocks else {

@@ -309,7 +309,8 @@ fn row_11_who_promises_again_and_again_what_it_has_not_is_cut_off() {
     let logs = db.sync_status().unwrap().logs.into_iter();
     let logs = logs.map(|one| head(one.log, one.have + u64::from(one.log == log)));
     let promise: Vec<_> = logs.collect();
-    for times in 0..20 {
+    // Once it may know of a fork, for it says too that it has another record than this node.
+    for times in 0..21 {
         assert!(victim.cut.is_empty(), "after {times}");
         victim.ask(peer, &Ask::Have(claim, promise.clone()));
         victim.wait(1_000);
@@ -320,6 +321,52 @@ fn row_11_who_promises_again_and_again_what_it_has_not_is_cut_off() {
     }
     assert_eq!(victim.cut, [peer]);
     assert_eq!(have(&db, log), 5);
+}
+
+/// A peer that says it has another record in the last place of this node's log, and what it answers when
+/// it is asked for it, again and again.
+fn probed(times: usize, answer: impl Fn(&Range, &[Parcel]) -> Answer) -> Victim {
+    let known = Known::new();
+    let (mut victim, db) = Victim::with(&known, 3);
+    let (liar, parcels) = (anybody(), victim.records(&known).1);
+    db.share_with(&liar).unwrap();
+    victim.connect(liar);
+    let (log, claim) = (
+        db.sync_status().unwrap().logs[0].log,
+        victim.claim(&known, liar),
+    );
+    let mut asked = 0;
+    while asked < times {
+        victim.ask(liar, &Ask::Have(claim, vec![head(log, 4)]));
+        victim.wait(1_000);
+        let pull = |(_, _, ask): &(PeerId, u64, Ask)| matches!(ask, Ask::Pull(..));
+        while let Some(at) = victim.calls.iter().position(pull) {
+            let call = victim.calls.remove(at);
+            let Ask::Pull(_, ranges) = &call.2 else {
+                continue;
+            };
+            let reply = answer(&ranges[0], &parcels);
+            asked += 1;
+            victim.calls.insert(0, call);
+            victim.answer(&reply);
+        }
+        victim.calls.clear();
+    }
+    victim
+}
+
+#[test]
+fn row_12_who_answers_a_search_for_a_fork_with_what_nobody_asked_for_is_cut_off() {
+    let page = |parcels: &[Parcel], upto| Answer::Page(parcels.to_vec(), vec![upto], false);
+    let earlier = probed(20, |range, here| page(&here[..1], (range.log, 1)));
+    assert_ne!(earlier.cut, [], "a record of another place");
+    let other = LogId::from_key_bytes([9; 32]);
+    let unasked = probed(20, |range, here| page(&here[3..], (other, range.to)));
+    assert_ne!(unasked.cut, [], "of another log");
+    // An honest one may know of the fork by now, and call what it has by other names, but not for long.
+    let nothing = |times| probed(times, |_, _| Answer::Page(vec![], vec![], false)).cut;
+    assert_eq!(nothing(20), [], "the first time is free");
+    assert_ne!(nothing(21), []);
 }
 
 #[test]
