@@ -60,7 +60,7 @@ const fn target(
 /// Every target, each with a name of its own.
 ///
 /// ```
-/// assert!(threads_fuzz::TARGETS.len() >= 18);
+/// assert!(threads_fuzz::TARGETS.len() >= 19);
 /// ```
 pub const TARGETS: &[Target] = &[
     target("record", formats::record, seeds::record, seeds::RECORD),
@@ -80,6 +80,7 @@ pub const TARGETS: &[Target] = &[
     target("car", files::car, seeds::car, &[]),
     target("frame", sync::frame, seeds::frame, seeds::FRAME),
     target("invite", sync::invite, seeds::invite, &[]),
+    target("secret", files::secret, seeds::secret, seeds::SECRET_WORDS),
     target(
         "keystore",
         files::keystore,

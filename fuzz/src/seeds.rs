@@ -6,7 +6,7 @@ use ipld_core::ipld::Ipld;
 use serde_json::{Value, json};
 use threads_core::block::{self, Block};
 use threads_core::multibase::Base::Base16Lower;
-use threads_core::{LogId, ReadKey, ReplicaKey, ThreadId};
+use threads_core::{IdentityKey, LogId, PeerId, ReadKey, ReplicaKey, ThreadId};
 use threads_db::fuzzing;
 
 use crate::targets::formats::aad;
@@ -15,6 +15,8 @@ use crate::targets::formats::aad;
 pub(crate) const PASSPHRASE: &str = "pass";
 pub(crate) const CONTEXT: &[u8] = b"here";
 pub(crate) const SECRET: &[u8] = b"secret";
+/// The first line of a keystore, and the hash of the rest.
+const KEYSTORE_HEAD_BYTES: usize = 19 + 32;
 const SEALED: &[u8] = include_bytes!("../seeds/secret");
 
 pub(crate) const RECORD: &[&str] = &[
@@ -118,7 +120,9 @@ pub(crate) const ADDRESS: &[&str] = &[
     "/garlic64/",
 ];
 pub(crate) const KEYS: &[&str] = &["identity_b", "log_b", "replica_b", "read_b", "content_b"];
-pub(crate) const KEYSTORE: &[&str] = &["ckdf", "hargon2id", "em_kib", "dsalt", "echeck", "cbox"];
+pub(crate) const KEYSTORE: &[&str] = &["gentries", "hidentity", "estore", "bid", "dlock", "dopen"];
+pub(crate) const SECRET_WORDS: &[&str] =
+    &["ckdf", "hargon2id", "em_kib", "dsalt", "echeck", "cbox"];
 
 /// The vectors in a file of `spec/vectors`.
 fn vectors(file: &str) -> Vec<Value> {
@@ -335,8 +339,27 @@ pub(crate) fn car() -> Vec<Vec<u8>> {
     vec![[&[0], &file[..]].concat(), b"\nrone\ntwo\nroot".to_vec()]
 }
 
-pub(crate) fn keystore() -> Vec<Vec<u8>> {
+pub(crate) fn secret() -> Vec<Vec<u8>> {
     vec![SEALED.to_vec()]
+}
+
+/// Files as they are, after a 0, and their bodies alone: no mutation finds a hash.
+pub(crate) fn keystore() -> Vec<Vec<u8>> {
+    let files = all("keystore.json", "bytes", &[]);
+    let bodies = files
+        .iter()
+        .filter_map(|file| file.get(KEYSTORE_HEAD_BYTES..));
+    let bodies = bodies.map(|body| [&[1], body].concat());
+    bodies.chain(all("keystore.json", "bytes", &[0])).collect()
+}
+
+/// Whose identity is in the keystore without a passphrase among the seeds.
+pub(crate) fn keystore_peer() -> PeerId {
+    let first = vectors("keystore.json").remove(0);
+    let seed = Base16Lower
+        .decode(member(&first, "identity").unwrap())
+        .unwrap();
+    IdentityKey::from_bytes(&seed.try_into().unwrap()).peer_id()
 }
 
 pub(crate) const FRAME: &[&str] = &[

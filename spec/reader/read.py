@@ -23,6 +23,7 @@ import hpke
 import ids
 import invites
 import jsonpatch
+import keystore
 import layers
 import multibase
 import records
@@ -321,6 +322,21 @@ def read_keys(v):
     same(shown({"read": None, **handed}), v["handed"], "handed")
 
 
+def read_keystore(v):
+    derived = data(v["argon2id"]) if v.get("argon2id") else None
+    found = keystore.read(data(v["bytes"]), derived)
+    same(found, tuple(data(v[name]) for name in ("id", "identity", "store", "key")), "keys")
+
+
+def read_row(v):
+    value = keystore.row(data(v["store"]), data(v["id"]), data(v["key"]), data(v["sealed"]))
+    same(value, data(v["value"]), "value")
+
+
+def read_mark(v):
+    same(keystore.MARK + data(v["id"]), data(v["value"]), "mark")
+
+
 def show_record(record):
     def link(name):
         return ids.cid_text(record[name].cid) if name in record else None
@@ -383,10 +399,12 @@ def readers():
             "joint": read_joint,
         },
         "invites.json": {"invite": read_invite, "keys": read_keys},
+        "keystore.json": {"file": read_keystore, "row": read_row, "mark": read_mark},
     }
 
 
-REFUSALS = (ids.Refused, layers.Refused, records.Refused, ed25519.Refused, invites.Refused)
+REFUSALS = (ids.Refused, layers.Refused, records.Refused, ed25519.Refused, invites.Refused,
+            keystore.Refused)
 
 
 def read_vector(read, v):

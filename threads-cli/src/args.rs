@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 
+mod keys;
 mod peers;
 
+pub(crate) use keys::{Begin, IdentityCommand, KeystoreCommand};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
 
 const STYLES: Styles = Styles::styled()
@@ -31,6 +33,11 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) repo: Option<PathBuf>,
 
+    /// Open the keystore with the first line of this file
+    /// [default: $THREADS_KEYSTORE_PASSPHRASE, $THREADS_PASSPHRASE, or ask]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) keystore_passphrase_file: Option<PathBuf>,
+
     /// Print results, and the error if there is one, as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -42,7 +49,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make the repository: a place on disk, and an identity
-    Init,
+    Init(Begin),
     /// Make a thread and print its id
     Create(Create),
     /// List the threads
@@ -55,6 +62,12 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Print this node's id, its card for invites, and where it listens
     Id,
+    /// Say what protects the keys in the repository, or change it
+    #[command(subcommand)]
+    Keystore(KeystoreCommand),
+    /// Write the identity down as 24 words, or bring it back by them
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// Invite to a thread; prints what to hand over
     ///
     /// With --to only that peer can use it, and it holds the thread's keys sealed. Without, it is a

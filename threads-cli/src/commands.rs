@@ -6,6 +6,7 @@ mod demo;
 mod entity;
 mod find;
 mod import;
+mod keystore;
 mod prove;
 mod repository;
 mod serve;
@@ -31,14 +32,16 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
     if let Command::Demo = cli.command {
         return demo::run(cli.repo, out);
     }
-    let repo = Repo::at(cli.repo)?;
+    let repo = Repo::at(cli.repo, cli.keystore_passphrase_file)?;
     match cli.command {
-        Command::Init => repository::init(&repo, out),
+        Command::Init(args) => repository::init(&repo, &args, out),
         Command::Create(args) => repository::create(&repo, &args, out),
         Command::Ls => repository::list(&repo, out),
         Command::Status(args) => status::run(&repo, &args, out),
         Command::Serve(args) => serve::run(&repo, args, out),
         Command::Id => serve::id(&repo, out),
+        Command::Keystore(command) => keystore::run(&repo, &command, out),
+        Command::Identity(command) => keystore::identity(&repo, &command, out),
         Command::Invite(args) => share::invite(&repo, args, out),
         Command::Invites(args) => share::invites(&repo, &args, out),
         Command::RevokeInvite(args) => share::revoke(&repo, &args, out),

@@ -6,6 +6,9 @@ mod exit;
 mod import;
 mod input;
 mod interrupt;
+#[cfg(all(feature = "keyring", target_os = "linux"))]
+mod keyring;
+mod keys;
 mod link;
 mod meter;
 mod output;
@@ -13,6 +16,7 @@ mod passphrase;
 mod paths;
 mod peer;
 mod repo;
+mod words;
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -26,7 +30,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    no_core_dumps();
+    keep_memory_private();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&error),
@@ -43,9 +47,9 @@ fn main() -> ExitCode {
     failed(json, &failure.after(out.what_is_done()))
 }
 
-/// Keys and plaintext are in memory: a crash must not write them to a file. Where the system
-/// refuses to promise it, everything else still works.
-fn no_core_dumps() {
+/// Keys and plaintext are in memory: a crash must not write them to a file, and no other process of the
+/// user's may look at them. Where the system refuses to promise it, everything else still works.
+fn keep_memory_private() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
@@ -54,6 +58,11 @@ fn no_core_dumps() {
             maximum: Some(0),
         };
         let _ = setrlimit(Resource::Core, none);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 
@@ -94,4 +103,15 @@ fn say(json: bool, object: &serde_json::Value, text: &str) {
     } else {
         write!(stderr, "{text}")
     };
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn row_55_no_other_process_of_the_user_may_look_at_the_memory() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        super::keep_memory_private();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

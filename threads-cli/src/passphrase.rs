@@ -1,4 +1,4 @@
-//! The passphrase of an export: from a file, the environment or the terminal, never from the
+//! Passphrases, of exports and of the keystore: from a file, the environment or the terminal, never from the
 //! command line, where every other user of the machine can read it.
 
 use std::env::{self, VarError};
@@ -12,24 +12,51 @@ use crate::exit::{Failure, Result};
 use crate::input::{self, Source};
 
 const VARIABLE: &str = "THREADS_PASSPHRASE";
+/// The keystore's own; the other one does as well.
+const KEYSTORE_VARIABLE: &str = "THREADS_KEYSTORE_PASSPHRASE";
 /// The longest line that is read, in bytes: far more than anybody types.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 const HELP: &str = "run it in a terminal, or give --passphrase-file FILE or $THREADS_PASSPHRASE";
 
+/// What to do about a passphrase that opens no keystore.
+pub(crate) const KEYSTORE_HELP: &str = "run it in a terminal, or give --keystore-passphrase-file FILE or \
+     $THREADS_KEYSTORE_PASSPHRASE";
+
 /// The passphrase that was given without asking, if one was.
 pub(crate) fn given(file: Option<&Path>) -> Result<Option<Zeroizing<String>>> {
     let passphrase = match file {
-        Some(file) => first_line(file)?,
-        None => match env::var(VARIABLE) {
-            Ok(passphrase) => Zeroizing::new(passphrase),
-            Err(VarError::NotPresent) => return Ok(None),
-            Err(VarError::NotUnicode(_)) => {
-                let error = Error::invalid("$THREADS_PASSPHRASE is not text in UTF-8");
-                return Err(Failure::new(error, HELP));
-            }
+        Some(file) => Some(first_line(file)?),
+        None => variable(VARIABLE)?,
+    };
+    passphrase.map(checked).transpose()
+}
+
+/// The passphrase of the keystore: given, or asked for.
+pub(crate) fn of_keystore(file: Option<&Path>) -> Result<Zeroizing<String>> {
+    let given = match file {
+        Some(file) => Some(first_line(file)?),
+        None => match variable(KEYSTORE_VARIABLE)? {
+            None => variable(VARIABLE)?,
+            given => given,
         },
     };
-    checked(passphrase).map(Some)
+    match given {
+        Some(passphrase) => checked(passphrase),
+        None => rpassword::prompt_password("Passphrase of the keystore: ")
+            .map(Zeroizing::new)
+            .map_err(|error| not_typed(error, KEYSTORE_HELP)),
+    }
+}
+
+fn variable(name: &'static str) -> Result<Option<Zeroizing<String>>> {
+    match env::var(name) {
+        Ok(passphrase) => Ok(Some(Zeroizing::new(passphrase))),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            let error = Error::invalid("a passphrase in the environment is not text in UTF-8");
+            Err(Failure::new(error.with("variable", name), HELP))
+        }
+    }
 }
 
 /// The first line of a file, without its end. The rest of the file is not read.
@@ -80,20 +107,21 @@ pub(crate) fn ask_new() -> Result<Zeroizing<String>> {
     Ok(first)
 }
 
-fn prompt(text: &str) -> Result<Zeroizing<String>> {
+/// Asks for what must not be seen on the screen.
+pub(crate) fn prompt(text: &str) -> Result<Zeroizing<String>> {
     rpassword::prompt_password(text)
         .map(Zeroizing::new)
-        .map_err(not_typed)
+        .map_err(|error| not_typed(error, HELP))
 }
 
-fn not_typed(error: io::Error) -> Failure {
+fn not_typed(error: io::Error, help: &str) -> Failure {
     let what = match error.kind() {
         // Ctrl-D at the prompt.
         io::ErrorKind::UnexpectedEof => "no passphrase was given",
         _ => "a passphrase is needed, and there is no terminal to ask on",
     };
     let said = Error::invalid(what);
-    Failure::new(said.caused_by(error), HELP)
+    Failure::new(said.caused_by(error), help)
 }
 
 fn checked(passphrase: Zeroizing<String>) -> Result<Zeroizing<String>> {
@@ -112,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_input_at_the_prompt_is_no_missing_terminal() {
-        let text = not_typed(io::ErrorKind::UnexpectedEof.into()).to_text();
+        let text = not_typed(io::ErrorKind::UnexpectedEof.into(), HELP).to_text();
         assert!(
             text.starts_with("error: no passphrase was given\n"),
             "{text}"

@@ -1,20 +1,21 @@
-//! The repository: a directory with a datastore and the identity in it.
+//! The repository: a directory with a datastore, and a keystore with the identity.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::Datastore;
-use threads_core::{CollectionName, Error, ErrorKind};
+use threads_core::{CollectionName, Error, ErrorKind, IdentityKey, system_rng};
 use threads_db::query::QueryCaps;
-use threads_db::{Collection, Db, Node, NodeBuilder};
+use threads_db::{Collection, Db, Keystore, Node, NodeBuilder};
 use threads_store_lmdb::Lmdb;
+use zeroize::Zeroizing;
 
 use serde_json::Value;
 
 use crate::exit::{Advise, Failure, Result};
+use crate::keys::{self, Keys};
 use crate::link::client::Linked;
 
 const VARIABLE: &str = "THREADS_REPO";
@@ -24,11 +25,20 @@ const STORE: &str = "store";
 /// Where the repository is, or will be.
 pub(crate) struct Repo {
     dir: PathBuf,
+    keys: Keys,
+}
+
+/// What a new repository begins with.
+pub(crate) struct Begin {
+    /// Who it is of; somebody new without it.
+    pub(crate) identity: Option<IdentityKey>,
+    /// What protects its keys, if anything does.
+    pub(crate) passphrase: Option<Zeroizing<String>>,
 }
 
 impl Repo {
     /// The directory that was asked for, or `$THREADS_REPO`, or the user's data directory.
-    pub(crate) fn at(asked: Option<PathBuf>) -> Result<Self> {
+    pub(crate) fn at(asked: Option<PathBuf>, passphrase_file: Option<PathBuf>) -> Result<Self> {
         let named = || std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty());
         let dir = match asked.or_else(|| named().map(PathBuf::from)) {
             Some(dir) => dir,
@@ -39,7 +49,8 @@ impl Repo {
                     Failure::new(error, "name a directory: `threads --repo DIR …`")
                 })?,
         };
-        Ok(Self { dir })
+        let keys = Keys::of(&dir, passphrase_file);
+        Ok(Self { dir, keys })
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -50,32 +61,75 @@ impl Repo {
         self.dir.join(STORE)
     }
 
-    /// Opens the repository, and makes it first if there is none; says whether it did.
-    pub(crate) fn init(&self) -> Result<(Node, bool)> {
-        let new = is_empty(&self.store());
-        if new {
-            make_private(&self.store()).map_err(|error| {
-                let said = Error::unavailable("the repository's directory cannot be made")
-                    .with("directory", self.dir.display())
-                    .with("cause", &error)
-                    .caused_by(error);
-                Failure::new(said, "name another directory: `threads --repo DIR init`")
-            })?;
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whether nothing is there yet.
+    pub(crate) fn is_new(&self) -> bool {
+        is_empty(&self.store())
+    }
+
+    /// Refuses to go on with a repository, or with what a lost one left.
+    pub(crate) fn check_is_new(&self) -> Result<()> {
+        if self.is_new() && self.keys.path().symlink_metadata().is_err() {
+            return Ok(());
         }
-        Ok((self.node(Lmdb::open(self.store()))?, new))
+        let error = Error::conflict("there is a repository already, with an identity of its own")
+            .with("directory", self.dir.display());
+        let help = "name another directory, to be made: `threads --repo DIR identity recover`";
+        Err(Failure::new(error, help))
+    }
+
+    /// Opens the repository, and makes it first if there is none; says whether it did.
+    pub(crate) fn init(&self, begin: &Begin) -> Result<(Node, bool)> {
+        if !self.is_new() {
+            return Ok((self.writer()?, false));
+        }
+        make_private(&self.store()).map_err(|error| {
+            let said = Error::unavailable("the repository's directory cannot be made")
+                .with("directory", self.dir.display())
+                .with("cause", &error)
+                .caused_by(error);
+            Failure::new(said, "name another directory: `threads --repo DIR init`")
+        })?;
+        let store = self.opened(Lmdb::open(self.store()))?;
+        let passphrase = begin
+            .passphrase
+            .as_ref()
+            .map(|passphrase| passphrase.as_str());
+        let keystore = match begin.identity.clone() {
+            None => self.keys.for_store(&store, passphrase)?,
+            identity => {
+                Keystore::create(self.keys.path(), identity, passphrase, &mut system_rng())?
+            }
+        };
+        Ok((self.node(store, Some(&keystore))?, true))
     }
 
     /// Opens the repository to change it: its datastore, or through the process that serves it.
     pub(crate) fn writer(&self) -> Result<Node> {
         self.check()?;
+        // Who serves has opened the keystore: nobody needs the passphrase again.
+        if self.is_protected()?
+            && let Some(linked) = Linked::open(&self.dir)?
+        {
+            return self.node(linked, None);
+        }
+        // Nobody else waits for the repository while the user types.
+        let keystore = self.keys.opened()?;
+        self.writer_with(keystore)
+    }
+
+    fn writer_with(&self, keystore: Option<Keystore>) -> Result<Node> {
         match Lmdb::open(self.store()) {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 match Linked::open(&self.dir)? {
-                    Some(linked) => self.node(Ok(linked)),
-                    None => self.node(Err::<Lmdb, _>(error)),
+                    Some(linked) => self.node(linked, None),
+                    None => self.opened(Err(error)),
                 }
             }
-            store => self.node(store),
+            store => self.own(self.opened(store)?, keystore, |builder| builder),
         }
     }
 
@@ -84,36 +138,64 @@ impl Repo {
     pub(crate) fn live(&self) -> Result<Node> {
         self.check()?;
         match Linked::open(&self.dir)? {
-            Some(linked) => self.node(Ok(linked)),
+            Some(linked) => self.node(linked, None),
             None => self.reader(),
         }
     }
 
-    /// Opens the repository as the one process that may change it, with its datastore for others.
-    pub(crate) fn owner(&self, replica_quota: Option<u64>) -> Result<(Node, Arc<Lmdb>)> {
+    /// Opens the repository as the one process that may change it.
+    pub(crate) fn owner(&self, replica_quota: Option<u64>) -> Result<Node> {
         self.check()?;
-        let store = Lmdb::open(self.store()).map(Arc::new);
-        let shared = store.as_ref().ok().map(Arc::clone);
-        let node = self.node_with(store, |builder| match replica_quota {
+        let keystore = self.keys.opened()?;
+        let store = self.opened(Lmdb::open(self.store()))?;
+        self.own(store, keystore, |builder| match replica_quota {
             Some(quota) => builder.replica_quota(quota),
             None => builder,
-        })?;
-        // There is a node only if there is a store.
-        let store = shared.ok_or_else(|| Error::unavailable("the repository cannot be opened"))?;
-        Ok((node, store))
+        })
+    }
+
+    /// Writes over what the datastore still holds of keys that were in it in the clear, unless another
+    /// process has it.
+    pub(crate) fn wipe(&self) -> Result {
+        let store = self.opened(Lmdb::open(self.store()))?;
+        Ok(store.wipe()?)
     }
 
     /// Opens the repository to read it, while another process may change it.
     pub(crate) fn reader(&self) -> Result<Node> {
         self.check()?;
+        if self.is_protected()?
+            && let Some(linked) = Linked::open(&self.dir)?
+        {
+            return self.node(linked, None);
+        }
+        let keystore = self.keys.opened()?;
         match Lmdb::open_read_only(self.store()) {
             // A store of an earlier version, or one that was never finished: opening it for
             // writing puts that right.
             Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::NotFound) => {
-                self.writer()
+                self.writer_with(keystore)
             }
-            store => self.node(store),
+            store => self.node(self.opened(store)?, keystore.as_ref()),
         }
+    }
+
+    fn is_protected(&self) -> Result<bool> {
+        Ok(self.keys.at_rest()?.is_some_and(|file| file.is_protected()))
+    }
+
+    /// Opens the datastore that only this process may change, and makes its keystore if it has none.
+    fn own(
+        &self,
+        store: Lmdb,
+        keystore: Option<Keystore>,
+        how: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> Result<Node> {
+        let keystore = match keystore {
+            Some(keystore) => keystore,
+            None => self.keys.for_store(&store, None)?,
+        };
+        self.node_with(store, Some(&keystore), how)
     }
 
     /// Refuses to go on without a repository.
@@ -144,22 +226,31 @@ impl Repo {
         Err(Failure::new(error, help))
     }
 
-    fn node(&self, store: Result<impl Datastore, Error>) -> Result<Node> {
-        self.node_with(store, |builder| builder)
+    fn node(&self, store: impl Datastore, keystore: Option<&Keystore>) -> Result<Node> {
+        self.node_with(store, keystore, |builder| builder)
     }
 
     fn node_with(
         &self,
-        store: Result<impl Datastore, Error>,
+        store: impl Datastore,
+        keystore: Option<&Keystore>,
         how: impl FnOnce(NodeBuilder) -> NodeBuilder,
     ) -> Result<Node> {
-        store
-            .and_then(|store| {
-                // The user's own queries, in a process of their own.
-                let caps = QueryCaps::unbounded();
-                let builder = Node::builder(store).codec(JsonPatch::new());
-                how(builder.query_caps(caps)).open()
-            })
+        // The user's own queries, in a process of their own.
+        let caps = QueryCaps::unbounded();
+        let mut builder = Node::builder(store)
+            .codec(JsonPatch::new())
+            .query_caps(caps);
+        if let Some(keystore) = keystore {
+            builder = builder.keystore(keystore);
+        }
+        self.opened(how(builder).open())
+    }
+
+    /// Adds what to do when the datastore, or the node over it, does not open.
+    fn opened<T>(&self, result: Result<T, Error>) -> Result<T> {
+        result
+            .advise_by(keys::help)
             .advise(ErrorKind::Unavailable, || {
                 "one process at a time can change a repository, unless it is `threads serve`: wait \
                  for the other one; `threads find`, `log`, `watch` and the like work meanwhile"

@@ -20,6 +20,7 @@ mod agreement;
 mod card;
 mod signature;
 mod signing;
+mod store;
 mod symmetric;
 mod text;
 
@@ -28,6 +29,7 @@ pub use agreement::{AgreementKey, AgreementPublicKey, SEALED_CONTENT_KEY_BYTES};
 pub use card::PeerCard;
 pub use signature::{SignatureError, check_key, verify, verify_batch};
 pub use signing::{IdentityKey, LogKey};
+pub use store::StoreKey;
 pub use symmetric::{ContentKey, ReadKey, ReplicaKey};
 
 use hkdf::Hkdf;

@@ -32,7 +32,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};
 pub use key::{
     AgreementKey, AgreementPublicKey, ContentKey, IdentityKey, LogKey, PeerCard, ReadKey,
-    ReplicaKey,
+    ReplicaKey, StoreKey,
 };
 pub use path::FieldPath;
 pub use receipt::Receipt;

@@ -4,12 +4,15 @@
 //! assert!(threads_db::fuzzing::read_car(b"no CAR file").is_err());
 //! ```
 
+use std::path::Path;
+
 use serde_json::Value;
 use threads_core::block::Block;
 use threads_core::codec::{EventCodec, EventCodecExt};
-use threads_core::{Cid, Result};
+use threads_core::{Cid, PeerId, Result};
 
 use crate::car::{CarReader, CarWriter};
+use crate::keystore::{KeystoreFile, framed};
 use crate::passphrase::SealedSecret;
 use crate::sync::wire::{Answer, Ask};
 use crate::whole::Whole;
@@ -57,4 +60,21 @@ pub fn recode_secret(bytes: &[u8]) -> Result<Vec<u8>> {
 pub fn open_secret(bytes: &[u8], passphrase: &str, context: &[u8]) -> Result<Vec<u8>> {
     let secret = SealedSecret::decode(bytes)?.open(passphrase, context)?;
     Ok(secret.to_vec())
+}
+
+/// The bytes of a keystore's file with this body. See the [module](self).
+pub fn keystore_of(body: &[u8]) -> Vec<u8> {
+    framed(body)
+}
+
+/// A keystore's file, decoded and encoded again. See the [module](self).
+pub fn recode_keystore(bytes: &[u8]) -> Result<Vec<u8>> {
+    let file = KeystoreFile::of_bytes(Path::new("keystore"), bytes)?;
+    Ok(file.to_bytes()?.to_vec())
+}
+
+/// The identity in a keystore without a passphrase. See the [module](self).
+pub fn open_keystore(bytes: &[u8]) -> Result<PeerId> {
+    let file = KeystoreFile::of_bytes(Path::new("keystore"), bytes)?;
+    Ok(file.open(None)?.identity().peer_id())
 }

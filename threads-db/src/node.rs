@@ -26,7 +26,7 @@ const NAME_BYTES_MAX: usize = 128;
 /// The version of the layout in the datastore.
 const LAYOUT_VERSION: &[u8] = b"1";
 const LAYOUT_KEY: &[u8] = b"layout";
-const IDENTITY_KEY: &[u8] = b"identity";
+pub(crate) const IDENTITY_KEY: &[u8] = b"identity";
 
 /// One identity, one datastore, and the threads in it. Cloning it is cheap and shares everything.
 ///
@@ -122,6 +122,18 @@ impl Node {
     /// ```
     pub fn identity(&self) -> &IdentityKey {
         &self.inner.identity
+    }
+
+    /// The datastore as this node sees it: over a [keystore](crate::keystore), with its keys opened.
+    /// For what serves it to other processes of the same user.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Datastore;
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// assert!(!node.datastore().capability().durable);
+    /// ```
+    pub fn datastore(&self) -> Arc<dyn Datastore> {
+        Arc::clone(&self.inner.store)
     }
 
     /// Makes a thread of the raw variant.

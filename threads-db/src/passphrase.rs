@@ -1,4 +1,5 @@
-//! Small secrets under a passphrase: the keys of a thread in a file that anyone may copy.
+//! Small secrets under a passphrase: the keys of a thread in a file that anyone may copy, and what
+//! opens a keystore.
 //!
 //! Argon2id turns the passphrase into a key, slowly and with much memory, so that guessing is
 //! dear; XChaCha20-Poly1305 seals the secret under that key, bound to a context of the caller's.
@@ -164,8 +165,22 @@ impl SealedSecret {
         let secret: Self = decode(bytes).map_err(|cause| {
             Error::corrupt("the sealed keys are damaged: get another copy").caused_by(cause)
         })?;
-        secret.cost()?;
+        secret.check_price()?;
         Ok(secret)
+    }
+
+    /// Refuses what asks for more or less than is allowed, or is not whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`SealedSecret::decode`].
+    pub(crate) fn check_price(&self) -> Result<()> {
+        self.cost().map(drop)
+    }
+
+    /// Memory in KiB, passes and lanes.
+    pub(crate) fn price(&self) -> (u32, u32, u32) {
+        (self.m_kib, self.t, self.p)
     }
 
     /// What opening costs, if that is within bounds.
@@ -217,39 +232,50 @@ struct Keys {
 
 impl Keys {
     fn derive(cost: Cost, passphrase: &str, salt: &[u8]) -> Result<Self> {
-        if passphrase.is_empty() {
-            return Err(Error::invalid(
-                "the passphrase is empty: choose several words",
-            ));
-        }
-        let refused = |cause: argon2::Error| {
-            Error::invalid("the passphrase cannot be used").with("cause", cause)
-        };
-        let params = Params::new(cost.m_kib, cost.t, cost.p, Some(32)).map_err(refused)?;
-        // Reserved first: running out of memory is an error, not an abort.
-        let mut memory = Zeroizing::new(Vec::new());
-        memory
-            .try_reserve_exact(params.block_count())
-            .map_err(|cause| {
-                Error::unavailable("not enough memory for the passphrase: close something")
-                    .with("mib", cost.m_kib / 1024)
-                    .caused_by(cause)
-            })?;
-        memory.resize(params.block_count(), Block::default());
-        let mut derived = Zeroizing::new([0; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into_with_memory(
-                passphrase.as_bytes(),
-                salt,
-                derived.as_mut(),
-                memory.as_mut_slice(),
-            )
-            .map_err(refused)?;
+        let derived = stretch(cost, passphrase, salt)?;
         let mut check = [0; CHECK_BYTES];
         check.copy_from_slice(&expand(&derived, b"threads/passphrase/check/1")[..CHECK_BYTES]);
         let seal = ContentKey::from_bytes(&expand(&derived, b"threads/passphrase/seal/1"));
         Ok(Self { seal, check })
     }
+}
+
+/// What Argon2id makes of a passphrase for a secret, for its vectors.
+#[cfg(test)]
+pub(crate) fn derived(secret: &SealedSecret, passphrase: &str) -> Result<Zeroizing<[u8; 32]>> {
+    stretch(secret.cost()?, passphrase, &secret.salt)
+}
+
+/// What Argon2id makes of a passphrase.
+fn stretch(cost: Cost, passphrase: &str, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+    if passphrase.is_empty() {
+        return Err(Error::invalid(
+            "the passphrase is empty: choose several words",
+        ));
+    }
+    let refused =
+        |cause: argon2::Error| Error::invalid("the passphrase cannot be used").with("cause", cause);
+    let params = Params::new(cost.m_kib, cost.t, cost.p, Some(32)).map_err(refused)?;
+    // Reserved first: running out of memory is an error, not an abort.
+    let mut memory = Zeroizing::new(Vec::new());
+    memory
+        .try_reserve_exact(params.block_count())
+        .map_err(|cause| {
+            Error::unavailable("not enough memory for the passphrase: close something")
+                .with("mib", cost.m_kib / 1024)
+                .caused_by(cause)
+        })?;
+    memory.resize(params.block_count(), Block::default());
+    let mut derived = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(
+            passphrase.as_bytes(),
+            salt,
+            derived.as_mut(),
+            memory.as_mut_slice(),
+        )
+        .map_err(refused)?;
+    Ok(derived)
 }
 
 /// One key for one purpose.

@@ -10,6 +10,7 @@ mod reserve;
 mod snapshot;
 mod state;
 mod store;
+mod wipe;
 mod writer;
 
 pub use options::LmdbOptions;

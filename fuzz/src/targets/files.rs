@@ -6,7 +6,7 @@ use threads_core::{Error, ErrorKind};
 use threads_db::fuzzing;
 
 use crate::check::{canonical, refused};
-use crate::seeds::{CONTEXT, PASSPHRASE, SECRET};
+use crate::seeds::{CONTEXT, PASSPHRASE, SECRET, keystore_peer};
 
 /// What a secret may ask for here at most, in KiB and passes: the least that opens.
 const CHEAP: (i128, i128) = (19 * 1024, 2);
@@ -55,7 +55,7 @@ pub(crate) fn car(input: &[u8]) {
 }
 
 /// Sealed secrets. Only one that was sealed with the passphrase opens, to what was sealed.
-pub(crate) fn keystore(input: &[u8]) {
+pub(crate) fn secret(input: &[u8]) {
     match fuzzing::recode_secret(input) {
         Ok(bytes) => assert_eq!(bytes, input),
         Err(error) => return refused(&error, &[ErrorKind::Corrupt, ErrorKind::Unsupported]),
@@ -66,6 +66,26 @@ pub(crate) fn keystore(input: &[u8]) {
     }
     match fuzzing::open_secret(input, PASSPHRASE, CONTEXT) {
         Ok(secret) => assert_eq!(secret, SECRET),
+        Err(error) => refused(&error, &[ErrorKind::Invalid, ErrorKind::Corrupt]),
+    }
+}
+
+/// A keystore's file (after a 0), or the body of one. Only what a keystore sealed opens, to the same
+/// identity.
+pub(crate) fn keystore(input: &[u8]) {
+    let Some((mode, rest)) = input.split_first() else {
+        return;
+    };
+    let file = match mode {
+        0 => rest.to_vec(),
+        _ => fuzzing::keystore_of(rest),
+    };
+    match fuzzing::recode_keystore(&file) {
+        Ok(bytes) => assert_eq!(bytes, file),
+        Err(error) => return refused(&error, &[ErrorKind::Corrupt, ErrorKind::Unsupported]),
+    }
+    match fuzzing::open_keystore(&file) {
+        Ok(peer) => assert_eq!(peer, keystore_peer()),
         Err(error) => refused(&error, &[ErrorKind::Invalid, ErrorKind::Corrupt]),
     }
 }

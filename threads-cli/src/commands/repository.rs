@@ -3,13 +3,31 @@
 use serde_json::json;
 use threads_core::{ErrorKind, Variant};
 
-use crate::args::Create;
+use crate::args::{Begin as BeginArgs, Create};
 use crate::exit::{Advise, Result};
 use crate::output::{Output, grouped, time};
-use crate::repo::Repo;
+use crate::repo::{Begin, Repo};
 
-pub(crate) fn init(repo: &Repo, out: &mut Output) -> Result {
-    let (node, new) = repo.init()?;
+pub(crate) fn init(repo: &Repo, args: &BeginArgs, out: &mut Output) -> Result {
+    // What is there stays as it is.
+    let passphrase = match repo.is_new() {
+        true => args.passphrase()?,
+        false => None,
+    };
+    let identity = None;
+    begin(
+        repo,
+        &Begin {
+            identity,
+            passphrase,
+        },
+        out,
+    )
+}
+
+/// Makes the repository, unless there is one.
+pub(crate) fn begin(repo: &Repo, begin: &Begin, out: &mut Output) -> Result {
+    let (node, new) = repo.init(begin)?;
     let peer = node.peer_id().to_string();
     if new {
         out.done("the repository is made");

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use serde_json::json;
-use threads_core::datastore::Datastore;
 use threads_core::{Error, ErrorKind, Multiaddr};
 use threads_net_libp2p::HashTable;
 
@@ -18,7 +17,7 @@ use crate::repo::Repo;
 
 /// Serves the repository to its peers, and to other commands, until it is interrupted.
 pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
-    let (node, store) = repo.owner(args.replica_quota)?;
+    let node = repo.owner(args.replica_quota)?;
     let mut reach = Reach::anywhere();
     if !args.listen.is_empty() {
         reach.listen = args.listen;
@@ -36,11 +35,11 @@ pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
         runtime: online.runtime.handle().clone(),
     };
     let addresses = control.about().addresses;
-    let store: Arc<dyn Datastore> = store;
     server::start(
         repo.dir(),
         Served {
-            store,
+            // With its keys opened: no other command needs the passphrase.
+            store: node.datastore(),
             node: node.clone(),
             control,
         },
@@ -88,14 +87,18 @@ pub(crate) fn id(repo: &Repo, out: &mut Output) -> Result {
     let about = control::about(repo.dir()).unwrap_or_default();
     if out.is_json() {
         let addresses = about.addresses;
-        return Ok(out.value(&json!({"peer": peer, "card": card, "addresses": addresses}))?);
+        let at_rest = repo.keys().at_rest()?;
+        let protected = at_rest.is_some_and(|file| file.is_protected());
+        return Ok(out.value(&json!({
+            "peer": peer, "card": card, "addresses": addresses, "protected": protected,
+        }))?);
     }
     out.line(peer)?;
     out.line(card)?;
     for addr in about.addresses {
         out.line(addr)?;
     }
-    Ok(())
+    super::keystore::hint(repo, out)
 }
 
 /// Lists the peers that something is shared with.

@@ -61,7 +61,7 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
         &rows,
     )?;
     tell_copies(&copies, out);
-    Ok(())
+    super::keystore::hint(repo, out)
 }
 
 /// Where a thread stands with its peers, in a few words.

@@ -301,6 +301,7 @@ fn a_repository_that_was_copied_says_so_and_begins_logs_of_its_own() {
         let file = file.unwrap();
         std::fs::copy(file.path(), copy.join("store").join(file.file_name())).unwrap();
     }
+    std::fs::copy(place.repo().join("keystore"), copy.join("keystore")).unwrap();
     let copy = copy.to_str().unwrap();
     for asked in [&["status"][..], &["status", "t"]] {
         let said = place.ok(["--repo", copy].iter().chain(asked));

@@ -12,6 +12,7 @@ mod carry;
 mod errors;
 mod honest;
 mod importing;
+mod keystore;
 mod main_job;
 mod peers;
 mod pipes;

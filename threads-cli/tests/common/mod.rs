@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use threads_db::{Keystore, KeystoreFile};
 
 /// The program, with nothing of the environment of whoever runs the tests.
 pub(crate) fn threads() -> Command {
@@ -17,6 +18,7 @@ pub(crate) fn threads() -> Command {
     for variable in [
         "THREADS_REPO",
         "THREADS_PASSPHRASE",
+        "THREADS_KEYSTORE_PASSPHRASE",
         "COLUMNS",
         "CLICOLOR_FORCE",
     ] {
@@ -97,6 +99,12 @@ impl Place {
 
     pub(crate) fn repo(&self) -> PathBuf {
         self.path("repo")
+    }
+
+    /// The keystore of the repository, which has no passphrase.
+    pub(crate) fn keystore(&self) -> Keystore {
+        let file = KeystoreFile::read(&self.repo().join("keystore")).unwrap();
+        file.open(None).unwrap()
     }
 
     pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {

@@ -61,7 +61,8 @@ fn make_thread(place: &Place) -> (ThreadKeys, ReplicaKey) {
     let id = ThreadId::generate(Variant::Raw, rng);
     let keys = ThreadKeys::new(id, replica.clone(), ReadKey::generate(rng));
     let store = Lmdb::open(place.repo().join("store")).unwrap();
-    let node = Node::builder(store).codec(JsonPatch::new()).open().unwrap();
+    let builder = Node::builder(store).codec(JsonPatch::new());
+    let node = builder.keystore(&place.keystore()).open().unwrap();
     let db = node.add_thread("t", &keys).unwrap();
     let spec = CollectionSpec::new("c".parse().unwrap(), "jsonpatch/1".parse().unwrap());
     db.define(&spec).unwrap();

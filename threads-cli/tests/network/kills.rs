@@ -28,6 +28,7 @@ struct Note {
 /// Makes a record for each of `count` notes.
 fn fill(place: &Place, count: u64) {
     let builder = Node::builder(Lmdb::open(place.repo().join("store")).unwrap());
+    let builder = builder.keystore(&place.keystore());
     let builder = builder
         .codec(JsonPatch::new())
         .durability(Durability::Relaxed);

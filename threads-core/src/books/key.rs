@@ -1,8 +1,9 @@
 //! The keys of threads and logs (paper, "Keys & Encryption").
 
+use std::borrow::Cow;
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{clear, corrupt, log_key, rows, split_log, thread_key};
 use crate::datastore::{Keyspace, ReadTxn, WriteTxn};
@@ -28,8 +29,11 @@ fn secret(txn: &dyn ReadTxn, row: &[u8]) -> Result<Option<Zeroizing<[u8; 32]>>> 
     let Some(bytes) = txn.get(Keyspace::Keys, row)? else {
         return Ok(None);
     };
-    let bytes = <[u8; 32]>::try_from(&*bytes).map_err(|_| corrupt("key"))?;
-    Ok(Some(Zeroizing::new(bytes)))
+    let key = <[u8; 32]>::try_from(&*bytes).map(Zeroizing::new);
+    if let Cow::Owned(mut copy) = bytes {
+        copy.zeroize();
+    }
+    Ok(Some(key.map_err(|_| corrupt("key"))?))
 }
 
 /// The keys of threads and logs, to read.

@@ -11,6 +11,7 @@ use threads_core::reducer::Reducer;
 use threads_core::{Clock, Error, IdentityKey, Result, SystemClock, system_rng};
 
 use super::{IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node};
+use crate::keystore::{Keystore, KeystoreFault, Standing, standing};
 use crate::notify::Notifier;
 use crate::query::QueryCaps;
 use crate::thread::{Agreement, Codecs, NodeInner};
@@ -38,6 +39,7 @@ pub struct NodeBuilder {
     caps: QueryCaps,
     replica_quota: Option<u64>,
     identity: Option<IdentityKey>,
+    keystore: Option<Keystore>,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -61,6 +63,7 @@ impl NodeBuilder {
             caps: QueryCaps::default(),
             replica_quota: None,
             identity: None,
+            keystore: None,
         }
     }
 
@@ -185,13 +188,35 @@ impl NodeBuilder {
         self
     }
 
+    /// Takes the identity from a keystore, and keeps no key in the datastore that is not sealed by it.
+    /// A datastore with its keys in the clear is [taken over](crate::keystore) when the node is opened;
+    /// from then on it opens with this keystore only.
+    ///
+    /// ```
+    /// use threads_core::{datastore::Memory, system_rng};
+    /// use threads_db::{Keystore, KeystoreFault, Node};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("keystore");
+    /// let store = std::sync::Arc::new(Memory::new());
+    /// let keystore = Keystore::create(&path, None, None, &mut system_rng()).unwrap();
+    /// Node::builder(store.clone()).keystore(&keystore).open().unwrap();
+    /// let error = Node::builder(store).open().unwrap_err();
+    /// assert_eq!(KeystoreFault::of(&error), Some(KeystoreFault::Missing));
+    /// ```
+    #[must_use]
+    pub fn keystore(mut self, keystore: &Keystore) -> Self {
+        self.keystore = Some(keystore.clone());
+        self
+    }
+
     /// Opens the node. A datastore that is new gets an identity.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when the datastore was
     /// written by a later version, [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when
-    /// two codecs or reducers have the same name, or the datastore has another identity already.
+    /// two codecs or reducers have the same name, or the datastore or the keystore has another identity
+    /// already; [`KeystoreFault`](crate::KeystoreFault) when the keystore is missing, or another's.
     ///
     /// ```
     /// # use threads_core::datastore::Memory;
@@ -204,6 +229,15 @@ impl NodeBuilder {
             return Err(Error::invalid("two reducers have the same name").with("reducer", pair[0]));
         }
         let codecs = Codecs::new(self.codecs)?;
+        if let Some(keystore) = &self.keystore {
+            self.store = keystore.over(self.store)?;
+            let own = keystore.identity();
+            let identity = self.identity.get_or_insert_with(|| own.clone());
+            if identity != own {
+                return Err(Error::invalid("the keystore belongs to another identity")
+                    .with("identity", own.peer_id()));
+            }
+        }
         let identity = match stored_identity(&*self.store)? {
             Some(stored) => stored,
             None => store_identity(&*self.store, self.identity.take(), &mut *self.rng)?,
@@ -253,10 +287,11 @@ fn stored_identity(store: &dyn Datastore) -> Result<Option<IdentityKey>> {
             ));
         }
     }
-    let seed = txn.get(Keyspace::Keys, IDENTITY_KEY)?;
-    let seed: Option<[u8; 32]> = seed.and_then(|seed| (&*seed).try_into().ok());
-    let seed = seed.ok_or_else(|| Error::corrupt("the identity of this datastore is damaged"))?;
-    Ok(Some(IdentityKey::from_bytes(&seed)))
+    match standing(&*txn)? {
+        Standing::Clear(identity) => Ok(Some(*identity)),
+        Standing::Sealed(_) => Err(KeystoreFault::Missing.of_store()),
+        Standing::New => Err(Error::corrupt("the identity of this datastore is damaged")),
+    }
 }
 
 fn store_identity(

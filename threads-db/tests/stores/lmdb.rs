@@ -11,6 +11,8 @@ use super::place::{Kind, Place};
 mod copied;
 #[path = "suite/crash.rs"]
 mod crash;
+#[path = "suite/keystore.rs"]
+mod keystore;
 #[path = "suite/read_only.rs"]
 mod read_only;
 #[path = "suite/mod.rs"]

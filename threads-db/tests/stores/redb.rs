@@ -11,6 +11,8 @@ use super::place::{Kind, Place};
 mod copied;
 #[path = "suite/crash.rs"]
 mod crash;
+#[path = "suite/keystore.rs"]
+mod keystore;
 #[path = "suite/mod.rs"]
 mod suite;
 
