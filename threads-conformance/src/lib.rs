@@ -4,6 +4,7 @@ mod cases;
 pub mod codec;
 pub mod datastore;
 pub mod faulty;
+pub mod group;
 mod law;
 pub mod reducer;
 #[cfg(feature = "simulator")]

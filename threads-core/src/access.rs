@@ -37,6 +37,8 @@ pub const ACCESS_FORMAT: &str = "access/1";
 pub const STATEMENTS_MAX: usize = 1_024;
 /// The most records that one statement says its author had seen.
 pub const SEEN_MAX: usize = 1_024;
+/// The most members that one statement brings new keys to.
+pub const RECIPIENTS_MAX: usize = 4_096;
 
 const ENTITY_DOMAIN: &[u8] = b"threads/entity/1";
 
@@ -274,6 +276,9 @@ fn check(statements: &[Statement]) -> Result<(), &'static str> {
             if !ascend(&rekey.readers) || !ascend(&rekey.replicas) {
                 return Err("those who get new keys ascend");
             }
+            if rekey.epoch == 0 || rekey.readers.len() + rekey.replicas.len() > RECIPIENTS_MAX {
+                return Err("new keys have a number, and go to at most 4,096 members");
+            }
         }
     }
     Ok(())
@@ -367,6 +372,13 @@ mod tests {
             vec![Statement::Rekey(Rekey {
                 epoch: 1,
                 readers: vec![PeerId::from_key_bytes([2; 32]); 2],
+                replicas: Vec::new(),
+                scheme: String::new(),
+                sealed: ByteBuf::new(),
+            })],
+            vec![Statement::Rekey(Rekey {
+                epoch: 0,
+                readers: Vec::new(),
                 replicas: Vec::new(),
                 scheme: String::new(),
                 sealed: ByteBuf::new(),

@@ -3,7 +3,7 @@
 //! | Book | Keeps | By |
 //! |---|---|---|
 //! | [`AddrBook`] | addresses, with their time to live | thread, log |
-//! | [`KeyBook`] | log keys; the read and the replica key | thread, log |
+//! | [`KeyBook`] | log keys; the read and the replica key of each epoch | thread, log, epoch |
 //! | [`HeadBook`] | the last record | thread, log |
 //! | [`MetadataBook`] | small values | thread, name |
 //!

@@ -18,6 +18,7 @@
 mod aead;
 mod agreement;
 mod card;
+mod epoch;
 mod signature;
 mod signing;
 mod store;
@@ -25,8 +26,10 @@ mod symmetric;
 mod text;
 
 pub use aead::SEAL_OVERHEAD_BYTES;
+pub(crate) use agreement::SEALED_OVERHEAD_BYTES;
 pub use agreement::{AgreementKey, AgreementPublicKey, SEALED_CONTENT_KEY_BYTES};
 pub use card::PeerCard;
+pub use epoch::{EpochKeys, READ_MARK_BYTES};
 pub use signature::{SignatureError, check_key, verify, verify_batch};
 pub use signing::{IdentityKey, LogKey};
 pub use store::StoreKey;

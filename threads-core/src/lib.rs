@@ -10,6 +10,7 @@ pub mod codec;
 pub mod datastore;
 pub mod error;
 pub mod event;
+pub mod group;
 pub mod id;
 pub mod key;
 pub mod module;
@@ -31,8 +32,8 @@ pub use clock::{Clock, Hlc, ManualClock, SystemClock, Timer};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};
 pub use key::{
-    AgreementKey, AgreementPublicKey, ContentKey, IdentityKey, LogKey, PeerCard, ReadKey,
-    ReplicaKey, StoreKey,
+    AgreementKey, AgreementPublicKey, ContentKey, EpochKeys, IdentityKey, LogKey, PeerCard,
+    ReadKey, ReplicaKey, StoreKey,
 };
 pub use path::FieldPath;
 pub use receipt::Receipt;
@@ -51,6 +52,7 @@ const _: () = {
     shared::<dyn Clock>();
     shared::<dyn codec::EventCodec>();
     shared::<dyn datastore::Datastore>();
+    shared::<dyn group::GroupKeys>();
     shared::<dyn module::Module>();
     shared::<dyn policy::AccessPolicy>();
     shared::<dyn record::Record>();

@@ -15,7 +15,8 @@ use threads_core::books::{
 };
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, Memory};
 use threads_core::{
-    ErrorKind, Hlc, LogId, LogKey, Multiaddr, ReadKey, ReplicaKey, Result, ThreadId,
+    EpochKeys, ErrorKind, Hlc, LogId, LogKey, Multiaddr, ReadKey, ReplicaKey, Result, ThreadId,
+    system_rng,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -377,6 +378,62 @@ fn keys_are_kept_apart_and_never_replaced() {
     logs.sort();
     assert_eq!(keys.logs(&thread()).unwrap(), logs);
     assert!(keys.logs(&other()).unwrap().is_empty());
+}
+
+#[test]
+fn keys_of_epochs_are_kept_beside_those_a_thread_began_with() {
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    let mut keys = KeyBookMut::new(&mut *txn);
+    let [one, two, away] = [0; 3].map(|_| EpochKeys::generate(&mut system_rng()));
+    // A log's row is no epoch's, nor the other way round.
+    keys.add_log_key(&thread(), &LogKey::from_bytes(&[1; 32]))
+        .unwrap();
+    keys.add_epoch(&thread(), &one).unwrap();
+    keys.add_epoch(&thread(), &two.without_read()).unwrap();
+    keys.add_epoch(&other(), &away).unwrap();
+    let mut numbers = vec![one.number(), two.number()];
+    numbers.sort_unstable();
+    let book = keys.as_read();
+    assert_eq!(book.epochs(&thread()).unwrap(), numbers);
+    assert_eq!(book.logs(&thread()).unwrap().len(), 1);
+    assert_eq!(book.replica_key(&thread()).unwrap(), None);
+    let found = |keys: &KeyBookMut<'_>, number| keys.as_read().epoch_keys(&thread(), number);
+    assert_eq!(found(&keys, one.number()).unwrap(), Some(one.clone()));
+    let blind = found(&keys, two.number()).unwrap();
+    assert_eq!(blind, Some(two.without_read()));
+    assert_eq!(found(&keys, away.number()).unwrap(), None);
+    // A read key comes later, and is not lost when the keys come again without it.
+    keys.add_epoch(&thread(), &two).unwrap();
+    keys.add_epoch(&thread(), &two.without_read()).unwrap();
+    assert_eq!(found(&keys, two.number()).unwrap(), Some(two));
+    keys.clear(&thread()).unwrap();
+    assert!(keys.as_read().epochs(&thread()).unwrap().is_empty());
+    assert_eq!(found(&keys, one.number()).unwrap(), None);
+}
+
+/// Row 14: what is in the store under a number has to be the keys of that number.
+#[test]
+fn row_14_keys_under_the_number_of_others_are_damage() {
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    let keys = EpochKeys::generate(&mut system_rng());
+    KeyBookMut::new(&mut *txn)
+        .add_epoch(&thread(), &keys)
+        .unwrap();
+    let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    let forward = threads_core::datastore::Direction::Forward;
+    let mut rows = txn.as_read().scan(Keyspace::Keys, all, forward).unwrap();
+    let (key, mut value) = rows
+        .next()
+        .unwrap()
+        .map(|(k, v)| (k.into_owned(), v.into_owned()))
+        .unwrap();
+    drop(rows);
+    value[0] ^= 1;
+    txn.put(Keyspace::Keys, &key, &value).unwrap();
+    let found = KeyBook::new(txn.as_read()).epoch_keys(&thread(), keys.number());
+    assert_eq!(found.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]

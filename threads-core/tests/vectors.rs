@@ -13,6 +13,8 @@ mod batches;
 mod blocks;
 #[path = "vectors/encode.rs"]
 mod encode;
+#[path = "vectors/epochs.rs"]
+mod epochs;
 #[path = "vectors/events.rs"]
 mod events;
 #[path = "vectors/forge.rs"]
@@ -47,6 +49,16 @@ fn keys() {
         "Keys, sealing and signatures: spec/03-encryption.md, spec/02-blocks-and-records.md",
         keys::make(),
         keys::read,
+    );
+}
+
+#[test]
+fn epochs() {
+    check(
+        "epochs.json",
+        "Keys of epochs, and how they get to members: spec/03-encryption.md",
+        epochs::make(),
+        epochs::read,
     );
 }
 

@@ -8,17 +8,25 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{clear, corrupt, log_key, rows, split_log, thread_key};
 use crate::datastore::{Keyspace, ReadTxn, WriteTxn};
 use crate::key::check_key;
-use crate::{Error, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
+use crate::{EpochKeys, Error, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
 
-/// What ends the key of each row. A row of a thread has no log before it, so the two kinds of
-/// rows differ in length.
+/// What ends the key of each row. Before it a row of a thread has nothing, or the number of an epoch,
+/// and one of a log has the log: the kinds of rows differ in length.
 const REPLICA: u8 = b'r';
 const READ: u8 = b'e';
 const PUBLIC: u8 = b'p';
 const SECRET: u8 = b's';
+const MARK: u8 = b'm';
+
+/// The bytes of an epoch's number in a key.
+const EPOCH_BYTES: usize = 8;
 
 fn thread_row(thread: &ThreadId, kind: u8) -> Vec<u8> {
     [&thread_key(thread)[..], &[kind]].concat()
+}
+
+fn epoch_row(thread: &ThreadId, epoch: u64, kind: u8) -> Vec<u8> {
+    [&thread_key(thread)[..], &epoch.to_be_bytes(), &[kind]].concat()
 }
 
 fn log_row(thread: &ThreadId, log: &LogId, kind: u8) -> Vec<u8> {
@@ -139,6 +147,58 @@ impl<'a> KeyBook<'a> {
     pub fn replica_key(&self, thread: &ThreadId) -> Result<Option<ReplicaKey>> {
         let bytes = secret(self.0, &thread_row(thread, REPLICA))?;
         Ok(bytes.map(|bytes| ReplicaKey::from_bytes(&bytes)))
+    }
+
+    /// The numbers of the epochs whose keys were added, ascending: not 0, that of the keys with which
+    /// the thread begins, which are in [`KeyBook::replica_key`] and [`KeyBook::read_key`].
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let store = Memory::new();
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(KeyBook::new(&*txn).epochs(&thread).unwrap().is_empty());
+    /// ```
+    pub fn epochs(&self, thread: &ThreadId) -> Result<Vec<u64>> {
+        let rows = rows(self.0, Keyspace::Keys, thread)?;
+        let epochs = rows.iter().filter_map(|(key, _)| {
+            let (number, kind) = key.split_first_chunk::<EPOCH_BYTES>()?;
+            (kind == [REPLICA]).then_some(u64::from_be_bytes(*number))
+        });
+        Ok(epochs.collect())
+    }
+
+    /// The keys of an epoch after the first, as far as they are here.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) when they are not those of this number.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let store = Memory::new();
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(KeyBook::new(&*txn).epoch_keys(&thread, 7).unwrap().is_none());
+    /// ```
+    pub fn epoch_keys(&self, thread: &ThreadId, epoch: u64) -> Result<Option<EpochKeys>> {
+        let row = |kind| epoch_row(thread, epoch, kind);
+        let Some(replica) = secret(self.0, &row(REPLICA))? else {
+            return Ok(None);
+        };
+        let replica = ReplicaKey::from_bytes(&replica);
+        let keys = match secret(self.0, &row(READ))? {
+            Some(read) => EpochKeys::new(replica, ReadKey::from_bytes(&read)),
+            None => {
+                let mark = self.0.get(Keyspace::Keys, &row(MARK))?;
+                let mark = mark.and_then(|mark| (&*mark).try_into().ok());
+                EpochKeys::blind(replica, mark.ok_or_else(|| corrupt("mark of a read key"))?)
+            }
+        };
+        let keys = keys.and_then(|keys| keys.of(epoch));
+        Ok(Some(keys.map_err(|cause| {
+            corrupt("keys of an epoch").caused_by(cause)
+        })?))
     }
 }
 
@@ -281,6 +341,31 @@ impl<'a> KeyBookMut<'a> {
             &thread_row(thread, REPLICA),
             &*key.to_bytes(),
         )
+    }
+
+    /// Adds the keys of an epoch after the first. The read key may come later than the replica key;
+    /// what is there already stays.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let store = Memory::new();
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let mut txn = store.write().unwrap();
+    /// let epoch = EpochKeys::generate(&mut system_rng());
+    /// let mut keys = KeyBookMut::new(&mut *txn);
+    /// keys.add_epoch(&thread, &epoch.without_read()).unwrap();
+    /// keys.add_epoch(&thread, &epoch).unwrap();
+    /// assert_eq!(keys.as_read().epoch_keys(&thread, epoch.number()).unwrap(), Some(epoch));
+    /// ```
+    pub fn add_epoch(&mut self, thread: &ThreadId, keys: &EpochKeys) -> Result<()> {
+        // A number has no other keys, so nothing is replaced.
+        let row = |kind| epoch_row(thread, keys.number(), kind);
+        let replica = keys.replica().to_bytes();
+        self.0.put(Keyspace::Keys, &row(REPLICA), &*replica)?;
+        match keys.read() {
+            Some(read) => self.0.put(Keyspace::Keys, &row(READ), &*read.to_bytes()),
+            None => self.0.put(Keyspace::Keys, &row(MARK), &keys.read_mark()),
+        }
     }
 
     /// Forgets every key of `thread`. What it opened stays shut, unless there is a backup.

@@ -20,8 +20,11 @@ type EncappedKey = <X25519HkdfSha256 as Kem>::EncappedKey;
 /// Bytes of the encapsulated key at the front.
 const ENCAPPED_BYTES: usize = 32;
 
+/// By how many bytes what is sealed is longer: the encapsulated key and the tag.
+pub(crate) const SEALED_OVERHEAD_BYTES: usize = ENCAPPED_BYTES + 16;
+
 /// Bytes of a sealed content key: encapsulated key, key, tag.
-pub const SEALED_CONTENT_KEY_BYTES: usize = ENCAPPED_BYTES + 32 + 16;
+pub const SEALED_CONTENT_KEY_BYTES: usize = SEALED_OVERHEAD_BYTES + 32;
 
 /// Opens content keys that were sealed to one peer: an X25519 pair, derived from the peer's
 /// [`IdentityKey`](crate::IdentityKey).
@@ -98,20 +101,23 @@ impl AgreementKey {
         if sealed.len() != SEALED_CONTENT_KEY_BYTES {
             return Err(refused().with("bytes", sealed.len()));
         }
-        let (encapped, ciphertext) = sealed.split_at(ENCAPPED_BYTES);
-        let encapped = EncappedKey::from_bytes(encapped).map_err(|_| refused())?;
+        let plaintext = self.open_bytes(info, sealed).ok_or_else(refused)?;
+        let bytes = plaintext.first_chunk::<32>().ok_or_else(refused)?;
+        Ok(ContentKey::from_bytes(bytes))
+    }
+
+    /// Opens what [`AgreementPublicKey::seal_bytes`] sealed to this pair with the same `info`.
+    pub(crate) fn open_bytes(&self, info: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (encapped, ciphertext) = sealed.split_at_checked(ENCAPPED_BYTES)?;
         let plaintext = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
             &OpModeR::Base,
             &self.private(),
-            &encapped,
+            &EncappedKey::from_bytes(encapped).ok()?,
             info,
             ciphertext,
             &[],
-        )
-        .map_err(|_| refused())?;
-        let plaintext = Zeroizing::new(plaintext);
-        let bytes = plaintext.first_chunk::<32>().ok_or_else(refused)?;
-        Ok(ContentKey::from_bytes(bytes))
+        );
+        plaintext.ok().map(Zeroizing::new)
     }
 }
 
@@ -185,20 +191,28 @@ impl AgreementPublicKey {
         &self,
         info: &[u8],
         content: &ContentKey,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>> {
+        self.seal_bytes(info, &*content.to_bytes(), rng)
+    }
+
+    /// Seals bytes to the holder of the pair: they become [`SEALED_OVERHEAD_BYTES`] longer.
+    pub(crate) fn seal_bytes(
+        &self,
+        info: &[u8],
+        plaintext: &[u8],
         mut rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>> {
         let refused = || Error::invalid("this agreement key is weak: nothing can be sealed to it");
         let recipient = PublicKey::from_bytes(&self.0).map_err(|_| refused())?;
-        let (encapped, ciphertext) =
-            hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-                &OpModeS::Base,
-                &recipient,
-                info,
-                &*content.to_bytes(),
-                &[],
-                &mut rng,
-            )
-            .map_err(|_| refused())?;
+        let (encapped, ciphertext) = hpke::single_shot_seal_with_rng::<
+            ChaCha20Poly1305,
+            HkdfSha256,
+            X25519HkdfSha256,
+        >(
+            &OpModeS::Base, &recipient, info, plaintext, &[], &mut rng
+        )
+        .map_err(|_| refused())?;
         Ok([encapped.to_bytes().as_slice(), &ciphertext].concat())
     }
 }
