@@ -329,6 +329,11 @@ def read_digest(v):
     same(frames.digest(heads), data(v["digest"]), "digest")
 
 
+def read_range(v):
+    heads = [(data(log), seq, data(check)) for log, seq, check in v["heads"]]
+    same(frames.range_digest(heads), data(v["digest"]), "digest")
+
+
 def read_joint(v):
     same(frames.joint([data(proof) for proof in v["proofs"]]), data(v["joint"]), "joint")
 
@@ -419,6 +424,7 @@ def readers():
             "request": read_frame(frames.request),
             "reply": read_frame(frames.reply),
             "digest": read_digest,
+            "range": read_range,
             "joint": read_joint,
         },
         "invites.json": {"invite": read_invite, "keys": read_keys},

@@ -127,6 +127,14 @@ pub(crate) fn find(txn: &dyn ReadTxn, thread: Number, id: &LogId) -> Result<Opti
     }))
 }
 
+/// Whether any record of a line, or of the log it is of, is here.
+pub(crate) fn is_here(txn: &dyn ReadTxn, thread: Number, id: &LogId) -> Result<bool> {
+    Ok(txn
+        .get(Keyspace::Meta, &meta::log_by_id(thread, id))?
+        .is_some()
+        || txn.get(Keyspace::Meta, &meta::line(thread, id))?.is_some())
+}
+
 /// All lines that have records, each with its last one.
 pub(crate) fn all(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<(Line, Head)>> {
     let heads = HeadBook::new(txn).all(&thread.id)?.into_iter();

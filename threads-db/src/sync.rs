@@ -7,6 +7,8 @@
 //! * **Its writer pushes** what is new, to each peer that it is connected to, in one frame.
 //! * **Who lacks more pulls** it, in bounded pages, oldest first, from one holder at a time. An
 //!   interrupted pull goes on at the record where it was, with this or another holder.
+//! * **Many lines are compared by ranges**, so that what two have alike costs next to nothing however many
+//!   logs a thread has.
 //! * **Everything else is told by numbers.** They acknowledge what is on disk, and say what is to be
 //!   had. A record is never sent on suspicion.
 //! * **Peers sign for what a writer wrote**, once they have it on their disks. It waits for such
@@ -29,6 +31,7 @@ mod answers;
 mod attend;
 mod changes;
 mod compare;
+mod comparison;
 mod conduct;
 mod dial;
 mod evidence;
@@ -43,9 +46,12 @@ mod locate;
 mod located;
 mod machine;
 mod news;
+mod noted;
 mod page;
 mod pause;
 mod pull;
+mod ranged;
+mod ranges;
 mod service;
 pub(crate) mod shares;
 pub(crate) mod standing;

@@ -57,7 +57,14 @@ pub(crate) struct Link {
     /// The earliest places of logs that it was asked for so.
     pub(crate) probed: Frontier,
     pub(crate) pushing: bool,
+    /// Whether it is being told numbers, by a list or by ranges.
     pub(crate) telling: bool,
+    /// Whether all that it has is to be compared by ranges. Until then it is told nothing.
+    pub(crate) compare: bool,
+    /// Whether it has more than could be noted: when nothing is left to be pulled the two compare again.
+    pub(crate) again: bool,
+    /// Whether what it said before the thread was in use is still to be read.
+    pub(crate) unread: bool,
     /// Whether it said something itself since this node began to push to it or to tell it.
     pub(crate) heard: bool,
     /// Whether it takes no more of the thread. It is told what there is, and sent nothing.
@@ -151,6 +158,9 @@ impl Link {
             probed: Frontier::new(),
             pushing: false,
             telling: false,
+            compare: false,
+            again: false,
+            unread: true,
             heard: false,
             full: false,
             tell_at: None,
@@ -214,15 +224,55 @@ impl Link {
                 .iter_mut()
                 .for_each(|(log, seq)| *seq = (*seq).max(at(&self.theirs, log)));
         }
-        // It answers about what it was told, which is bounded; what it says of other logs is not.
-        heads.retain(|log, _| {
-            self.told.contains_key(log)
-                || self.theirs.contains_key(log)
-                || self.theirs.len() < HEADS_MAX
-        });
+        self.make_room(&mut heads);
         self.theirs.extend(&heads);
         raise_all(&mut self.replied, &heads);
         heads
+    }
+
+    /// It said itself how far it has got.
+    pub(crate) fn says(&mut self, mut heads: Frontier) {
+        self.heard = true;
+        self.make_room(&mut heads);
+        raise_all(&mut self.theirs, &heads);
+    }
+
+    /// It knows that this is here.
+    pub(crate) fn has_been_told(&mut self, heads: &Frontier) {
+        raise_all(&mut self.told, heads);
+    }
+
+    /// What is here is bounded; what it says of other logs is not. What there is no room for is heard of
+    /// when the rest is level.
+    fn make_room(&mut self, heads: &mut Frontier) {
+        let strangers = self
+            .theirs
+            .keys()
+            .filter(|log| !self.told.contains_key(log));
+        let mut room = HEADS_MAX.saturating_sub(strangers.count());
+        let (told, theirs, before) = (&self.told, &self.theirs, heads.len());
+        heads.retain(|log, _| {
+            let known = told.contains_key(log) || theirs.contains_key(log);
+            let fits = known || room > 0;
+            room -= usize::from(fits && !known);
+            fits
+        });
+        self.again |= heads.len() < before;
+    }
+
+    /// What is known of it from before the thread was in use.
+    pub(crate) fn read(
+        &mut self,
+        acked: Option<&Frontier>,
+        told: impl FnOnce(&Frontier) -> Frontier,
+    ) {
+        if std::mem::take(&mut self.unread) {
+            for (log, seq) in acked.into_iter().flatten() {
+                self.theirs.entry(*log).or_insert(*seq);
+            }
+            let told = told(&self.theirs);
+            self.has_been_told(&told);
+        }
     }
 }
 
@@ -402,6 +452,8 @@ impl Active {
         let idle = |link: &Link| {
             !link.pushing
                 && !link.telling
+                && !link.compare
+                && !link.again
                 && self.to_push(link).is_empty()
                 && self.to_tell(link).is_empty()
                 && self.to_repair(link).is_empty()
@@ -453,5 +505,22 @@ mod tests {
         assert_eq!(active.to_tell(&link), [(log(2), 1)].into());
         link.theirs.insert(log(1), PUSH_RECORDS_MAX - 1);
         assert_eq!(active.to_push(&link).len(), 1);
+    }
+
+    #[test]
+    fn what_is_here_has_room_in_what_a_peer_has_and_strangers_have_a_bound() {
+        let numbered = |n: u32| {
+            let mut id = [0; 32];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            (LogId::from_key_bytes(id), 1)
+        };
+        let mut link = link();
+        link.has_been_told(&(0..20_000).map(numbered).collect());
+        link.says((0..20_000).map(numbered).collect());
+        assert_eq!((link.theirs.len(), link.again), (20_000, false));
+        link.says((20_000..20_010).map(numbered).collect());
+        assert_eq!((link.theirs.len(), link.again), (20_010, false));
+        link.replied((30_000..60_000).map(numbered).collect());
+        assert_eq!((link.theirs.len(), link.again), (20_000 + HEADS_MAX, true));
     }
 }

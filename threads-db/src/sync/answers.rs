@@ -46,6 +46,12 @@ impl Machine {
                 self.heard(from, &heard);
                 self.acknowledged(heard.thread, from);
             }
+            Ok(Done::Ranges(Some((heard, found)))) => {
+                self.reply(request, &Answer::Ranges(found));
+                self.shares(from, heard.thread);
+                self.heard(from, &heard);
+                self.acknowledged(heard.thread, from);
+            }
             Ok(Done::Vouched(Vouched::Signed(Some(receipts)))) => {
                 self.reply(request, &Answer::Signed(receipts));
             }
@@ -55,6 +61,7 @@ impl Machine {
                 Done::Served(None)
                 | Done::Received(None)
                 | Done::Heard(None)
+                | Done::Ranges(None)
                 | Done::Decided(None)
                 | Done::Vouched(Vouched::Signed(None))
                 | Done::Located(Located::Told(None)),
@@ -87,11 +94,19 @@ impl Machine {
                 Compared::Differs(thread, proof, heads) => {
                     proofs.push(proof);
                     self.shares(from, thread);
-                    let mut heads = list(&heads);
-                    // What does not fit is heard of when the rest is level.
-                    heads.truncate(listable);
-                    listable -= heads.len();
-                    Verdict::Differs(heads)
+                    match heads.len() <= listable {
+                        true => {
+                            listable -= heads.len();
+                            Verdict::Differs(list(&heads))
+                        }
+                        // What does not fit can be asked for.
+                        false => Verdict::Many,
+                    }
+                }
+                Compared::Many(thread, proof) => {
+                    proofs.push(proof);
+                    self.shares(from, thread);
+                    Verdict::Many
                 }
             });
         }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use threads_core::rand_core::CryptoRng;
 use threads_core::{PeerId, Result};
 
-use super::active::{raise, raise_all};
-use super::io::{Done, Heard, Op, Room, TakenIn};
+use super::active::raise_all;
+use super::io::{Done, Heard, Op, Room, TakenIn, Which};
 use super::limits::{GRACE_MS, REPAIR_AFTER_MS, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS};
 use super::machine::{Call, Doing, Machine, Peer, put_off};
 use super::pause::Pause;
 use super::timers::Timer;
-use super::wire::{self, Answer, Ask, Frontier, HEADS_MAX, Head, list, numbers};
+use super::wire::{self, Answer, Ask, Frontier, Head, list, numbers};
 use crate::layout::Number;
 
 /// What a peer was sent.
@@ -74,7 +74,8 @@ impl Machine {
         }
         let (push, news) = (active.to_push(link), active.to_tell(link));
         let (claim, due) = (link.claim, link.tell_at);
-        let (pushing, telling) = (link.pushing, link.telling);
+        let (pushing, telling, compare) = (link.pushing, link.telling, link.compare);
+        let again = link.again && active.lacking(link) == 0;
         if !push.is_empty() && !pushing {
             self.change(thread, &peer, |link| {
                 link.is_called();
@@ -84,6 +85,14 @@ impl Machine {
         }
         if telling {
             return;
+        }
+        if compare {
+            return self.compare_ranges(thread, peer);
+        }
+        if again {
+            self.change(thread, &peer, |link| link.again = false);
+            let which = Which::Only(thread);
+            return self.op(Op::Shared(peer, which), Doing::Greet(peer, which));
         }
         if news.is_empty() {
             return self.repair(thread, peer, rng);
@@ -274,19 +283,17 @@ impl Machine {
         }
         let now = self.now;
         let link = self.link_with(thread, from, heard.claim);
-        link.heard = true;
         link.suspect(&heard.ours, &heard.theirs);
         link.full &= heard.room.is_none();
-        for (log, seq) in theirs {
-            // What is more than can be said at once is heard of when the rest is level.
-            if link.theirs.len() < HEADS_MAX || link.theirs.contains_key(log) {
-                raise(&mut link.theirs, *log, *seq);
-            }
-        }
-        raise_all(&mut link.told, ours);
+        link.has_been_told(ours);
+        link.says(theirs.clone());
         if has_more {
             link.pull_at = now + GRACE_MS;
         }
+        if let Some(active) = self.active.get_mut(&thread).filter(|active| !active.loaded) {
+            active.moved.extend(&heard.less);
+        }
+        let link = self.link_with(thread, from, heard.claim);
         // What it said may have been overtaken by a reply that said more.
         let mut more = link.replied.clone();
         more.retain(|log, seq| theirs.get(log).is_some_and(|said| said < seq));

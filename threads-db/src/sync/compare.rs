@@ -9,7 +9,7 @@ use super::limits::{COMPARED_MAX, GREET_AFTER_MS};
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
 use super::vouch::Vouch;
-use super::wire::{self, Answer, Ask, Verdict, agreed, joint, numbers};
+use super::wire::{self, Answer, Ask, Heads, Verdict, agreed, joint, numbers};
 use crate::layout::Number;
 
 impl Machine {
@@ -86,22 +86,13 @@ impl Machine {
                     };
                     threads.push((share.thread, numbers(&share.heads)));
                 }
-                Verdict::Differs(heads) => {
-                    // Decoding has checked it.
-                    let heads = wire::heads(&heads).unwrap_or_default();
-                    let theirs = numbers(&heads);
-                    let now = self.now;
+                Verdict::Many => {
                     self.shares(peer, share.thread);
-                    let link = self.link_with(share.thread, peer, share.claim);
-                    // It knows a digest of what is here, which told it nothing of any log: it is told
-                    // of all of them, also of those that both have alike.
-                    link.theirs = theirs.clone();
-                    link.told.clear();
-                    (link.tell_at, link.pull_at) = (Some(now), now);
-                    link.suspect(&share.heads, &heads);
-                    let theirs = agreed(&share.heads, &heads);
-                    self.op(Op::Acked(share.thread, peer, theirs, None), Doing::Note);
-                    self.acknowledged(share.thread, peer);
+                    self.link_with(share.thread, peer, share.claim).compare = true;
+                }
+                // Decoding has checked them.
+                Verdict::Differs(heads) => {
+                    self.differs(peer, &share, &wire::heads(&heads).unwrap_or_default());
                 }
             }
         }
@@ -115,6 +106,23 @@ impl Machine {
         if let Some(first) = more {
             self.greet_from(peer, first);
         }
+    }
+
+    /// A peer has other heads of a thread than this node.
+    fn differs(&mut self, peer: PeerId, share: &Share, heads: &Heads) {
+        let now = self.now;
+        self.shares(peer, share.thread);
+        let link = self.link_with(share.thread, peer, share.claim);
+        // It knows a digest of what is here, which told it nothing of any log: it is told of all of them,
+        // also of those that both have alike.
+        link.theirs = numbers(heads);
+        (link.unread, link.again) = (false, false);
+        link.told.clear();
+        (link.tell_at, link.pull_at) = (Some(now), now);
+        link.suspect(&share.heads, heads);
+        let theirs = agreed(&share.heads, heads);
+        self.op(Op::Acked(share.thread, peer, theirs, None), Doing::Note);
+        self.acknowledged(share.thread, peer);
     }
 
     fn not_greeted(&mut self, peer: PeerId) {

@@ -10,6 +10,7 @@ use threads_core::{Error, IdentityKey, LogId, PeerId, Receipt, Whereabouts, syst
 
 use super::io::{Input, Output};
 use super::machine::Machine;
+use super::ranges::{Edge, Found, Said, Span};
 use super::wire::{Answer, Ask, Claim, Head, Parcel, Range, Verdict, joint};
 use crate::{Db, Node};
 
@@ -59,6 +60,37 @@ fn heads_answer(db: &Db, right: bool, peer: &PeerId, listed: Vec<(LogId, u64)>) 
     Answer::Heads(vec![Verdict::Differs(checked(listed))], proof)
 }
 
+/// The thread has many lines.
+fn many(db: &Db, right: bool, peer: &PeerId) -> Answer {
+    let me = db.node().peer_id();
+    let (from, to) = if right { (peer, &me) } else { (&me, peer) };
+    let proof = joint([&db.thread().replica.proof(from, to)]);
+    Answer::Heads(vec![Verdict::Many], proof)
+}
+
+/// Ranges with a log each, and one behind them.
+fn spans(listed: &[(LogId, u64)]) -> Vec<Span> {
+    let digest = ByteArray::new([9; 16]);
+    let logs = listed.windows(2);
+    let each = logs.map(|two| {
+        let upto = Edge::between(&two[0].0, &two[1].0);
+        (upto, Said::Each(checked(two[..1].to_vec()), digest))
+    });
+    each.chain([(Edge::end(), Said::All(digest))]).collect()
+}
+
+/// What is found in one range, or two.
+fn found(seq: u64, listed: &[(LogId, u64)]) -> Vec<Found> {
+    let digest = ByteArray::new([9; 16]);
+    let part = (Edge::begin(), digest);
+    match seq % 4 {
+        0 => vec![Found::Later],
+        1 => vec![Found::Each(checked(listed.to_vec()))],
+        2 => vec![Found::Parts(vec![part, (Edge::end(), digest)])],
+        _ => vec![Found::Same, Found::Same],
+    }
+}
+
 fn checked(listed: Vec<(LogId, u64)>) -> Vec<Head> {
     let listed = listed.into_iter();
     listed
@@ -90,7 +122,7 @@ fn word(right: bool, seq: u64) -> Whereabouts {
 /// A deed, with logs by number: 0 is the node's own.
 fn deed() -> impl Strategy<Value = (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>)> {
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
-    (0..18_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
+    (0..23_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
 }
 
 fn build(
@@ -131,6 +163,9 @@ fn build(
         14 => Deed::Answer(Answer::Signed(receipts(db, right, listed))),
         15 => Deed::Ask(Ask::Where(claim, vec![(*peer, seq)])),
         16 => Deed::Answer(Answer::Where(vec![word(right, seq)])),
+        17 => Deed::Ask(Ask::Ranges(claim, spans(&listed))),
+        18 => Deed::Answer(many(db, right, peer)),
+        19 | 20 => Deed::Answer(Answer::Ranges(found(seq, &listed))),
         _ if right => Deed::Later(seq.min(100_000)),
         _ if bytes.len() < 20 => Deed::Leave,
         _ => Deed::Come,

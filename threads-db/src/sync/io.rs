@@ -3,6 +3,7 @@
 use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
 use super::locate::{Locate, Located};
+use super::ranges::{Found, Span};
 use super::vouch::{Vouch, Vouched};
 use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Proof, Range};
 use crate::invite::{PendingJoin, Verdict};
@@ -166,6 +167,8 @@ pub(crate) enum Op {
     Receive(PeerId, Claim, Vec<Parcel>),
     /// Note what a peer says it has, and say how far these logs have got here.
     Heard(PeerId, Claim, Heads),
+    /// Compare what a peer has of the lines in ranges, and note what it says of them.
+    Ranges(PeerId, Claim, Vec<Span>),
     /// Note what a peer acknowledged, and whether it takes more, if it said so.
     Acked(Number, PeerId, Frontier, Option<Room>),
     /// Note that a peer has all that this node had of these threads when they were compared.
@@ -212,6 +215,8 @@ pub(crate) enum Done {
     TakenIn(TakenIn),
     Received(Option<TakenIn>),
     Heard(Option<Heard>),
+    /// The same, with what is answered.
+    Ranges(Option<(Heard, Vec<Found>)>),
     Vouched(Vouched),
     Located(Located),
     Noted,
@@ -235,6 +240,8 @@ pub(crate) enum Compared {
     Unknown,
     Same(Number, Proof),
     Differs(Number, Proof, Heads),
+    /// There are too many heads to list.
+    Many(Number, Proof),
 }
 
 /// What a peer said of a thread, and how far the same logs have got here.

@@ -12,6 +12,7 @@ use threads_core::{Error, LogId, PeerId, Result};
 
 use super::active::{Active, Link, raise};
 use super::attend::Sent;
+use super::comparison::Comparing;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
 use super::io::{
@@ -49,6 +50,7 @@ pub struct Machine {
     pub(super) vouching: Vouching,
     /// Whether peers are asked where others are: only where this node says so itself.
     pub(super) locating: bool,
+    pub(super) comparing: Comparing,
     next: u64,
     pub(super) now: u64,
     pub(super) out: Vec<Output>,
@@ -81,6 +83,7 @@ pub(super) enum Call {
     Pull(Number, PeerId),
     Push(Number, PeerId, Frontier),
     Have(Number, PeerId, Frontier),
+    Ranges(Number, PeerId),
     Join(PeerId, String),
     Sign(Number, PeerId),
     Check(PeerId, Pick),
@@ -136,6 +139,7 @@ impl Machine {
             timers: Timers::default(),
             vouching: Vouching::default(),
             locating: false,
+            comparing: Comparing::new(),
             next: 0,
             now: 0,
             out: Vec::new(),
@@ -249,6 +253,7 @@ impl Machine {
     fn disconnected(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         self.peers.remove(&peer);
         self.vouching.forget(&peer);
+        self.comparing.remove(&peer);
         self.lost(peer, rng);
         for (thread, active) in &mut self.active {
             if active.links.remove(&peer).is_some() {
@@ -377,22 +382,18 @@ impl Machine {
         let moved = std::mem::take(&mut active.moved);
         let heads = numbers(&loaded.heads);
         for (peer, claim) in loaded.claims {
-            let acked = loaded.acked.iter().find(|(acked, _)| *acked == peer);
-            let theirs = acked.map(|(_, acked)| acked.clone()).unwrap_or_default();
-            active.links.entry(peer).or_insert_with(|| {
+            let mut acked = loaded.acked.iter().filter(|(of, _)| *of == peer);
+            let link = active.links.entry(peer).or_insert_with(|| Link::new(claim));
+            link.read(acked.next().map(|(_, acked)| acked), |theirs| {
                 // What was so when the thread was put away has been told.
                 let mut told = heads.clone();
                 told.retain(|log, _| !moved.contains(log) && !active.own.contains(log));
                 // What both have one of the two told the other of; what only it has comes later.
-                for (log, seq) in &theirs {
+                for (log, seq) in theirs {
                     let here = heads.get(log).copied().unwrap_or(0);
                     raise(&mut told, *log, (*seq).min(here));
                 }
-                Link {
-                    theirs,
-                    told,
-                    ..Link::new(claim)
-                }
+                told
             });
         }
         active.reloaded(&loaded.heads, loaded.cuts);
@@ -407,6 +408,7 @@ impl Machine {
         | Call::Pull(_, peer)
         | Call::Push(_, peer, _)
         | Call::Have(_, peer, _)
+        | Call::Ranges(_, peer)
         | Call::Join(peer, _)
         | Call::Sign(_, peer)
         | Call::Check(peer, _)
@@ -426,6 +428,7 @@ impl Machine {
             Call::Check(peer, pick) => self.shown(peer, pick, answer),
             Call::Where(thread, peer, known) => self.heard_where((thread, peer), &known, answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
+            Call::Ranges(thread, peer) => self.ranges_answered(thread, peer, answer, rng),
             Call::Push(thread, peer, upto) => {
                 self.sent((thread, peer), Sent::Records, &upto, answer, rng);
             }
@@ -455,6 +458,7 @@ impl Machine {
                 // Decoding has checked it.
                 Op::Heard(from, claim, wire::heads(&heads).unwrap_or_default())
             }
+            Ok(Ask::Ranges(claim, spans)) => Op::Ranges(from, claim, spans),
             Ok(Ask::Sign(claim, places)) => Op::Vouch(Vouch::Sign(from, claim, places)),
             Ok(Ask::Where(claim, known)) => {
                 Op::Locate(Locate::Tell(from, claim, known.into_iter().collect()))

@@ -14,8 +14,8 @@ use crate::line;
 
 /// The most peers that share one thread.
 pub(crate) const PEERS_PER_THREAD_MAX: usize = 10_000;
-/// The most logs of a thread of which is noted how far one peer has got.
-const LOGS_PER_PEER_MAX: usize = 4_096;
+/// The most logs of a thread that are not here of which is noted how far one peer has got.
+const STRANGERS_PER_PEER_MAX: usize = 4_096;
 /// How exactly the last contact with a peer is noted, in milliseconds.
 const HEARD_AGAIN_MS: u64 = 10_000;
 
@@ -165,7 +165,7 @@ pub(crate) fn is_full(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Resul
     Ok(row.is_some())
 }
 
-/// Notes what a peer said that it has, and that it was heard.
+/// Notes what a peer said that it has, where 0 is nothing, and that it was heard.
 pub(crate) fn acknowledge<'a>(
     txn: &mut dyn WriteTxn,
     thread: Number,
@@ -183,12 +183,16 @@ pub(crate) fn acknowledge<'a>(
         if known == Some(true) {
             continue;
         }
-        if known.is_none() {
+        if seq == [0; 8] {
+            txn.delete(Keyspace::Peers, &key)?;
+            continue;
+        }
+        if known.is_none() && !line::is_here(txn.as_read(), thread, log)? {
             let room = match &mut room {
                 Some(room) => room,
-                none => none.insert(room_for_logs(txn.as_read(), thread, peer)?),
+                none => none.insert(room_for_strangers(txn.as_read(), thread, peer)?),
             };
-            // A thread of more logs than that is compared again whenever the peers meet.
+            // It is noted when some of it is here.
             let Some(less) = room.checked_sub(1) else {
                 continue;
             };
@@ -229,9 +233,12 @@ pub(crate) fn acknowledge_all(
     acknowledge(txn, thread, peer, heads, now_ms)
 }
 
-fn room_for_logs(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<usize> {
-    let known = tails(txn, &peers::acks(thread, peer))?.len();
-    Ok(LOGS_PER_PEER_MAX.saturating_sub(known))
+fn room_for_strangers(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<usize> {
+    let mut room = STRANGERS_PER_PEER_MAX;
+    for log in acked(txn, thread, peer)?.keys() {
+        room = room.saturating_sub(usize::from(!line::is_here(txn, thread, log)?));
+    }
+    Ok(room)
 }
 
 /// Notes that a peer was heard of a thread, once in a while.
@@ -257,4 +264,42 @@ pub(crate) fn last_contact(
     };
     let ms = (&*value).try_into().map_err(|_| damaged())?;
     Ok(Some(u64::from_be_bytes(ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use threads_core::datastore::{Datastore, Memory};
+
+    use super::*;
+    use crate::layout::meta;
+
+    fn numbered(n: u32) -> LogId {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        LogId::from_key_bytes(id)
+    }
+
+    #[test]
+    fn all_lines_that_are_here_are_noted_and_of_others_so_many() {
+        let (store, peer) = (Memory::new(), PeerId::from_key_bytes([1; 32]));
+        let mut txn = store.write().unwrap();
+        for n in 0..20_000_u32 {
+            let key = meta::log_by_id(7, &numbered(n));
+            txn.put(Keyspace::Meta, &key, &n.to_be_bytes()).unwrap();
+        }
+        let said: Frontier = (0..40_000).map(|n| (numbered(n), 1)).collect();
+        acknowledge(&mut *txn, 7, &peer, &said, 0).unwrap();
+        let noted = acked(txn.as_read(), 7, &peer).unwrap();
+        assert_eq!(noted.len(), 20_000 + STRANGERS_PER_PEER_MAX);
+        assert!((0..20_000).all(|n| noted.contains_key(&numbered(n))));
+        // No more of them by saying so again.
+        acknowledge(&mut *txn, 7, &peer, &said, 0).unwrap();
+        assert_eq!(acked(txn.as_read(), 7, &peer).unwrap(), noted);
+        // What it says it has not is not noted any more.
+        acknowledge(&mut *txn, 7, &peer, [(&numbered(3), &0)], 0).unwrap();
+        assert_eq!(
+            acked_of(txn.as_read(), 7, &peer, &numbered(3)).unwrap(),
+            None
+        );
+    }
 }

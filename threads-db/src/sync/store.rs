@@ -11,6 +11,7 @@ use super::io::{
     Compared, Done, Fresh, Heard, Loaded, News, Op, Room, Share, TakenIn, Which, Work, Worked,
 };
 use super::limits::COMPARED_MAX;
+use super::ranges::LISTED_MAX;
 use super::wire::{
     Check, Claim, Digest, Frontier, Heads, Parcel, Range, agreed, check_of, digest, numbers,
 };
@@ -116,29 +117,13 @@ impl Node {
                 Ok(Done::Received(Some(taken)))
             }
             Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
-            Op::Acked(thread, peer, heads, room) => {
-                let now_ms = self.inner.clock.now_ms();
-                self.note(|txn| {
-                    shares::note_room(txn, thread, &peer, room)?;
-                    shares::acknowledge(txn, thread, &peer, &heads, now_ms)
-                })
-            }
+            Op::Ranges(peer, claim, spans) => self.ranges(&peer, &claim, &spans).map(Done::Ranges),
+            Op::Acked(thread, peer, heads, room) => self.acked(thread, &peer, &heads, room),
             Op::Level(peer, threads) => self.level(&peer, &threads),
             Op::Same(peer, threads) => self.same(&peer, &threads),
             Op::Vouch(what) => self.vouch(what),
             Op::Locate(what) => self.locate(what),
         }
-    }
-
-    pub(super) fn note(
-        &self,
-        what: impl FnOnce(&mut dyn threads_core::datastore::WriteTxn) -> Result<()>,
-    ) -> Result<Done> {
-        // What is lost of it in a crash is heard again.
-        self.inner.store.transact(Durability::Relaxed, what)?;
-        // It may change how a thread stands, which somebody may watch.
-        self.inner.notifier.notify();
-        Ok(Done::Noted)
     }
 
     /// Sees to it that what a snapshot shows is on disk: what peers hear of must not be lost here,
@@ -187,7 +172,7 @@ impl Node {
     }
 
     /// The thread that a peer rightly claims. Whoever holds its key shares it.
-    fn claimed(&self, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
+    pub(super) fn claimed(&self, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
         let (thread, known) = {
             let txn = self.inner.store.read()?;
             let Some((thread, _)) = self.resolve(&*txn, peer, claim)? else {
@@ -260,6 +245,7 @@ impl Node {
                         level.push((thread, numbers(&heads)));
                         Compared::Same(thread, proof)
                     }
+                    false if heads.len() > LISTED_MAX => Compared::Many(thread, proof),
                     false => Compared::Differs(thread, proof, heads),
                 })
             };
@@ -307,13 +293,7 @@ impl Node {
             taken.take(db, &blocks)?;
         }
         let txn = self.snapshot_on_disk()?;
-        let book = HeadBook::new(&*txn);
-        let mut heads = Heads::new();
-        for log in taken.logs.keys().chain(&taken.moved) {
-            if let Some(head) = book.get(db.id(), log)? {
-                heads.insert(*log, named(&head));
-            }
-        }
+        let heads = heads_of(&*txn, db.id(), taken.logs.keys().chain(&taken.moved))?;
         let cuts = line::cuts(&*txn, db.thread().number)?;
         line::clamp(&cuts, &mut taken.logs);
         Ok(TakenIn {
@@ -362,11 +342,11 @@ impl Node {
             return Ok(None);
         };
         let (id, replica) = replica_key(&*self.inner.store.read()?, thread)?;
-        let (mut ours, full) = {
+        let (ours, full) = {
             let txn = self.snapshot_on_disk()?;
-            (heads(&*txn, &id)?, self.is_full_for(&*txn, &id)?)
+            let ours = heads_of(&*txn, &id, theirs.keys())?;
+            (ours, self.is_full_for(&*txn, &id)?)
         };
-        ours.retain(|log, _| theirs.contains_key(log));
         let now_ms = self.inner.clock.now_ms();
         let (mut less, mut room) = (Vec::new(), None);
         let said = agreed(&ours, &theirs);
@@ -390,30 +370,6 @@ impl Node {
             room,
             full,
         }))
-    }
-
-    /// A peer has all of this on its disk, and nothing more.
-    fn same(&self, peer: &PeerId, threads: &[(Number, Frontier)]) -> Result<Done> {
-        let now_ms = self.inner.clock.now_ms();
-        self.note(|txn| {
-            let mut threads = threads.iter();
-            threads.try_for_each(|(thread, heads)| {
-                shares::acknowledge_all(txn, *thread, peer, heads, now_ms)
-            })
-        })
-    }
-
-    /// A peer had all of this on its disk. It may have said since that it has more.
-    fn level(&self, peer: &PeerId, threads: &[(Number, Frontier)]) -> Result<Done> {
-        let now_ms = self.inner.clock.now_ms();
-        self.note(|txn| {
-            for (thread, heads) in threads {
-                let mut known = shares::acked(txn.as_read(), *thread, peer)?;
-                raise_all(&mut known, heads);
-                shares::acknowledge(txn, *thread, peer, &known, now_ms)?;
-            }
-            Ok(())
-        })
     }
 }
 
@@ -467,9 +423,19 @@ pub(super) fn replica_key(
     Ok((id, key))
 }
 
-fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Heads> {
+pub(super) fn heads(txn: &dyn ReadTxn, thread: &threads_core::ThreadId) -> Result<Heads> {
     let heads = books::heads(txn, thread)?.into_iter();
     Ok(heads.map(|(log, head)| (log, named(&head))).collect())
+}
+
+fn heads_of<'a>(
+    txn: &dyn ReadTxn,
+    thread: &threads_core::ThreadId,
+    lines: impl Iterator<Item = &'a LogId>,
+) -> Result<Heads> {
+    let book = HeadBook::new(txn);
+    let head = |line: &LogId| Ok(book.get(thread, line)?.map(|head| (*line, named(&head))));
+    lines.filter_map(|line| head(line).transpose()).collect()
 }
 
 fn named(head: &Head) -> (u64, Check) {

@@ -2,6 +2,7 @@
 //!
 //! `THREADS_VECTORS=write cargo test -p threads-db --lib vectors` rewrites the files.
 
+mod ranges;
 mod refused;
 
 use serde_bytes::ByteArray;
@@ -21,7 +22,14 @@ fn frames() {
     check(
         "frames.json",
         "Requests and replies of sync: spec/06-sync.md",
-        [requests(), replies(), refused::make(), hashes()].concat(),
+        [
+            requests(),
+            replies(),
+            refused::make(),
+            hashes(),
+            ranges::hashes(),
+        ]
+        .concat(),
         read,
     );
 }
@@ -32,6 +40,14 @@ fn log(byte: u8) -> LogId {
 
 fn claim() -> Claim {
     let mut rng = TestRng::new("frames");
+    let key = ReplicaKey::generate(&mut rng);
+    let [ann, bob] = [1, 2].map(|n| PeerId::from_key_bytes([n; 32]));
+    Claim::new(&key, &ann, &bob)
+}
+
+/// Of another thread.
+fn other_claim() -> Claim {
+    let mut rng = TestRng::new("another thread");
     let key = ReplicaKey::generate(&mut rng);
     let [ann, bob] = [1, 2].map(|n| PeerId::from_key_bytes([n; 32]));
     Claim::new(&key, &ann, &bob)
@@ -78,7 +94,7 @@ fn requests() -> Vec<Value> {
             "two threads",
             Ask::Heads(vec![
                 (claim(), ByteArray::new([3; 16])),
-                (claim(), ByteArray::new([4; 16])),
+                (other_claim(), ByteArray::new([4; 16])),
             ]),
         ),
         (
@@ -121,7 +137,8 @@ fn requests() -> Vec<Value> {
         let frame = ask.encode().unwrap();
         json!({"name": format!("request: {name}"), "kind": "request", "bytes": hex(frame), "value": show_ask(&ask)})
     };
-    asks.map(vector).to_vec()
+    let ranges = ranges::asks(claim());
+    asks.into_iter().chain(ranges).map(vector).collect()
 }
 
 fn checked(of: u8, seq: u64) -> Head {
@@ -134,6 +151,7 @@ fn replies() -> Vec<Value> {
         Verdict::Same,
         Verdict::Differs(vec![]),
         Verdict::Differs(vec![checked(1, 2), checked(3, 4)]),
+        Verdict::Many,
     ];
     let answers = [
         (
@@ -174,7 +192,8 @@ fn replies() -> Vec<Value> {
         let frame = answer.encode().unwrap();
         json!({"name": format!("reply: {name}"), "kind": "reply", "bytes": hex(frame), "value": show_answer(&answer)})
     };
-    answers.map(vector).to_vec()
+    let ranges = ranges::answers();
+    answers.into_iter().chain(ranges).map(vector).collect()
 }
 
 fn show_parcel(parcel: &Parcel) -> Value {
@@ -225,6 +244,9 @@ fn show_ask(ask: &Ask) -> Value {
             let show = |(peer, seq): &(PeerId, u64)| json!([hex(peer.key_bytes()), seq]);
             json!({"where": [show_claim(claim), known.iter().map(show).collect::<Value>()]})
         }
+        Ask::Ranges(claim, spans) => {
+            json!({"ranges": [show_claim(claim), ranges::show_spans(spans)]})
+        }
     }
 }
 
@@ -235,6 +257,7 @@ fn show_answer(answer: &Answer) -> Value {
                 Verdict::Unknown => json!("unknown"),
                 Verdict::Same => json!("same"),
                 Verdict::Differs(heads) => json!({"differs": show_heads(heads)}),
+                Verdict::Many => json!("many"),
             };
             json!({"heads": [verdicts.iter().map(show).collect::<Value>(), hex(&joint[..])]})
         }
@@ -244,6 +267,7 @@ fn show_answer(answer: &Answer) -> Value {
         }
         Answer::Have(heads) => json!({"have": show_heads(heads)}),
         Answer::Full(heads) => json!({"full": show_heads(heads)}),
+        Answer::Ranges(found) => json!({"ranges": ranges::show_found(found)}),
         Answer::Waiting => json!("waiting"),
         Answer::Admitted(key, keys) => json!({"admitted": [hex(key), hex(keys)]}),
         Answer::Signed(receipts) => {
@@ -337,6 +361,7 @@ fn read(vector: &Value) -> Result<()> {
             let proofs: Vec<[u8; 16]> = listed("proofs").iter().map(array).collect();
             assert_eq!(hex(&joint(&proofs)[..]), vector["joint"]);
         }
+        "range" => ranges::read_digest(vector),
         other => panic!("unknown kind {other}"),
     }
     Ok(())

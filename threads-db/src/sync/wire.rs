@@ -3,7 +3,7 @@
 //! Everything a peer may say of a thread begins with a [`Claim`], by which it shows that it holds
 //! the thread's replica key. Records travel sealed, as they are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -11,6 +11,7 @@ use threads_core::block::{self, sha256};
 use threads_core::{Cid, Error, LogId, PeerId, Receipt, ReplicaKey, Result, Whereabouts};
 
 use super::few::few;
+use super::ranges::{self, Edge, Found, SPANS_MAX, Said, Span};
 use crate::chain::Blocks;
 
 /// The most threads that one frame asks about.
@@ -133,6 +134,11 @@ pub(crate) enum Ask {
         Claim,
         #[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>,
     ),
+    /// This is what I have of the lines in these ranges. Have you the same?
+    Ranges(
+        Claim,
+        #[serde(deserialize_with = "few::<SPANS_MAX, _, _>")] Vec<Span>,
+    ),
     /// Let me take part: the id of a link, its secret, my card.
     Join(String, ByteArray<16>, ByteBuf),
     /// Sign that you have these logs so far, on disk.
@@ -166,6 +172,8 @@ pub(crate) enum Answer {
     Have(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
     /// To the same: so far, and it takes no more of the thread.
     Full(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
+    /// To [`Ask::Ranges`]: what there is about each range that was not passed over.
+    Ranges(#[serde(deserialize_with = "few::<SPANS_MAX, _, _>")] Vec<Found>),
     /// To [`Ask::Join`]: nobody has decided yet.
     Waiting,
     /// To [`Ask::Join`]: a key sealed to the card, and the thread's keys sealed with it.
@@ -188,6 +196,8 @@ pub(crate) enum Verdict {
     Same,
     /// It has these heads: of each line how far it has got, and a part of the last record's digest.
     Differs(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
+    /// It has others, too many to list: they are to be compared by ranges.
+    Many,
 }
 
 /// A line, how far it has got, and what tells its last record from others in its place.
@@ -284,7 +294,16 @@ impl Ask {
             }
             Self::Sign(_, places) => drop(frontier(places)?),
             Self::Where(_, known) => ascending(known.iter().map(|(peer, _)| peer))?,
-            Self::Heads(_) | Self::Push(..) | Self::Join(..) => {}
+            Self::Heads(claims) => {
+                // What it costs to look at a thread is to be paid once.
+                let threads: BTreeSet<_> =
+                    claims.iter().map(|(claim, _)| claim.locator()).collect();
+                if threads.len() < claims.len() {
+                    return Err(malformed("a thread is asked about twice"));
+                }
+            }
+            Self::Ranges(_, spans) => ranges::check_spans(spans)?,
+            Self::Push(..) | Self::Join(..) => {}
         }
         Ok(ask)
     }
@@ -316,7 +335,8 @@ impl Answer {
                 let peers: Vec<_> = words.iter().map(Whereabouts::peer).collect();
                 ascending(&peers)?;
             }
-            Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
+            // What else has to hold depends on what was asked.
+            Self::Ranges(_) | Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
         }
         Ok(answer)
     }
@@ -332,24 +352,40 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         from: 1,
         to: 2,
     };
+    let head = (log, 7, ByteArray::new([7; 8]));
+    let edge = Edge::between(&LogId::from_key_bytes([0; 32]), &log);
+    let digest = ByteArray::new([3; 16]);
     let asks = vec![
-        Ask::Heads(vec![(claim, ByteArray::new([3; 16]))]),
+        Ask::Heads(vec![(claim, digest)]),
         Ask::Pull(claim, vec![range]),
         Ask::Push(claim, vec![parcel.clone()]),
         Ask::Have(claim, vec![(log, 7, ByteArray::new([7; 8]))]),
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         Ask::Sign(claim, vec![(log, 7)]),
         Ask::Where(claim, vec![(PeerId::from_key_bytes([1; 32]), 7)]),
+        Ask::Ranges(
+            claim,
+            vec![
+                (edge.clone(), Said::Skip),
+                (Edge::end(), Said::Each(vec![head], digest)),
+            ],
+        ),
     ];
     let differs = Verdict::Differs(vec![(log, 2, ByteArray::new([7; 8]))]);
     let answers = vec![
         Answer::Heads(
-            vec![Verdict::Unknown, Verdict::Same, differs],
+            vec![Verdict::Unknown, Verdict::Same, differs, Verdict::Many],
             ByteArray::new([4; 16]),
         ),
         Answer::Page(vec![parcel], vec![(log, 1)], true),
         Answer::Have(vec![(log, 1, ByteArray::new([7; 8]))]),
         Answer::Full(vec![(log, 1, ByteArray::new([7; 8]))]),
+        Answer::Ranges(vec![
+            Found::Same,
+            Found::Each(vec![head]),
+            Found::Parts(vec![(edge, digest), (Edge::end(), digest)]),
+            Found::Later,
+        ]),
         Answer::Waiting,
         Answer::Admitted(vec![1].into(), vec![2].into()),
         Answer::Where(vec![]),
@@ -395,8 +431,11 @@ mod tests {
     #[test]
     fn a_thread_that_is_level_costs_at_most_64_bytes() {
         let ask = |threads| {
-            let claims = vec![(claim(), ByteArray::new([3; 16])); threads];
-            Ask::Heads(claims).encode().unwrap().len()
+            let digest = ByteArray::new([3; 16]);
+            Ask::Heads(vec![(claim(), digest); threads])
+                .encode()
+                .unwrap()
+                .len()
         };
         let answer = |threads| {
             Answer::Heads(vec![Verdict::Same; threads], joint([]))
@@ -417,6 +456,7 @@ mod tests {
         };
         let head = |of, seq| (log(of), seq, ByteArray::new([0; 8]));
         let heads = vec![head(2, 1), head(1, 1)];
+        let below = Edge::between(&log(1), &log(2));
         let asks = [
             Ask::Heads(vec![(claim(), ByteArray::new([3; 16])); CLAIMS_MAX + 1]),
             Ask::Pull(claim(), vec![range(1, 1); RANGES_MAX + 1]),
@@ -424,6 +464,16 @@ mod tests {
             Ask::Pull(claim(), vec![range(2, 1)]),
             Ask::Have(claim(), heads.clone()),
             Ask::Have(claim(), vec![head(1, 0)]),
+            Ask::Heads(vec![(claim(), ByteArray::new([3; 16])); 2]),
+            Ask::Ranges(claim(), vec![(Edge::end(), Said::Skip); 2]),
+            Ask::Ranges(
+                claim(),
+                vec![(below.clone(), Said::Skip), (below.clone(), Said::Skip)],
+            ),
+            Ask::Ranges(
+                claim(),
+                vec![(below, Said::Each(vec![head(2, 1)], ByteArray::new([0; 16])))],
+            ),
         ];
         for ask in asks {
             let refused = Ask::decode(&ask.encode().unwrap()).unwrap_err();

@@ -42,6 +42,24 @@ pub(crate) enum Ask {
     Join(String, ByteArray<16>, ByteBuf),
     Sign(Claim, Places),
     Where(Claim, Vec<(PeerId, u64)>),
+    Ranges(Claim, Vec<(ByteBuf, Said)>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Said {
+    Skip,
+    All(ByteArray<16>),
+    Each(Vec<Head>, ByteArray<16>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Found {
+    Same,
+    Each(Vec<Head>),
+    Parts(Vec<(ByteBuf, ByteArray<16>)>),
+    Later,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +73,7 @@ pub(crate) enum Answer {
     Admitted(ByteBuf, ByteBuf),
     Signed(Vec<Receipt>),
     Where(Vec<Whereabouts>),
+    Ranges(Vec<Found>),
     Busy(u64),
 }
 
@@ -64,6 +83,7 @@ pub(crate) enum Verdict {
     Unknown,
     Same,
     Differs(Vec<Head>),
+    Many,
 }
 
 /// What shows `to` that `from` holds the key.

@@ -7,6 +7,7 @@ mod durable;
 mod forks;
 mod frames;
 mod invites;
+mod many;
 mod net;
 mod receipts;
 mod replicas;

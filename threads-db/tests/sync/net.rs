@@ -14,6 +14,8 @@ use threads_db::query::Query;
 use threads_db::sync::{Input, Machine, Output};
 use threads_db::{Db, ExportOptions, Node, NodeBuilder};
 
+use crate::victim::Known;
+
 const STEPS_MAX: usize = 100_000;
 
 /// When the network begins, in milliseconds since 1970.
@@ -148,6 +150,26 @@ impl Net {
         id
     }
 
+    /// A thread of which the keys are known, that every node keeps without reading it and shares with every
+    /// other.
+    pub(crate) fn share(&mut self, known: &Known) {
+        let peers: Vec<_> = self.ends.iter().map(|end| end.node.peer_id()).collect();
+        for end in &mut self.ends {
+            let keys = known.keys().without_read();
+            let db = end.node.add_thread("shared", &keys).unwrap();
+            for peer in peers.iter().filter(|peer| **peer != end.node.peer_id()) {
+                db.share_with(peer).unwrap();
+            }
+            end.db = Some(db);
+        }
+    }
+
+    /// The thread of a node that was opened anew.
+    pub(crate) fn open_again(&mut self, node: usize) {
+        let end = &mut self.ends[node];
+        end.db = Some(end.node.open("shared").unwrap());
+    }
+
     pub(crate) fn db(&self, node: usize) -> &Db {
         self.ends[node].db.as_ref().unwrap()
     }
@@ -176,6 +198,31 @@ impl Net {
     /// What a node makes of its answers from now on.
     pub(crate) fn tamper(&mut self, node: usize, how: Option<Tamper>) {
         self.ends[node].answers = how;
+    }
+
+    /// Has somebody who is not of this network push records to a node.
+    pub(crate) fn push_to(&mut self, node: usize, from: PeerId, frame: Vec<u8>) {
+        let end = &mut self.ends[node];
+        let mut inputs = VecDeque::from([
+            Input::Connected(from),
+            Input::Request(from, u64::MAX, frame),
+            Input::Disconnected(from),
+        ]);
+        // Ends: what is asked of who pushes stays without an answer.
+        while let Some(input) = inputs.pop_front() {
+            for output in end.machine.handle(self.now, input, &mut system_rng()) {
+                match output {
+                    Output::Work(work) => {
+                        inputs.push_front(Input::Worked(end.node.perform(work)));
+                    }
+                    Output::Call(peer, call, _) if peer == from => {
+                        inputs.push_back(Input::Reply(call, Err(Error::unavailable("gone"))));
+                    }
+                    Output::Call(..) => panic!("{node} is connected"),
+                    _ => {}
+                }
+            }
+        }
     }
 
     /// Who has cut off whom.

@@ -6,10 +6,11 @@ use threads_core::block::{BLOCK_BYTES_MAX, Block, encode};
 use super::super::wire::{
     CLAIMS_MAX, PAGE_RECORDS_MAX, PLACES_MAX, RANGES_MAX, WHOM_MAX, WORDS_MAX,
 };
+use super::ranges;
 use crate::vectors::encode::{blob, list, map, string, uint};
 use crate::vectors::hex;
 
-fn one(name: &str, value: Vec<u8>) -> Vec<u8> {
+pub(super) fn one(name: &str, value: Vec<u8>) -> Vec<u8> {
     map(&[(name, value)])
 }
 
@@ -17,7 +18,7 @@ fn place(log: u8, seq: u64) -> Vec<u8> {
     list(&[blob([log; 32]), uint(seq)])
 }
 
-fn head(log: u8, seq: u64) -> Vec<u8> {
+pub(super) fn head(log: u8, seq: u64) -> Vec<u8> {
     list(&[blob([log; 32]), uint(seq), blob([7; 8])])
 }
 
@@ -29,14 +30,14 @@ fn range(from: u64, to: u64) -> Vec<u8> {
     ])
 }
 
-type Case = (&'static str, Vec<u8>);
+pub(super) type Case = (&'static str, Vec<u8>);
 
-fn some_claim() -> Vec<u8> {
+pub(super) fn some_claim() -> Vec<u8> {
     blob([2; 32])
 }
 
 /// A request of these members, the first of which is a claim.
-fn claiming(name: &str, what: Vec<u8>) -> Vec<u8> {
+pub(super) fn claiming(name: &str, what: Vec<u8>) -> Vec<u8> {
     one(name, list(&[some_claim(), what]))
 }
 
@@ -49,7 +50,10 @@ fn misshapen_requests() -> Vec<Case> {
     let short = list(&[blob([2; 31]), list(&[])]);
     let long = list(&[some_claim(), list(&[]), uint(1)]);
     let digest = list(&[some_claim(), blob([3; 15])]);
+    let claimed = list(&[some_claim(), blob([3; 16])]);
+    let twice = one("heads", list(&[claimed.clone(), claimed]));
     vec![
+        ("a thread twice", twice),
         ("nothing", vec![]),
         ("cut short", sound[..sound.len() - 1].to_vec()),
         ("a byte after the end", [&sound[..], &[0]].concat()),
@@ -220,17 +224,23 @@ fn too_many() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 pub(super) fn make() -> Vec<Value> {
-    let requests = [misshapen_requests(), unsound_requests()].concat();
+    let requests = [
+        misshapen_requests(),
+        unsound_requests(),
+        ranges::unsound_requests(),
+    ];
+    let requests = requests.concat();
     let requests = requests.into_iter().map(|case| ("request", case));
     let replies = unsound_replies().into_iter().map(|case| ("reply", case));
     let cases = requests.chain(replies);
     let cases = cases.map(|(kind, (name, frame))| (kind, name, json!(hex(frame))));
     let vector = |(kind, name, bytes): (&str, &str, Value)| json!({"name": format!("{kind}: {name}"), "kind": kind, "bytes": bytes, "reject": "rejected"});
-    cases.chain(too_many()).map(vector).collect()
+    let too_many = too_many().into_iter().chain(ranges::too_many());
+    cases.chain(too_many).map(vector).collect()
 }
 
 /// A frame whose last empty list is made one of so many items.
-fn repeated(frame: &[u8], item: &[u8], count: usize) -> Value {
+pub(super) fn repeated(frame: &[u8], item: &[u8], count: usize) -> Value {
     let at = frame.iter().rposition(|byte| *byte == 0x80).unwrap();
     let (before, after) = (&frame[..at], &frame[at + 1..]);
     let head = match u8::try_from(count) {
