@@ -1,0 +1,240 @@
+//! Whether a change to an entity is applied: R8.
+
+use threads_core::codec::ActionKind;
+
+use crate::evaluator::{Claim, Lack, Test};
+use crate::{AclId, Entity, Evaluator, Peer, Role, Scope};
+
+/// A change to an entity, which is to be judged. Adopting what is in quarantine (R11) is a change by who
+/// adopts it.
+///
+/// ```
+/// use threads_acl::{Data, Entity, Peer};
+/// use threads_core::codec::ActionKind;
+///
+/// let data = Data { author: Peer(1), past: &[], entity: Entity(0), action: ActionKind::Save };
+/// assert_eq!(data.author, Peer(1));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Data<'a> {
+    /// Who wrote it.
+    pub author: Peer,
+    /// The access-control frontier of its author: the latest access-control events it had seen.
+    pub past: &'a [AclId],
+    /// What it changes.
+    pub entity: Entity,
+    /// How.
+    pub action: ActionKind,
+}
+
+/// What becomes of a change, and why.
+///
+/// ```
+/// use threads_acl::{Data, Entity, Evaluator, Judgement, Peer, Supporter};
+/// use threads_core::codec::ActionKind;
+///
+/// let evaluator = Evaluator::new(Peer(0));
+/// let by = |author| Data { author, past: &[], entity: Entity(0), action: ActionKind::Save };
+///
+/// let root = evaluator.judge(&by(Peer(0)), &|_| false);
+/// assert!(matches!(root, Judgement::Applied(standing) if standing.thread == Supporter::Root));
+/// assert!(!evaluator.judge(&by(Peer(1)), &|_| false).is_applied());
+/// ```
+#[allow(clippy::exhaustive_enums, reason = "what is not applied is refused")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is applied, on this standing.
+    Applied(Standing),
+    /// It is kept in quarantine, for this reason.
+    Refused(Refusal),
+}
+
+impl Judgement {
+    /// Whether the change is applied.
+    ///
+    /// ```
+    /// # use threads_acl::Judgement;
+    /// fn applied(judged: &[Judgement]) -> usize {
+    ///     judged.iter().filter(|judgement| judgement.is_applied()).count()
+    /// }
+    /// assert_eq!(applied(&[]), 0);
+    /// ```
+    pub fn is_applied(&self) -> bool {
+        matches!(self, Self::Applied(_))
+    }
+}
+
+/// What a change that is applied stands on.
+///
+/// ```
+/// # use threads_acl::{Standing, Supporter};
+/// fn by_root(standing: &Standing) -> bool {
+///     standing.thread == Supporter::Root
+/// }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// For the thread.
+    pub thread: Supporter,
+    /// For the entity, where a restriction asks for it: the restriction, and what stands.
+    pub entity: Option<(AclId, Supporter)>,
+}
+
+/// What entitles the author of an event.
+///
+/// ```
+/// assert_ne!(threads_acl::Supporter::Root, threads_acl::Supporter::Own);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supporter {
+    /// The author is root.
+    Root,
+    /// The event takes from its own author only.
+    Own,
+    /// This grant.
+    Grant(AclId),
+}
+
+/// Why an event has no effect.
+///
+/// ```
+/// # use threads_acl::{Cause, Refusal};
+/// fn in_words(refusal: &Refusal) -> String {
+///     match refusal.cause {
+///         Cause::Removed { seen: true, .. } => format!("had lost {}", refusal.role),
+///         Cause::Removed { .. } => format!("lost {} at the same time", refusal.role),
+///         _ => format!("never had {}", refusal.role),
+///     }
+/// }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of what a role was lacking.
+    pub scope: Scope,
+    /// Which.
+    pub role: Role,
+    /// Why it was lacking.
+    pub cause: Cause,
+    /// The restriction that asks for a role of the entity, if it was one of the entity that was lacking.
+    pub restriction: Option<AclId>,
+}
+
+impl Refusal {
+    pub(crate) fn of(scope: Scope, role: Role, cause: Cause) -> Self {
+        Self {
+            scope,
+            role,
+            cause,
+            restriction: None,
+        }
+    }
+}
+
+/// Why somebody had not the role that was needed.
+///
+/// ```
+/// assert_eq!(threads_acl::Cause::NoGrant { void: None }, threads_acl::Cause::NoGrant { void: None });
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its past has no grant that counts.
+    NoGrant {
+        /// The latest grant there that does not count: [`Evaluator::explain`] says why.
+        void: Option<AclId>,
+    },
+    /// What the latest grant gave was taken.
+    Removed {
+        /// The grant.
+        grant: AclId,
+        /// The removal that takes it.
+        removal: AclId,
+        /// Whether the author had seen the removal; otherwise both happened at the same time, or the
+        /// author says so.
+        seen: bool,
+    },
+}
+
+impl Evaluator {
+    /// Judges a change (R8).
+    ///
+    /// `covered` says of a removal or restriction whether the change is in *its* past. It is asked only of
+    /// those that the change has not in its own.
+    ///
+    /// ```
+    /// use threads_acl::{AclEvent, AclKind, Data, Entity, Evaluator, Peer, Role, Scope, Who};
+    /// use threads_core::codec::ActionKind;
+    ///
+    /// let (root, ann) = (Peer(0), Peer(1));
+    /// let mut evaluator = Evaluator::new(root);
+    /// let (target, scope, role) = (Who::Peer(ann), Scope::Thread, Role::Write);
+    /// let mut insert = |parents, kind| {
+    ///     evaluator.insert(AclEvent { author: root, parents, kind }).unwrap().0
+    /// };
+    /// let grant = insert(vec![], AclKind::Grant { target, scope, role });
+    /// insert(vec![grant], AclKind::Revoke { target, scope, role });
+    ///
+    /// let past = [grant];
+    /// let save = Data { author: ann, past: &past, entity: Entity(0), action: ActionKind::Save };
+    /// assert!(evaluator.judge(&save, &|_| true).is_applied(), "root had seen it, and it stays");
+    /// assert!(!evaluator.judge(&save, &|_| false).is_applied(), "at the same time: the removal wins");
+    /// ```
+    pub fn judge(&self, data: &Data<'_>, covered: &dyn Fn(AclId) -> bool) -> Judgement {
+        let saw = |id: AclId| {
+            let mut frontier = data.past.iter();
+            frontier.any(|latest| *latest == id || self.reaches(*latest, id))
+        };
+        let binds = |id: AclId| self.counts(id) && (saw(id) || !covered(id));
+        match self.judged(data, &saw, &binds) {
+            Ok(standing) => Judgement::Applied(standing),
+            Err(refusal) => Judgement::Refused(refusal),
+        }
+    }
+
+    fn judged(&self, data: &Data<'_>, saw: Test<'_>, binds: Test<'_>) -> Result<Standing, Refusal> {
+        let role = match data.action {
+            ActionKind::Delete => Role::Delete,
+            _ => Role::Write,
+        };
+        let supporter = |scope, restriction| {
+            if data.author == self.root() {
+                return Ok(Supporter::Root);
+            }
+            let claim = Claim {
+                peer: data.author,
+                scope,
+                role,
+            };
+            let grants = |grant| saw(grant) && self.counts(grant);
+            let found = self.support(claim, &grants, binds);
+            found.map(Supporter::Grant).map_err(|lack| Refusal {
+                restriction,
+                ..Refusal::of(scope, role, self.cause(claim, lack, saw))
+            })
+        };
+        let thread = supporter(Scope::Thread, None)?;
+        let restrictions = self.restrictions_of(data.entity);
+        let entity = match restrictions.iter().rev().find(|id| binds(**id)) {
+            None => None,
+            Some(id) => Some((*id, supporter(Scope::Entity(data.entity), Some(*id))?)),
+        };
+        Ok(Standing { thread, entity })
+    }
+
+    /// A lack in words that others understand.
+    pub(crate) fn cause(&self, claim: Claim, lack: Lack, saw: Test<'_>) -> Cause {
+        match lack {
+            Lack::Taken { grant, removal } => Cause::Removed {
+                grant,
+                removal,
+                seen: saw(removal),
+            },
+            Lack::NoGrant => Cause::NoGrant {
+                void: self.latest_grant(claim, saw),
+            },
+        }
+    }
+}

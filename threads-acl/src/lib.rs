@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod changes;
+pub mod crdt;
+pub mod eval;
+mod evaluator;
+mod event;
+mod judge;
+mod past;
+mod role;
+
+pub use changes::{Changes, Touched};
+pub use evaluator::{ACL_EVENTS_MAX, Evaluator};
+pub use event::{AclEvent, AclId, AclKind, Entity, Peer, Scope, Who};
+pub use judge::{Cause, Data, Judgement, Refusal, Standing, Supporter};
+pub use role::RoleSet;
+pub use threads_core::access::Role;
