@@ -9,9 +9,11 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 
+mod acl;
 mod keys;
 mod peers;
 
+pub(crate) use acl::{AclCommand, AclEval};
 pub(crate) use keys::{Begin, IdentityCommand, KeystoreCommand};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
 
@@ -98,6 +100,9 @@ pub(crate) enum Command {
     /// Define and list collections
     #[command(subcommand)]
     Collection(CollectionCommand),
+    /// Who may do what
+    #[command(subcommand)]
+    Acl(AclCommand),
     /// Load a JSON array or JSON Lines into a collection
     ///
     /// A row whose _id is there already replaces that entity. So an import that was interrupted can

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod acl;
 mod carry;
 mod collection;
 mod demo;
@@ -17,7 +18,7 @@ mod watch;
 
 use clap::CommandFactory;
 
-use crate::args::{Cli, CollectionCommand, Command};
+use crate::args::{AclCommand, Cli, CollectionCommand, Command};
 use crate::exit::Result;
 use crate::output::Output;
 use crate::repo::Repo;
@@ -31,6 +32,9 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
     }
     if let Command::Demo = cli.command {
         return demo::run(cli.repo, out);
+    }
+    if let Command::Acl(AclCommand::Eval(args)) = &cli.command {
+        return acl::eval(args, out);
     }
     let repo = Repo::at(cli.repo, cli.keystore_passphrase_file)?;
     match cli.command {
@@ -67,7 +71,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Watch(args) => watch::run(&repo, &args, out),
         Command::Export(args) => carry::export(&repo, &args, out),
         Command::Restore(args) => carry::restore(&repo, args, out),
-        // Done above: these two need no repository.
-        Command::Completions { .. } | Command::Demo => Ok(()),
+        // Done above: these need no repository.
+        Command::Completions { .. } | Command::Demo | Command::Acl(AclCommand::Eval(_)) => Ok(()),
     }
 }

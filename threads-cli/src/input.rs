@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use threads_core::{Error, ErrorKind};
 
@@ -26,14 +27,29 @@ pub(crate) fn argument(text: &str, what: &str) -> Result<Value> {
 
 /// The JSON in a file; `-` reads standard input.
 pub(crate) fn file(path: &Path, what: &str) -> Result<Value> {
+    typed(
+        path,
+        what,
+        DOCUMENT_BYTES_MAX,
+        "correct the text at that place",
+    )
+}
+
+/// A value of some type, as JSON in a file of at most so many bytes; `-` reads standard input.
+pub(crate) fn typed<T: DeserializeOwned>(
+    path: &Path,
+    what: &str,
+    most: u64,
+    help: &str,
+) -> Result<T> {
     let text = if path.as_os_str() == "-" {
-        read(io::stdin().lock())
+        read(io::stdin().lock(), most)
     } else {
-        open(path).and_then(read)
+        open(path).and_then(|file| read(file, most))
     };
     let text = text.map_err(|error| unreadable(path, Source::FileOrInput, error))?;
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
-    parse(text, what, "correct the text at that place")
+    parse(text, what, help)
 }
 
 /// What a command can read where it takes a file.
@@ -75,20 +91,23 @@ pub(crate) fn unreadable(path: &Path, source: Source, error: io::Error) -> Failu
     Failure::new(said, help)
 }
 
-fn read(input: impl Read) -> io::Result<String> {
+fn read(input: impl Read, most: u64) -> io::Result<String> {
     let mut text = String::new();
-    input
-        .take(DOCUMENT_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > DOCUMENT_BYTES_MAX {
+    input.take(most + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > most {
         return Err(io::Error::from(io::ErrorKind::FileTooLarge));
     }
     Ok(text)
 }
 
-fn parse(text: &str, what: &str, help: &str) -> Result<Value> {
+fn parse<T: DeserializeOwned>(text: &str, what: &str, help: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
-        let said = Error::invalid(format!("{what} is not JSON"))
+        let fault = if error.is_data() {
+            "has another form"
+        } else {
+            "is not JSON"
+        };
+        let said = Error::invalid(format!("{what} {fault}"))
             .with("line", error.line())
             .with("column", error.column())
             .with("cause", &error)
@@ -103,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_not_read_to_its_end() {
-        let error = read(io::repeat(b'1')).unwrap_err();
+        let error = read(io::repeat(b'1'), DOCUMENT_BYTES_MAX).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(
             unreadable(Path::new("-"), Source::FileOrInput, error).code(),

@@ -115,10 +115,16 @@ impl Output {
 
     /// Says where the next page begins, to a person or a program.
     pub(crate) fn next_page(&mut self, cursor: impl Display) {
+        let value = json!({ "next": cursor.to_string() });
+        self.note(format_args!("more: add --after {cursor}"), &value);
+    }
+
+    /// Says something to a person as text, and to a program as a value.
+    pub(crate) fn note(&mut self, text: impl Display, value: &serde_json::Value) {
         if self.json {
-            self.aside(json!({ "next": cursor.to_string() }));
+            self.aside(value);
         } else {
-            self.aside(format_args!("more: add --after {cursor}"));
+            self.aside(text);
         }
     }
 

@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod acl;
 mod carry;
 mod errors;
 mod honest;
