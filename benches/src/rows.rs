@@ -6,6 +6,7 @@ use crate::Result;
 use crate::bench::Bench;
 use crate::report::Row;
 
+mod acl;
 mod disk;
 mod durable;
 mod filter;
@@ -22,7 +23,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 20] = [
+const ALL: [Measure; 22] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -43,6 +44,8 @@ const ALL: [Measure; 20] = [
     measure("sync-mesh", sync::mesh::run),
     measure("sync-idle", sync::idle::run),
     measure("sync-replica", sync::replica::run),
+    measure("acl-settle", acl::settle),
+    measure("acl-late", acl::late),
 ];
 
 const fn measure(name: &'static str, run: fn(&Bench) -> Result<Row>) -> Measure {

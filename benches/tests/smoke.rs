@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 20] = [
+const ROWS: [&str; 22] = [
     "durable-many",
     "durable-one",
     "durable-floor",
@@ -27,6 +27,8 @@ const ROWS: [&str; 20] = [
     "sync-mesh",
     "sync-idle",
     "sync-replica",
+    "acl-settle",
+    "acl-late",
 ];
 
 fn run(arguments: &[&str]) -> Output {
