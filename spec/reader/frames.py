@@ -17,6 +17,9 @@ WHOM_MAX = 1_000
 WORDS_MAX = 64
 ADDRESSES_MAX = 16
 ADDRESS_BYTES_MAX = 1_024
+SPANS_MAX = 4_096
+PARTS_MAX = 16
+EDGE_BYTES_MAX = 32
 RECORDS_MAX = 1_000
 INVITE_ID_BYTES_MAX = 64
 
@@ -51,6 +54,12 @@ def joint(proofs):
 def digest(heads):
     """The digest of (log, seq, digest of the head's CID), ascending by log."""
     parts = (log + seq.to_bytes(8, "big") + head for log, seq, head in heads)
+    return hashlib.sha256(b"".join(parts)).digest()[:16]
+
+
+def range_digest(heads):
+    """The digest of (log, seq, check) in a range, ascending by log."""
+    parts = (log + seq.to_bytes(8, "big") + check for log, seq, check in heads)
     return hashlib.sha256(b"".join(parts)).digest()[:16]
 
 
@@ -116,9 +125,53 @@ def _invite_id(value):
 
 def _verdict(value):
     if isinstance(value, str):
-        return _need(value in ("unknown", "same"))
+        return _need(value in ("unknown", "same", "many"))
     _need(isinstance(value, dict) and set(value) == {"differs"})
     _heads(HEADS_MAX, CHECK)(value["differs"])
+
+
+def _compared(value):
+    _list(_tuple(CLAIM, _bytes(16)), CLAIMS_MAX)(value)
+    _need(len({claim[:16] for claim, _ in value}) == len(value))
+
+
+def _edge(value):
+    _need(isinstance(value, bytes) and len(value) <= EDGE_BYTES_MAX)
+
+
+def before(a, b):
+    """Whether an edge comes before another; the empty one comes after all lines."""
+    return a != b and (b == b"" or a != b"" and a < b)
+
+
+def _said(value):
+    if isinstance(value, str):
+        return _need(value == "skip")
+    _need(isinstance(value, dict) and len(value) == 1)
+    if "all" in value:
+        return _bytes(16)(value["all"])
+    _need("each" in value)
+    _tuple(_heads(HEADS_MAX, CHECK), _bytes(16))(value["each"])
+
+
+def _spans(value):
+    _list(_tuple(_edge, _said), SPANS_MAX)(value)
+    begin = b"\x00"
+    for upto, said in value:
+        _need(before(begin, upto))
+        heads = said["each"][0] if isinstance(said, dict) and "each" in said else []
+        _need(all(begin <= head[0] and (upto == b"" or head[0] < upto) for head in heads))
+        begin = upto
+
+
+def _found(value):
+    if isinstance(value, str):
+        return _need(value in ("same", "later"))
+    _need(isinstance(value, dict) and len(value) == 1)
+    if "each" in value:
+        return _heads(HEADS_MAX, CHECK)(value["each"])
+    _need("parts" in value)
+    _list(_tuple(_bytes(), _bytes(16)), PARTS_MAX)(value["parts"])
 
 
 def _link(value):
@@ -187,13 +240,14 @@ CHECK = _bytes(8)
 PARCELS = _list(_tuple(_bytes(), _bytes(), _bytes()), RECORDS_MAX)
 
 REQUESTS = {
-    "heads": _list(_tuple(CLAIM, _bytes(16)), CLAIMS_MAX),
+    "heads": _compared,
     "pull": _tuple(CLAIM, _list(_range, RANGES_MAX)),
     "push": _tuple(CLAIM, PARCELS),
     "have": _tuple(CLAIM, _heads(HEADS_MAX, CHECK)),
     "join": _tuple(_invite_id, _bytes(16), _bytes()),
     "sign": _tuple(CLAIM, _heads(PLACES_MAX)),
     "where": _tuple(CLAIM, _known),
+    "ranges": _tuple(CLAIM, _spans),
 }
 REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
@@ -203,6 +257,7 @@ REPLIES = {
     "admitted": _tuple(_bytes(), _bytes()),
     "signed": _receipts,
     "where": _words,
+    "ranges": _list(_found, SPANS_MAX),
     "busy": _number,
 }
 

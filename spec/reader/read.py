@@ -18,6 +18,7 @@ import batch
 import cbor
 import chacha
 import ed25519
+import epochs
 import frames
 import hpke
 import ids
@@ -169,6 +170,27 @@ def read_whereabouts(v):
     same([addr.hex() for addr in addrs], v["addrs"], "addresses")
 
 
+def epoch_keys(shown):
+    """The keys of an epoch as a vector shows them, when they make its number."""
+    replica, read_mark = data(shown["replica"]), data(shown["mark"])
+    read = None if shown["read"] is None else data(shown["read"])
+    if read is not None:
+        same(epochs.mark(read), read_mark, "mark")
+    epochs.check(int(shown["number"]), replica, read_mark)
+    return replica, read, read_mark
+
+
+def read_rekey(v):
+    seed = data(v["seed"])
+    lists = [[data(peer) for peer in v[name]] for name in ("readers", "replicas")]
+    same(lists, [sorted(peers) for peers in lists], "order")
+    me, secret = ed25519.public(seed), layers.agreement_secret(seed)
+    opened = epochs.open_each(
+        data(v["thread"]), int(v["epoch"]), *lists, data(v["sealed"]), me, secret
+    )
+    same(opened, None if v["keys"] is None else epoch_keys(v["keys"]), "keys")
+
+
 # Blocks.
 
 
@@ -307,6 +329,11 @@ def read_digest(v):
     same(frames.digest(heads), data(v["digest"]), "digest")
 
 
+def read_range(v):
+    heads = [(data(log), seq, data(check)) for log, seq, check in v["heads"]]
+    same(frames.range_digest(heads), data(v["digest"]), "digest")
+
+
 def read_joint(v):
     same(frames.joint([data(proof) for proof in v["proofs"]]), data(v["joint"]), "joint")
 
@@ -387,6 +414,7 @@ def readers():
             "receipt": read_receipt,
             "whereabouts": read_whereabouts,
         },
+        "epochs.json": {"epoch": lambda v: epoch_keys(v["keys"]), "rekey": read_rekey},
         "blocks.json": {"cid": read_cid, "cbor": read_cbor},
         "skip-links.json": {"link": read_link, "path": read_path},
         "batches.json": {"batch": read_batch},
@@ -396,6 +424,7 @@ def readers():
             "request": read_frame(frames.request),
             "reply": read_frame(frames.reply),
             "digest": read_digest,
+            "range": read_range,
             "joint": read_joint,
         },
         "invites.json": {"invite": read_invite, "keys": read_keys},
@@ -403,8 +432,15 @@ def readers():
     }
 
 
-REFUSALS = (ids.Refused, layers.Refused, records.Refused, ed25519.Refused, invites.Refused,
-            keystore.Refused)
+REFUSALS = (
+    ids.Refused,
+    layers.Refused,
+    records.Refused,
+    ed25519.Refused,
+    invites.Refused,
+    keystore.Refused,
+    epochs.Refused,
+)
 
 
 def read_vector(read, v):
