@@ -99,3 +99,15 @@ pub(crate) fn joint(key: &ReplicaKey, from: PeerId, to: PeerId) -> ByteArray<16>
     let hash = threads_core::block::sha256(&key.proof(&from, &to));
     ByteArray::new(*hash.first_chunk().unwrap())
 }
+
+/// The digest of heads in a range.
+pub(crate) fn range_digest(heads: &[Head]) -> ByteArray<16> {
+    let mut bytes = Vec::new();
+    for (log, seq, check) in heads {
+        bytes.extend_from_slice(log.key_bytes());
+        bytes.extend_from_slice(&seq.to_be_bytes());
+        bytes.extend_from_slice(&check.0[..]);
+    }
+    let hash = threads_core::block::sha256(&bytes);
+    ByteArray::new(*hash.first_chunk().unwrap())
+}

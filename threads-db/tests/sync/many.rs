@@ -5,7 +5,7 @@ use threads_core::PeerId;
 use threads_core::block::{decode, encode};
 use threads_db::sync::PeerStatus;
 
-use crate::frames::{Answer, Ask, Found, Parcel, claim};
+use crate::frames::{Answer, Ask, Found, Head, Parcel, Said, claim, range_digest};
 use crate::net::{Net, Reply};
 use crate::victim::{Known, Victim, anybody};
 
@@ -185,9 +185,7 @@ fn endless(request: &[u8], reply: Reply) -> Reply {
         };
         Found::Parts(vec![(middle.into(), other), (end.clone(), other)])
     };
-    let asked = spans
-        .iter()
-        .filter(|span| span.1 != crate::frames::Said::Skip);
+    let asked = spans.iter().filter(|span| span.1 != Said::Skip);
     let found = asked.map(|(end, _)| part(end)).collect();
     Ok(encode(&Answer::Ranges(found)).unwrap())
 }
@@ -203,4 +201,39 @@ fn who_leads_on_and_on_is_cut_off() {
     }
     let liar: PeerId = net.node(1 - asks).peer_id();
     assert_eq!(net.cut_off(), [(asks, liar)]);
+}
+
+#[test]
+fn what_is_said_of_a_range_is_noted_and_nothing_else_in_it() {
+    let known = Known::new();
+    let (mut victim, db) = Victim::with(&known, 1);
+    let peer = anybody();
+    let log = victim.records(&known).0;
+    victim.connect(peer);
+    let mut say = |said: Said| {
+        let ask = Ask::Ranges(victim.claim(&known, peer), vec![(ByteBuf::new(), said)]);
+        let Some(Answer::Ranges(mut found)) = victim.ask(peer, &ask) else {
+            panic!("no ranges");
+        };
+        let status = db.sync_status().unwrap();
+        let of_log = status.logs.iter().find(|one| one.log == log).unwrap();
+        (found.remove(0), of_log.acked.get(&peer).copied())
+    };
+    let other = ByteArray::new([9; 16]);
+    let (Found::Each(heads), None) = say(Said::All(other)) else {
+        panic!("it has another digest");
+    };
+    let (here, before): (_, Vec<Head>) = (range_digest(&heads), vec![(log, 1, heads[0].2)]);
+    // What it lists it has, whatever it takes this node to have.
+    assert_eq!(
+        say(Said::Each(before.clone(), other)),
+        (Found::Each(heads.clone()), Some(1))
+    );
+    assert_eq!(say(Said::Each(before, here)), (Found::Same, Some(1)));
+    // A digest that is right says the same as a list.
+    assert_eq!(say(Said::All(here)), (Found::Same, Some(2)));
+    // Another one says nothing.
+    assert_eq!(say(Said::All(other)), (Found::Each(heads), Some(2)));
+    // It lost it all.
+    assert_eq!(say(Said::Each(vec![], here)), (Found::Same, None));
 }
