@@ -30,7 +30,9 @@
 //!   nobody else (TR-23). It is best effort: frames may be lost or arrive in another order, never
 //!   twice (TR-24). It never waits for a slow peer (TR-25). What is published after
 //!   [`Transport::unsubscribe`] does not come (TR-26). There is room for [`TOPICS_MAX`] topics; one
-//!   more is [`Full`](crate::ErrorKind::Full) (TR-27).
+//!   more is [`Full`](crate::ErrorKind::Full) (TR-27). A transport that carries publications on, to
+//!   those who are connected to who reads them, does so only once the reader has [judged](Transport::judge)
+//!   them fit for it.
 //! * [`Transport::close`] ends it for good: every later call, [`Transport::next_event`] among them, is
 //!   `Unavailable` (TR-28).
 //! * Who says that it provides a key is found under it (TR-29), if the transport finds anybody.
@@ -166,13 +168,25 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     async fn unsubscribe(&self, topic: &[u8]) -> Result<()>;
 
     /// Offers `frame` to the connected peers that subscribed to `topic`, best effort. A transport
-    /// may carry it further, to those who are connected to them.
+    /// may carry it further, to those who are connected to them, when these judge it fit for that.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the frame or the topic is too long,
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when this end is closed.
     async fn publish(&self, topic: &[u8], frame: Vec<u8>) -> Result<()>;
+
+    /// Says what is to become of a publication that was read: until somebody does, it goes no
+    /// further. A transport that carries nothing further does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a token of another transport,
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when this end is closed.
+    async fn judge(&self, token: ReplyToken, fit: Acceptance) -> Result<()> {
+        let _goes_no_further = (token, fit);
+        Ok(())
+    }
 
     /// Waits for the next event. One caller at a time.
     ///
@@ -256,6 +270,10 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
         (**self).publish(topic, frame).await
     }
 
+    async fn judge(&self, token: ReplyToken, fit: Acceptance) -> Result<()> {
+        (**self).judge(token, fit).await
+    }
+
     async fn next_event(&self) -> Result<TransportEvent> {
         (**self).next_event().await
     }
@@ -308,6 +326,8 @@ pub enum TransportEvent {
         topic: Vec<u8>,
         /// What it published.
         frame: Vec<u8>,
+        /// To say by what is to become of it: see [`Transport::judge`].
+        token: ReplyToken,
     },
     /// A peer is near, or announced itself, and may be connected to. Nothing of it is proven. May be
     /// lost, and may come again.
@@ -338,7 +358,26 @@ impl fmt::Debug for TransportEvent {
     }
 }
 
-/// The way back to whoever waits for a reply. It can be used once; dropping it is a refusal.
+/// What is to become of a publication.
+///
+/// ```
+/// use threads_core::transport::Acceptance;
+/// let goes_on = |fit| fit == Acceptance::Accept;
+/// assert!(goes_on(Acceptance::Accept) && !goes_on(Acceptance::Ignore));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It goes on to others.
+    Accept,
+    /// It goes no further, and whoever handed it on did nothing wrong.
+    Ignore,
+    /// It goes no further, and nobody who looked at it would have handed it on.
+    Reject,
+}
+
+/// The way back to whoever waits for a reply, or hands on what is published. It can be used once;
+/// dropping it is a refusal.
 ///
 /// A transport puts in it whatever it needs to find the request again.
 ///

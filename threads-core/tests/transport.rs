@@ -275,7 +275,9 @@ async fn a_publication_reaches_every_other_peer_that_subscribed() {
         loop {
             match end.next_event().await.unwrap() {
                 TransportEvent::Connected(_) => {}
-                TransportEvent::Published { from, topic, frame } => {
+                TransportEvent::Published {
+                    from, topic, frame, ..
+                } => {
                     assert_eq!(
                         (from, &*topic, &*frame),
                         (peer(1), &b"topic"[..], &b"hello"[..])
@@ -355,6 +357,7 @@ fn debug_shows_no_frame() {
         from: peer(1),
         topic: vec![],
         frame: b"words".to_vec(),
+        token: ReplyToken::new(()),
     };
     assert!(format!("{event:?}").starts_with("Published(5 bytes from "));
 }

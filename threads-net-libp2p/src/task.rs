@@ -144,6 +144,7 @@ impl Task {
             Command::Subscribe(topic, done) => self.subscribe(topic, done),
             Command::Unsubscribe(topic, done) => self.unsubscribe(&topic, done),
             Command::Publish(topic, frame, done) => self.publish(&topic, frame, done),
+            Command::Judge(overheard, fit, done) => self.judge(&overheard, fit, done),
             Command::Provide(key, done) => self.provide(&key, done),
             Command::Find(key, done) => self.find(&key, done),
         }

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use libp2p::Multiaddr;
 use threads_core::transport::{
-    Inbox, ReplyToken, Transport, TransportEvent, check_frame, check_publication, check_topic,
+    Acceptance, Inbox, ReplyToken, Transport, TransportEvent, check_frame, check_publication,
+    check_topic,
 };
 use threads_core::{Error, IdentityKey, PeerId, Result};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::builder::Builder;
-use crate::command::{Command, Done, Way};
+use crate::command::{Command, Done, Overheard, Way};
 use crate::counters::{Counters, Counting};
 
 /// What the handle and the task share.
@@ -187,6 +188,11 @@ impl Transport for Libp2p {
         check_publication(&frame)?;
         self.ask(|done| Command::Publish(topic.to_vec(), frame, done))
             .await
+    }
+
+    async fn judge(&self, token: ReplyToken, fit: Acceptance) -> Result<()> {
+        let overheard = token.into_inner::<Overheard>()?;
+        self.ask(|done| Command::Judge(overheard, fit, done)).await
     }
 
     async fn next_event(&self) -> Result<TransportEvent> {

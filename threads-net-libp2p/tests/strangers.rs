@@ -12,7 +12,8 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 use threads_core::transport::{
-    FRAME_BYTES_MAX, PUBLICATION_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX, Transport, TransportEvent,
+    Acceptance, FRAME_BYTES_MAX, PUBLICATION_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX, Transport,
+    TransportEvent,
 };
 use threads_core::{IdentityKey, system_rng};
 use threads_net_libp2p::{Libp2p, Limits, QUEUED_BYTES_MAX};
@@ -294,29 +295,44 @@ async fn row_39_what_is_not_sound_goes_no_further() {
                         .gossip
                         .publish(topic(), long)
                         .unwrap();
-                    // Sent after it on the same way, and right.
-                    stranger
-                        .behaviour_mut()
-                        .gossip
-                        .publish(topic(), b"short".to_vec())
-                        .unwrap();
+                    // Sent after it on the same way: two that their reader finds unfit, and one that is
+                    // right.
+                    for frame in [&b"forged"[..], b"much", b"short"] {
+                        stranger
+                            .behaviour_mut()
+                            .gossip
+                            .publish(topic(), frame.to_vec())
+                            .unwrap();
+                    }
                 }
                 SwarmEvent::ConnectionClosed { .. } => panic!("it was not to go"),
                 _ => {}
             }
         }
     };
-    let reading = async |end: &Libp2p| {
-        loop {
-            if let TransportEvent::Published { from, frame, .. } = end.next_event().await.unwrap() {
-                assert_eq!((from.to_string(), &*frame), (name.clone(), &b"short"[..]));
-                return;
+    let reading = async |end: &Libp2p, expected: &[&[u8]]| {
+        let mut read: Vec<Vec<u8>> = Vec::new();
+        while read.len() < expected.len() {
+            if let TransportEvent::Published {
+                from, frame, token, ..
+            } = end.next_event().await.unwrap()
+            {
+                assert_eq!(from.to_string(), name);
+                let fit = match &*frame {
+                    b"forged" => Acceptance::Reject,
+                    b"much" => Acceptance::Ignore,
+                    _ => Acceptance::Accept,
+                };
+                end.judge(token, fit).await.unwrap();
+                read.push(frame);
             }
         }
+        assert_eq!(read, expected);
     };
+    let all: [&[u8]; 3] = [b"forged", b"much", b"short"];
     // The one it is connected to, and the one behind it.
     tokio::select! {
-        _ = async { tokio::join!(reading(&a), reading(&b)) } => {}
+        _ = async { tokio::join!(reading(&a, &all), reading(&b, &all[2..])) } => {}
         () = publishing => {}
     }
 }

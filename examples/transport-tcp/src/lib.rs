@@ -205,7 +205,9 @@ impl Shared {
             Message::Unsubscribe(topic) => link.subscribed(topic, false),
             Message::Publication(topic, frame) => {
                 if state.topics.contains(&topic) {
-                    self.inbox.published(link.peer, &topic, frame);
+                    // It goes no further from here, whatever becomes of it.
+                    let token = ReplyToken::new(());
+                    self.inbox.published(link.peer, &topic, frame, token);
                 }
             }
         }

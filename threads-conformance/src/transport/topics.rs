@@ -16,7 +16,9 @@ const PUBLICATIONS: u32 = 200;
 /// What was published, of all that was read.
 fn published(events: Vec<TransportEvent>) -> impl Iterator<Item = (PeerId, Vec<u8>, Vec<u8>)> {
     events.into_iter().filter_map(|event| match event {
-        TransportEvent::Published { from, topic, frame } => Some((from, topic, frame)),
+        TransportEvent::Published {
+            from, topic, frame, ..
+        } => Some((from, topic, frame)),
         _ => None,
     })
 }

@@ -181,11 +181,19 @@ impl Broken {
                 };
                 Some(TransportEvent::Request { from, token, frame })
             }
-            TransportEvent::Published { topic, frame, .. }
-                if self.has(Fault::NamesTheReaderAsPublisher) =>
-            {
+            TransportEvent::Published {
+                topic,
+                frame,
+                token,
+                ..
+            } if self.has(Fault::NamesTheReaderAsPublisher) => {
                 let from = self.me();
-                Some(TransportEvent::Published { from, topic, frame })
+                Some(TransportEvent::Published {
+                    from,
+                    topic,
+                    frame,
+                    token,
+                })
             }
             TransportEvent::Disconnected(peer) if self.has(Fault::SkipsWhatIsNoLongerSo) => {
                 let known = self.known();

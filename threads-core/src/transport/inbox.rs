@@ -109,15 +109,23 @@ impl Inbox {
         }
     }
 
-    /// Queues what a peer published, or loses it, when there is no room.
+    /// Queues what a peer published, or loses it, when there is no room. The token is for
+    /// [`Transport::judge`](super::Transport::judge); a transport that carries nothing further puts
+    /// nothing in it.
     ///
     /// ```
-    /// use threads_core::{PeerId, transport::Inbox};
-    /// Inbox::new().published(PeerId::from_key_bytes([1; 32]), b"topic", b"frame".to_vec());
+    /// use threads_core::{PeerId, transport::{Inbox, ReplyToken}};
+    /// let (ann, token) = (PeerId::from_key_bytes([1; 32]), ReplyToken::new(()));
+    /// Inbox::new().published(ann, b"topic", b"frame".to_vec(), token);
     /// ```
-    pub fn published(&self, from: PeerId, topic: &[u8], frame: Vec<u8>) {
+    pub fn published(&self, from: PeerId, topic: &[u8], frame: Vec<u8>, token: ReplyToken) {
         let topic = topic.to_vec();
-        let _lost = self.offer(TransportEvent::Published { from, topic, frame });
+        let _lost = self.offer(TransportEvent::Published {
+            from,
+            topic,
+            frame,
+            token,
+        });
     }
 
     /// Queues what was found, in place of the oldest when many wait.

@@ -401,7 +401,11 @@ impl Transport for Endpoint {
         let peers = self.present()?;
         for (_, member) in peers.reached_by(self.peer) {
             if member.topics.contains(topic) {
-                member.inbox.published(self.peer, topic, frame.clone());
+                // Everybody is connected to everybody: there is nobody to hand it on to.
+                let token = ReplyToken::new(());
+                member
+                    .inbox
+                    .published(self.peer, topic, frame.clone(), token);
             }
         }
         Ok(())

@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, PublishError};
 use threads_core::Error;
-use threads_core::transport::{PUBLICATION_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX};
+use threads_core::transport::{
+    Acceptance, PUBLICATION_BYTES_MAX, ReplyToken, TOPIC_BYTES_MAX, TOPICS_MAX,
+};
 
 use super::{Task, tell, unavailable};
-use crate::command::Done;
+use crate::command::{Done, Overheard};
 use crate::peer::ours;
 
 /// A topic in gossip's form, which is text.
@@ -99,7 +101,8 @@ impl Task {
         tell(done, outcome);
     }
 
-    /// Looks at a publication before it goes on to others, and gives it to the reader.
+    /// Gives a publication to the reader, who says whether it goes on to others; what is none, or
+    /// under a topic that nobody here asked for, goes no further.
     pub(super) fn handle_gossip(&mut self, event: gossipsub::Event) {
         let gossipsub::Event::Message {
             propagation_source,
@@ -111,21 +114,38 @@ impl Task {
         };
         let topic = bytes(message.topic.as_str());
         let from = message.source.as_ref().and_then(ours);
-        let sound = message.data.len() <= PUBLICATION_BYTES_MAX;
-        let acceptance = match (&topic, &from) {
-            (Some(_), Some(_)) if sound => MessageAcceptance::Accept,
-            _ => MessageAcceptance::Reject,
-        };
-        let accepted = matches!(acceptance, MessageAcceptance::Accept);
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
-        gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
-        if let (Some(topic), Some(from)) = (topic, from)
-            && accepted
-            && self.topics.contains(&topic)
-        {
-            self.shared.counting.frame_in(message.data.len());
-            self.shared.inbox.published(from, &topic, message.data);
+        let overheard = Overheard(message_id, propagation_source);
+        match (topic, from) {
+            (Some(topic), Some(from)) if message.data.len() <= PUBLICATION_BYTES_MAX => {
+                if !self.topics.contains(&topic) {
+                    return self.report(&overheard, MessageAcceptance::Ignore);
+                }
+                self.shared.counting.frame_in(message.data.len());
+                let token = ReplyToken::new(overheard);
+                // One that finds no room is never judged, and forgotten soon.
+                let inbox = &self.shared.inbox;
+                inbox.published(from, &topic, message.data, token);
+            }
+            _ => self.report(&overheard, MessageAcceptance::Reject),
         }
+    }
+
+    pub(super) fn judge(&mut self, overheard: &Overheard, fit: Acceptance, done: Done<()>) {
+        self.report(
+            overheard,
+            match fit {
+                Acceptance::Accept => MessageAcceptance::Accept,
+                Acceptance::Reject => MessageAcceptance::Reject,
+                _ => MessageAcceptance::Ignore,
+            },
+        );
+        tell(done, Ok(()));
+    }
+
+    fn report(&mut self, Overheard(message, source): &Overheard, acceptance: MessageAcceptance) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        // One that waited for too long is not known any more.
+        gossip.report_message_validation_result(message, source, acceptance);
     }
 }
 
