@@ -222,6 +222,28 @@ def whereabouts(data):
     return peer, seq, until, addrs
 
 
+ANNOUNCEMENT_BYTES = 152
+TOPICS = 32
+
+
+def topic(replica):
+    """Under which topic news of a thread is announced."""
+    number = hpke.hkdf(replica, b"threads/topic/1")[0] % TOPICS
+    return b"threads/heads/1/" + bytes([number])
+
+
+def announcement(data, replica, peer, thread):
+    """The log, the number and the check of an announcement, which the peer has signed."""
+    _need(len(data) == ANNOUNCEMENT_BYTES)
+    key = hpke.hkdf(replica, b"threads/announcement/1")
+    plain = layers.open_synthetic(key, b"threads/announcement/1", data)
+    log, seq, check = plain[:32], int.from_bytes(plain[32:40], "big"), plain[40:48]
+    _need(seq > 0)
+    statement = cbor.encode({"check": check, "log": log, "seq": seq, "thread": thread})
+    ed25519.verify(peer, b"threads/announcement/1" + statement, plain[48:])
+    return log, seq, check
+
+
 def receipt(data, peer, thread):
     """The log, the number and the head of a receipt, which the peer has signed."""
     try:

@@ -191,6 +191,16 @@ def read_rekey(v):
     same(opened, None if v["keys"] is None else epoch_keys(v["keys"]), "keys")
 
 
+def read_announcement(v):
+    replica = data(v["replica"])
+    same(frames.topic(replica), data(v["topic"]), "topic")
+    with known("CannotOpen")(chacha.Refused), malformed(frames.Refused):
+        log, seq, check = frames.announcement(
+            data(v["bytes"]), replica, data(v["peer"]), data(v["thread"])
+        )
+    same((log, str(seq), check), (data(v["log"]), v["seq"], data(v["check"])), "head")
+
+
 # Blocks.
 
 
@@ -413,6 +423,7 @@ def readers():
             "claim": read_claim,
             "receipt": read_receipt,
             "whereabouts": read_whereabouts,
+            "announcement": read_announcement,
         },
         "epochs.json": {"epoch": lambda v: epoch_keys(v["keys"]), "rekey": read_rekey},
         "blocks.json": {"cid": read_cid, "cbor": read_cbor},

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod address;
+mod announcement;
 pub mod batch;
 pub mod block;
 pub mod books;
@@ -27,6 +28,7 @@ pub mod transport;
 mod whereabouts;
 
 pub use address::ThreadAddr;
+pub use announcement::{ANNOUNCEMENT_BYTES, ANNOUNCEMENT_TOPICS, Announcement, Topic};
 pub use async_trait::async_trait;
 pub use clock::{Clock, Hlc, ManualClock, SystemClock, Timer};
 pub use error::{Error, ErrorKind, Result};

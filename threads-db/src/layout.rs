@@ -414,6 +414,11 @@ pub(crate) mod peers {
         [&thread.to_be_bytes()[..], b"q", peer.key_bytes()].concat()
     }
 
+    /// What a peer announced last of a thread.
+    pub(crate) fn announced(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"n", peer.key_bytes()].concat()
+    }
+
     /// Who asks to join a thread.
     pub(crate) fn requests(thread: Number) -> Vec<u8> {
         [&thread.to_be_bytes()[..], b"j"].concat()

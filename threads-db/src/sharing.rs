@@ -193,7 +193,7 @@ impl Db {
         let node = &self.thread().node;
         let remove = |txn: &mut dyn WriteTxn| shares::remove(txn, number, peer);
         node.store.transact(Durability::Group, remove)?;
-        node.notifier.notify();
+        node.notifier.notify_of(News(Fresh::Members(number)));
         Ok(())
     }
 

@@ -11,6 +11,8 @@
 //!   logs a thread has.
 //! * **Everything else is told by numbers.** They acknowledge what is on disk, and say what is to be
 //!   had. A record is never sent on suspicion.
+//! * **Who is not connected hears of it by gossip**: the writer announces its head, sealed, and peers of
+//!   other threads carry that on. It is a hint, on which who lacks something asks for it.
 //! * **Peers sign for what a writer wrote**, once they have it on their disks. It waits for such
 //!   receipts if it likes ([`Db::await_replicas`](crate::Db::await_replicas)), and has each peer show a
 //!   record now and then, by chance.
@@ -34,9 +36,11 @@ mod compare;
 mod comparison;
 mod conduct;
 mod dial;
+mod doing;
 mod evidence;
 mod few;
 mod finding;
+mod gossip;
 #[cfg(test)]
 mod hostile;
 mod io;
@@ -47,6 +51,7 @@ mod located;
 mod machine;
 mod news;
 mod noted;
+mod overheard;
 mod page;
 mod pause;
 mod pull;
@@ -65,8 +70,9 @@ pub(crate) mod wire;
 
 pub use changes::SyncChanges;
 pub(crate) use io::Fresh;
-pub use io::{CallId, Input, News, OpId, Output, RequestId, Work, Worked};
+pub use io::{CallId, Input, News, OpId, Output, PublicationId, RequestId, Work, Worked};
 pub use machine::Machine;
+pub use overheard::Announced;
 pub use service::{Connected, Service};
 pub use standing::FailedCheck;
 pub use status::{LogStatus, PeerStatus, SyncStatus};

@@ -216,6 +216,10 @@ fn peer_row(peer: &PeerStatus, sync: &SyncStatus, connected: &[PeerId]) -> [Stri
         true => format!("{state}, full"),
         false => state.to_owned(),
     };
+    let state = match peer.announced.is_some() {
+        true => format!("{state}, has news"),
+        false => state,
+    };
     [
         peer.peer.to_string(),
         state,

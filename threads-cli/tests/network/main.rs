@@ -14,6 +14,7 @@ mod apart;
 #[cfg(target_os = "linux")]
 #[path = "../../../threads-db/tests/sync/frames.rs"]
 mod frames;
+mod gossip;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod kills;

@@ -1,6 +1,6 @@
 //! One peer: its disk, its clock, and the node and machine that run on them until they crash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -78,6 +78,8 @@ pub(super) struct Up {
     pub(super) calls: BTreeMap<CallId, (usize, u64)>,
     pub(super) requests: BTreeMap<RequestId, Asked>,
     pub(super) next_request: RequestId,
+    /// What it reads of what others publish.
+    pub(super) topics: BTreeSet<Vec<u8>>,
     /// When it is to be woken.
     pub(super) wake: Option<u64>,
 }
@@ -182,6 +184,7 @@ impl Peer {
             calls: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_request: 0,
+            topics: BTreeSet::new(),
             wake: None,
         });
         Ok(())

@@ -15,6 +15,7 @@ use super::script::{Act, Script};
 use super::store::Lie;
 use super::trace::{Digest, chance};
 
+mod gossip;
 mod links;
 mod settle;
 
@@ -40,6 +41,8 @@ enum Event {
     Reply(usize, Asked, threads_core::Result<Vec<u8>>),
     /// A call ends without a reply, in this life of a peer.
     Ended(usize, u64, CallId),
+    /// A publication arrives from a neighbour, on a connection.
+    Published(usize, usize, u64, usize),
     Perform(usize, u64, Work),
     Worked(usize, u64, Worked),
     Input(usize, u64, Input),
@@ -62,6 +65,7 @@ pub(super) struct World<'a> {
     ids: Vec<PeerId>,
     keys: Option<ThreadKeys>,
     net: Network,
+    publications: Vec<gossip::Publication>,
     oracle: Oracle,
     /// How many frames were sent.
     frames: u64,
@@ -89,6 +93,7 @@ impl<'a> World<'a> {
             keys: None,
             net: Network::new(peers.len(), chance(script.seed, "network")),
             peers,
+            publications: Vec::new(),
             oracle: Oracle::default(),
             frames: 0,
             digest: Digest::new(),
@@ -180,6 +185,7 @@ impl<'a> World<'a> {
                 let gone = Error::unavailable("no reply came");
                 self.end_call(at, life, call, Err(gone))
             }
+            Event::Published(at, by, on, number) => self.published(at, by, on, number),
             Event::Perform(at, life, work) => self.perform(at, life, work),
             Event::Worked(at, life, worked) => self.input(at, life, Input::Worked(worked)),
             Event::Input(at, life, input) => self.input(at, life, input),
@@ -385,7 +391,7 @@ impl<'a> World<'a> {
                     "peer {at} cut off peer {other}, which did nothing wrong"
                 ));
             }
-            other => return self.fail(format!("peer {at} wants what is not simulated: {other:?}")),
+            other => return self.gossip(at, other),
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use super::{aead, derive, text};
-use crate::{Error, PeerId, Result};
+use crate::{Error, PeerId, Result, Topic};
 
 macro_rules! symmetric_key {
     ($name:ident, $tag:literal) => {
@@ -237,6 +237,22 @@ impl ReplicaKey {
     /// ```
     pub fn access_key(&self) -> ReadKey {
         ReadKey::from_bytes(&derive(&self.bytes, b"threads/access/1"))
+    }
+
+    /// The topic under which peers that hold the key announce what is new. Strangers' threads share it.
+    ///
+    /// ```
+    /// use threads_core::ReplicaKey;
+    /// let key = ReplicaKey::from_bytes(&[7; 32]);
+    /// assert_eq!(key.topic(), ReplicaKey::from_bytes(&[7; 32]).topic());
+    /// ```
+    pub fn topic(&self) -> Topic {
+        Topic::new(derive(&self.bytes, b"threads/topic/1")[0])
+    }
+
+    /// What announcements are sealed with, and nothing else.
+    pub(crate) fn announcing(&self) -> Self {
+        Self::from_bytes(&derive(&self.bytes, b"threads/announcement/1"))
     }
 
     /// What `from` says to `to`, over a connection that authenticates both, to show that it holds

@@ -8,8 +8,8 @@ use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
 use threads_core::key::{check_key, verify, verify_batch};
 use threads_core::transport::with_peer;
 use threads_core::{
-    AgreementKey, ContentKey, Error, IdentityKey, LogKey, Multiaddr, PeerCard, PeerId, ReadKey,
-    Receipt, ReplicaKey, Result, ThreadId, Variant, Whereabouts, system_rng,
+    AgreementKey, Announcement, ContentKey, Error, IdentityKey, LogKey, Multiaddr, PeerCard,
+    PeerId, ReadKey, Receipt, ReplicaKey, Result, ThreadId, Variant, Whereabouts, system_rng,
 };
 
 use crate::{TestRng, array, bytes, hex, text};
@@ -25,6 +25,7 @@ pub(crate) fn make() -> Vec<Value> {
         claims(),
         receipts(),
         whereabouts(),
+        announcements(),
     ]
     .concat()
 }
@@ -426,6 +427,65 @@ fn whereabouts() -> Vec<Value> {
     ]
 }
 
+fn announcements() -> Vec<Value> {
+    let mut rng = TestRng::new("announcements");
+    let [ann, bob] = [0; 2].map(|_| IdentityKey::generate(&mut rng));
+    let [replica, other] = [0; 2].map(|_| ReplicaKey::generate(&mut rng));
+    let [thread, another] = [Variant::Raw, Variant::AccessControlled]
+        .map(|variant| ThreadId::generate(variant, &mut rng));
+    let log = LogKey::generate(&mut rng).log_id();
+    let record: [u8; 40] = rng.bytes();
+    let head = cid_of(DAG_CBOR, &record);
+    let vector = |name: &str, sealed: &[u8], thread: &ThreadId, reject: Option<&str>| {
+        let mut vector = json!({
+            "name": format!("an announcement {name}"), "kind": "announcement", "peer": hex(ann.peer_id().key_bytes()),
+            "replica": hex(*replica.to_bytes()), "topic": hex(replica.topic().to_bytes()),
+            "thread": hex(thread.as_bytes()), "bytes": hex(sealed),
+        });
+        match reject {
+            Some(word) => vector["reject"] = json!(word),
+            None => {
+                let opened = Announcement::open(&replica, sealed).unwrap();
+                vector["log"] = json!(hex(opened.log().key_bytes()));
+                vector["seq"] = json!(opened.seq().to_string());
+                vector["check"] = json!(hex(opened.check()));
+            }
+        }
+        vector
+    };
+    let sealed = |by: &IdentityKey, under: &ReplicaKey, seq| {
+        let announced = Announcement::sign(by, &thread, log, seq, &head).unwrap();
+        announced.seal(under).unwrap()
+    };
+    let one = sealed(&ann, &replica, 1);
+    let mut flipped = one.clone();
+    flipped[80] ^= 1;
+    vec![
+        vector("of one record", &one, &thread, None),
+        vector(
+            "of all there may be",
+            &sealed(&ann, &replica, u64::MAX),
+            &thread,
+            None,
+        ),
+        vector("of another thread", &one, &another, Some("BadSignature")),
+        vector(
+            "by another",
+            &sealed(&bob, &replica, 1),
+            &thread,
+            Some("BadSignature"),
+        ),
+        vector(
+            "under another key",
+            &sealed(&ann, &other, 1),
+            &thread,
+            Some("CannotOpen"),
+        ),
+        vector("with a bit flipped", &flipped, &thread, Some("CannotOpen")),
+        vector("a byte short", &one[1..], &thread, Some("Malformed")),
+    ]
+}
+
 /// The same receipt for two records.
 fn renumbered(receipt: &Receipt) -> Receipt {
     let mut bytes = encode(receipt).unwrap();
@@ -524,6 +584,16 @@ pub(crate) fn read(vector: &Value) -> Result<()> {
             assert_eq!(word.seq().to_string(), vector["seq"]);
             assert_eq!(word.until_ms().to_string(), vector["until"]);
             word.verify()?;
+        }
+        "announcement" => {
+            let replica = ReplicaKey::from_bytes(&array(&vector["replica"]));
+            assert_eq!(hex(replica.topic().to_bytes()), vector["topic"]);
+            let announced = Announcement::open(&replica, &member("bytes"))?;
+            let peer = PeerId::from_key_bytes(array(&vector["peer"]));
+            announced.verify(&peer, &ThreadId::from_bytes(&member("thread"))?)?;
+            assert_eq!(hex(announced.log().key_bytes()), vector["log"]);
+            assert_eq!(announced.seq().to_string(), vector["seq"]);
+            assert_eq!(hex(announced.check()), vector["check"]);
         }
         "claim" => {
             let key = ReplicaKey::from_bytes(&array(&vector["replica"]));

@@ -101,7 +101,8 @@ impl Db {
 }
 
 /// What events of members mean here: the thread is shared with who joined, and not with who left. The
-/// leaver itself goes on sharing, or nobody would hear of it. Says whether anybody is new.
+/// leaver itself goes on sharing, or nobody would hear of it. Says whether anybody is
+/// new, or left.
 pub(crate) fn note_members(
     txn: &mut dyn WriteTxn,
     thread: &Thread,
@@ -121,7 +122,10 @@ pub(crate) fn note_members(
         }
         let rows = Rows::read(txn.as_read(), thread.number)?;
         match rows.member(&peer) {
-            Some(member) if member.left => shares::remove(txn, thread.number, &peer)?,
+            Some(member) if member.left => {
+                shares::remove(txn, thread.number, &peer)?;
+                changed = true;
+            }
             Some(_) => match shares::add(txn, thread.number, &peer) {
                 Ok(new) => changed |= new,
                 // More members than peers that a thread is shared with: others serve them.

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use threads_core::record::Rejection;
 use threads_core::{Error, ErrorKind, PeerId};
 
-use super::limits::{
-    BANNED_MS, REMEMBERED_MAX, REQUESTS_BURST, REQUESTS_PER_SECOND, SCORE_HALF_LIFE_MS, SCORE_MIN,
-};
+use super::limits::{BANNED_MS, REMEMBERED_MAX, SCORE_HALF_LIFE_MS, SCORE_MIN};
 
 /// What one fault costs the peer that sent it. Nothing for what honest peers may see differently:
 /// access, forks, what is held back.
@@ -29,6 +27,9 @@ pub(crate) const MALFORMED: i64 = 20;
 pub(crate) const STALE: i64 = 5;
 /// The cost of asking for a thread without showing its key.
 pub(crate) const PROBE: i64 = 5;
+
+/// The cost of an announcement in another's name.
+pub(crate) const FORGED: i64 = 100;
 
 /// How one peer has behaved.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,17 +93,21 @@ impl Conducts {
     }
 }
 
-/// How many requests a peer may still make: so many a second, and a burst of more.
+/// How much may still come, of requests or publications: so many a second, and a burst of more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
+    per_second: u64,
+    burst: u64,
     left: u64,
     at_ms: u64,
 }
 
 impl Allowance {
-    pub(crate) fn new(now_ms: u64) -> Self {
+    pub(crate) fn new(per_second: u64, burst: u64, now_ms: u64) -> Self {
         Self {
-            left: REQUESTS_BURST,
+            per_second,
+            burst,
+            left: burst,
             at_ms: now_ms,
         }
     }
@@ -111,15 +116,20 @@ impl Allowance {
     pub(crate) fn take(&mut self, now_ms: u64) -> bool {
         let gained = now_ms
             .saturating_sub(self.at_ms)
-            .saturating_mul(REQUESTS_PER_SECOND)
+            .saturating_mul(self.per_second)
             / 1_000;
         if gained > 0 {
-            self.left = self.left.saturating_add(gained).min(REQUESTS_BURST);
+            self.left = self.left.saturating_add(gained).min(self.burst);
             self.at_ms = now_ms;
         }
         let some = self.left > 0;
         self.left = self.left.saturating_sub(1);
         some
+    }
+
+    /// When it was last filled up, which is when it is used.
+    pub(crate) fn used_at(&self) -> u64 {
+        self.at_ms
     }
 }
 
@@ -170,14 +180,10 @@ mod tests {
 
     #[test]
     fn a_burst_is_allowed_and_then_a_rate() {
-        let mut allowance = Allowance::new(0);
-        let burst = (0..2 * REQUESTS_BURST)
-            .filter(|_| allowance.take(0))
-            .count();
-        assert_eq!(burst as u64, REQUESTS_BURST);
-        let second = (0..2 * REQUESTS_BURST)
-            .filter(|_| allowance.take(1_000))
-            .count();
-        assert_eq!(second as u64, REQUESTS_PER_SECOND);
+        let mut allowance = Allowance::new(10, 40, 0);
+        let burst = (0..80).filter(|_| allowance.take(0)).count();
+        assert_eq!(burst, 40);
+        let second = (0..80).filter(|_| allowance.take(1_000)).count();
+        assert_eq!(second, 10);
     }
 }

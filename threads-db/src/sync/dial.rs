@@ -4,7 +4,7 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::{Multiaddr, PeerId, Result};
 
 use super::io::{Op, Output};
-use super::limits::{DIAL_SOON_MS, DIALS_MAX};
+use super::limits::{DIAL_SOON_MS, DIALS_MAX, HASTEN_EVERY_MS};
 use super::machine::{Doing, Machine};
 use super::pause::Pause;
 use super::timers::Timer;
@@ -16,6 +16,8 @@ pub(super) struct Dial {
     untried: Vec<Multiaddr>,
     dialling: bool,
     pause: Pause,
+    /// Until when it is not tried sooner because of what it announced.
+    hastened_until_ms: u64,
 }
 
 impl Machine {
@@ -82,6 +84,21 @@ impl Machine {
         match ended {
             Ok(()) => self.is_connected(&peer),
             Err(_) => self.dial_next(peer, rng),
+        }
+    }
+
+    /// A peer that shares something announced news, so it is somewhere: it is tried now, once in a while,
+    /// however often it could not be reached.
+    pub(super) fn hasten(&mut self, peer: PeerId) {
+        if self.peers.contains_key(&peer) {
+            return;
+        }
+        self.want(peer);
+        if let Some(dial) = self.dials.get_mut(&peer)
+            && dial.hastened_until_ms <= self.now
+        {
+            dial.hastened_until_ms = self.now + HASTEN_EVERY_MS;
+            dial.pause.shorten(self.now, 0);
         }
     }
 

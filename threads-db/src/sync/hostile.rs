@@ -6,7 +6,9 @@ use threads_codec_jsonpatch::JsonPatch;
 use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
 use threads_core::datastore::Memory;
 use threads_core::module::CollectionSpec;
-use threads_core::{Error, IdentityKey, LogId, PeerId, Receipt, Whereabouts, system_rng};
+use threads_core::{
+    Announcement, Error, IdentityKey, LogId, PeerId, Receipt, Whereabouts, system_rng,
+};
 
 use super::io::{Input, Output};
 use super::machine::Machine;
@@ -19,6 +21,7 @@ use crate::{Db, Node};
 enum Deed {
     Ask(Ask),
     Bytes(Vec<u8>),
+    Publish(Vec<u8>),
     /// To the oldest call that waits.
     Answer(Answer),
     Garbage(Vec<u8>),
@@ -119,10 +122,19 @@ fn word(right: bool, seq: u64) -> Whereabouts {
     decode(&bytes).unwrap()
 }
 
+/// An announcement of the peer, or of somebody else.
+fn announced(db: &Db, right: bool, listed: Option<(LogId, u64)>, seq: u64) -> Vec<u8> {
+    let key = IdentityKey::from_bytes(&if right { PEER } else { [8; 32] });
+    let (log, _) = listed.unwrap_or((LogId::from_key_bytes([3; 32]), seq));
+    let head = cid_of(DAG_CBOR, b"a record");
+    let announced = Announcement::sign(&key, db.id(), log, seq, &head).unwrap();
+    announced.seal(&db.thread().replica).unwrap()
+}
+
 /// A deed, with logs by number: 0 is the node's own.
 fn deed() -> impl Strategy<Value = (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>)> {
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
-    (0..23_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
+    (0..25_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
 }
 
 fn build(
@@ -166,6 +178,8 @@ fn build(
         17 => Deed::Ask(Ask::Ranges(claim, spans(&listed))),
         18 => Deed::Answer(many(db, right, peer)),
         19 | 20 => Deed::Answer(Answer::Ranges(found(seq, &listed))),
+        21 => Deed::Publish(bytes),
+        22 => Deed::Publish(announced(db, right, listed.first().copied(), seq)),
         _ if right => Deed::Later(seq.min(100_000)),
         _ if bytes.len() < 20 => Deed::Leave,
         _ => Deed::Come,
@@ -228,6 +242,10 @@ impl Victim {
         self.requests += 1;
         let input = match (deed, call) {
             (Deed::Ask(ask), _) => Input::Request(self.peer, self.requests, ask.encode().unwrap()),
+            (Deed::Publish(frame), _) => {
+                let topic = self.db.thread().replica.topic().to_bytes();
+                Input::Published(self.peer, self.requests, topic, frame)
+            }
             (Deed::Bytes(bytes), _) => Input::Request(self.peer, self.requests, bytes),
             (Deed::Answer(answer), Some(call)) => Input::Reply(call, answer.encode()),
             (Deed::Garbage(bytes), Some(call)) => Input::Reply(call, Ok(bytes)),

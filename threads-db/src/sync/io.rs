@@ -1,8 +1,10 @@
 //! What goes into the machine and what comes out of it.
 
+use threads_core::transport::Acceptance;
 use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
 use super::locate::{Locate, Located};
+use super::overheard::{Gossip, Gossiped};
 use super::ranges::{Found, Span};
 use super::vouch::{Vouch, Vouched};
 use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Proof, Range};
@@ -14,6 +16,8 @@ use crate::line::Cuts;
 pub type CallId = u64;
 /// A request of a peer that waits for this node's reply, as the driver numbers them.
 pub type RequestId = u64;
+/// A publication that waits to be judged, as the driver numbers them.
+pub type PublicationId = u64;
 /// An operation on the store that the driver carries out.
 pub type OpId = u64;
 
@@ -44,6 +48,8 @@ pub enum Input {
     /// This node signed where it is: see [`Node::sign_addresses`](crate::Node::sign_addresses). From
     /// the first time on, it and its peers tell each other where those are who share their threads.
     Moved,
+    /// A peer published something: who, the driver's number, under which topic, what.
+    Published(PeerId, PublicationId, Vec<u8>, Vec<u8>),
     /// A call ended.
     Reply(CallId, Result<Vec<u8>>),
     /// Work on the store ended.
@@ -75,6 +81,14 @@ pub enum Output {
     Connect(PeerId, Multiaddr),
     /// End the connection to a peer.
     Disconnect(PeerId),
+    /// Ask for what is published under a topic, and ask no longer.
+    Subscribe(Vec<u8>),
+    /// See [`Output::Subscribe`].
+    Unsubscribe(Vec<u8>),
+    /// Publish something under a topic. It may be lost.
+    Publish(Vec<u8>, Vec<u8>),
+    /// Say what is to become of a publication.
+    Judge(PublicationId, Acceptance),
 }
 
 /// Work on the store, for [`Node::perform`](crate::Node::perform).
@@ -124,7 +138,7 @@ pub(crate) enum Fresh {
     Committed(Number),
     /// A thread is shared with a peer as of now.
     Shared(Number, PeerId),
-    /// A thread is shared with peers that the machine may not know of.
+    /// A thread is shared with peers that the machine may not know of, or not any more with some.
     Members(Number),
     /// A link of this peer is to be used.
     Asked(PeerId),
@@ -179,6 +193,8 @@ pub(crate) enum Op {
     Vouch(Vouch),
     /// About where peers are.
     Locate(Locate),
+    /// About what is announced.
+    Gossip(Gossip),
 }
 
 /// Which of the threads that are shared with a peer are to be compared.
@@ -219,6 +235,7 @@ pub(crate) enum Done {
     Ranges(Option<(Heard, Vec<Found>)>),
     Vouched(Vouched),
     Located(Located),
+    Gossiped(Gossiped),
     Noted,
 }
 

@@ -79,3 +79,36 @@ pub(crate) const AWAITED_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 pub(crate) const CHECK_EVERY_MS: u64 = 5 * 60 * 1_000;
 /// How often in a row it may not answer before that counts as not being able to.
 pub(crate) const MISSES_MAX: u32 = 3;
+/// How long what was written waits before it is announced to those who are not connected; it is announced
+/// once in that time at most. In milliseconds.
+pub(crate) const ANNOUNCE_AFTER_MS: u64 = 1_000;
+/// How far apart announcements of many threads are made, in milliseconds.
+pub(crate) const ANNOUNCE_APART_MS: u64 = 50;
+/// The most threads of which it is remembered that they are to be announced when somebody is connected.
+pub(crate) const UNANNOUNCED_MAX: usize = 1_024;
+/// How many publications are looked at and carried on in a second, and in a burst: of each peer that
+/// this node knows, and of all others together.
+pub(crate) const PUBLICATIONS_PER_SECOND: u64 = 4;
+pub(crate) const PUBLICATIONS_BURST: u64 = 64;
+pub(crate) const STRANGERS_PER_SECOND: u64 = 32;
+pub(crate) const STRANGERS_BURST: u64 = 128;
+/// The most peers whose publications are counted one by one.
+pub(crate) const PUBLISHERS_MAX: usize = 1_024;
+/// The most threads whose keys are tried on one publication.
+pub(crate) const OPENINGS_MAX: usize = 1_024;
+/// The most peers and threads of which it is remembered what was announced last.
+pub(crate) const HEARD_MAX: usize = 4_096;
+/// The most threads of which news is looked for, and the most peers that announced it of each.
+pub(crate) const SOUGHT_MAX: usize = 1_024;
+pub(crate) const ANNOUNCERS_MAX: usize = 16;
+/// How long news that was announced may take to come by itself before it is looked for; somewhere in
+/// the time after that, so that not all look at once. In milliseconds.
+pub(crate) const SEEK_AFTER_MS: u64 = 500;
+pub(crate) const SEEK_SPREAD_MS: u64 = 1_000;
+/// How long until another peer is asked for it, in milliseconds, and how many are asked.
+pub(crate) const SEEK_AGAIN_MS: u64 = 5_000;
+pub(crate) const SEEK_PEERS_MAX: usize = 3;
+/// How often a peer is tried before its time because of what it announced, in milliseconds.
+pub(crate) const HASTEN_EVERY_MS: u64 = 60_000;
+/// How long status tells of news that was announced and did not come, in milliseconds.
+pub(crate) const ANNOUNCED_MS_MAX: u64 = 24 * 60 * 60 * 1_000;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::rand_core::CryptoRng;
+use threads_core::transport::Acceptance;
 use threads_core::{Error, LogId, PeerId, Result};
 
 use super::active::{Active, Link, raise};
@@ -15,15 +16,16 @@ use super::attend::Sent;
 use super::comparison::Comparing;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
+pub(super) use super::doing::{Call, Doing};
+use super::gossip::Gossiping;
 use super::io::{
-    CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Share, Which, Work,
-    Worked,
+    CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Which, Work, Worked,
 };
-use super::limits::{ANSWERS_MAX, GREET_AFTER_MS};
-use super::locate::{Locate, Words};
+use super::limits::{ANSWERS_MAX, GREET_AFTER_MS, REQUESTS_BURST, REQUESTS_PER_SECOND};
+use super::locate::Locate;
 use super::timers::{Timer, Timers};
-use super::vouch::{Pick, Vouch, Vouched, Vouching};
-use super::wire::{self, Answer, Ask, Claim, Frontier, numbers};
+use super::vouch::{Vouch, Vouched, Vouching};
+use super::wire::{self, Answer, Ask, Claim, numbers};
 use crate::layout::Number;
 
 /// What this node knows of its peers and of the threads in use. See the [module](super).
@@ -42,7 +44,7 @@ pub struct Machine {
     pub(super) me: PeerId,
     pub(super) peers: BTreeMap<PeerId, Peer>,
     pub(super) active: BTreeMap<Number, Active>,
-    calls: BTreeMap<CallId, Call>,
+    pub(super) calls: BTreeMap<CallId, Call>,
     doing: BTreeMap<OpId, Doing>,
     pub(super) conducts: Conducts,
     pub(super) dials: BTreeMap<PeerId, Dial>,
@@ -51,6 +53,7 @@ pub struct Machine {
     /// Whether peers are asked where others are: only where this node says so itself.
     pub(super) locating: bool,
     pub(super) comparing: Comparing,
+    pub(super) gossiping: Gossiping,
     next: u64,
     pub(super) now: u64,
     pub(super) out: Vec<Output>,
@@ -76,49 +79,6 @@ pub(super) struct Peer {
     pub(super) allowance: Allowance,
 }
 
-/// What a call is for.
-pub(super) enum Call {
-    /// With the number from which on there may be more to compare.
-    Heads(PeerId, Vec<Share>, Option<Number>),
-    Pull(Number, PeerId),
-    Push(Number, PeerId, Frontier),
-    Have(Number, PeerId, Frontier),
-    Ranges(Number, PeerId),
-    Join(PeerId, String),
-    Sign(Number, PeerId),
-    Check(PeerId, Pick),
-    Where(Number, PeerId, Words),
-}
-
-/// What an operation on the store is for.
-pub(super) enum Doing {
-    Start,
-    Dial(PeerId),
-    Retry(Number),
-    Joins(PeerId),
-    Admit(PeerId),
-    Sharers(Number),
-    /// The threads to compare with a peer.
-    Greet(PeerId, Which),
-    Load(Number),
-    Push(Number, PeerId),
-    Pulled(Number, PeerId, Frontier),
-    /// A peer's request is answered from it.
-    Answer(PeerId, RequestId),
-    /// What a peer has not signed for.
-    Unsigned(Number, PeerId),
-    Behind(PeerId),
-    /// What a peer signed is kept.
-    Keep(PeerId),
-    Pick(PeerId),
-    /// What a peer showed is examined.
-    Examine(PeerId),
-    /// Where a peer and others are.
-    Locate(PeerId),
-    /// Something is noted; nothing follows from it.
-    Note,
-}
-
 impl Machine {
     /// The machine of the node `me`, with no peer connected.
     ///
@@ -140,6 +100,7 @@ impl Machine {
             vouching: Vouching::default(),
             locating: false,
             comparing: Comparing::new(),
+            gossiping: Gossiping::default(),
             next: 0,
             now: 0,
             out: Vec::new(),
@@ -185,9 +146,15 @@ impl Machine {
         match input {
             Input::Connected(peer) => self.connected(peer, rng),
             Input::Disconnected(peer) => self.disconnected(peer, rng),
-            Input::Started => self.op(Op::Peers, Doing::Start),
+            Input::Started => {
+                self.op(Op::Peers, Doing::Start);
+                self.follow(None);
+            }
             Input::Dialled(peer, ended) => self.dialled(peer, ended, rng),
             Input::Request(from, request, frame) => self.asked(from, request, &frame),
+            Input::Published(from, publication, topic, frame) => {
+                self.published(from, publication, &topic, frame);
+            }
             Input::Reply(call, reply) => self.replied(call, reply, rng),
             Input::Worked(Worked(op, done)) => self.done(op, done, rng),
             Input::News(News(Fresh::Committed(thread))) => self.committed(thread),
@@ -199,6 +166,7 @@ impl Machine {
             }
             Input::News(News(Fresh::Members(thread))) => {
                 self.op(Op::Sharers(thread), Doing::Sharers(thread));
+                self.follow(Some(thread));
             }
             Input::News(News(Fresh::Awaited(thread, wait_ms))) => self.awaited(thread, wait_ms),
             Input::Near(peer) => {
@@ -219,6 +187,8 @@ impl Machine {
                 Timer::Receipt(thread, peer) => self.ask_to_sign(thread, peer),
                 Timer::Check(peer) => self.check(peer, rng),
                 Timer::Locate(peer) => self.locate(peer),
+                Timer::Announce(thread) => self.announce(thread),
+                Timer::Seek(thread) => self.seek(thread, rng),
             }
         }
         std::mem::take(&mut self.out)
@@ -240,7 +210,7 @@ impl Machine {
                 locate_from: 0,
                 unfound: BTreeSet::new(),
                 answering: 0,
-                allowance: Allowance::new(self.now),
+                allowance: Allowance::new(REQUESTS_PER_SECOND, REQUESTS_BURST, self.now),
             },
         );
         // One of the two asks; the other only if it was not asked.
@@ -248,6 +218,7 @@ impl Machine {
         self.timers.set(Timer::Greet(peer), self.now + wait);
         self.timers.set(Timer::Join(peer), self.now);
         self.check_later(peer, rng);
+        self.announce_all();
     }
 
     fn disconnected(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
@@ -266,6 +237,7 @@ impl Machine {
     /// A thread is shared with a peer: the two compare it, now or when they meet.
     pub(super) fn shared(&mut self, thread: Number, peer: PeerId) {
         self.want(peer);
+        self.follow_new(thread);
         let known = self.peers.get(&peer);
         if known.is_some_and(|known| !known.threads.contains(&thread)) {
             let only = Which::Only(thread);
@@ -274,6 +246,7 @@ impl Machine {
     }
 
     fn committed(&mut self, thread: Number) {
+        self.announce_later(thread);
         let mut peers = self.peers.values();
         if self.active.contains_key(&thread) || peers.any(|peer| peer.threads.contains(&thread)) {
             // How far it got is read from the store, where it is on disk.
@@ -366,6 +339,13 @@ impl Machine {
             }
             (Doing::Examine(peer), Ok(Done::Vouched(Vouched::Examined(false)))) => {
                 self.fault(peer, STALE);
+            }
+            (Doing::Seek(thread, peer), Ok(Done::Shared(shares))) => {
+                self.ask_for(thread, peer, shares);
+            }
+            (doing, Ok(Done::Gossiped(done))) => self.gossiped(doing, done, rng),
+            (Doing::Overhear(_, publication), Err(_)) => {
+                self.judge(publication, Acceptance::Ignore);
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use threads_core::transport::{ReplyToken, Transport, TransportEvent};
 use threads_core::{PeerId, Result, Timer, system_rng};
 
 use super::finding::{self, Finding};
-use super::io::{CallId, Input, Output, RequestId, Work};
+use super::io::{CallId, Input, Output, PublicationId, RequestId, Work};
 use super::limits::LOOK_EVERY_MS;
 use super::machine::Machine;
 use crate::db::Db;
@@ -22,6 +22,8 @@ use crate::node::Node;
 const CALLS_MAX: usize = 256;
 /// How many requests of peers wait for an answer. More are refused.
 const REQUESTS_MAX: usize = 1_024;
+/// How many publications wait to be judged. More go no further.
+const PUBLICATIONS_MAX: usize = 1_024;
 /// How many threads stay open between two pieces of work.
 const WARM_MAX: usize = 16;
 
@@ -52,6 +54,8 @@ pub struct Service {
     calling: usize,
     requests: HashMap<RequestId, ReplyToken>,
     next_request: RequestId,
+    publications: HashMap<PublicationId, ReplyToken>,
+    next_publication: PublicationId,
     connected: Connected,
     warm: VecDeque<Db>,
     finding: Finding,
@@ -165,6 +169,8 @@ impl Service {
             calling: 0,
             requests: HashMap::new(),
             next_request: 0,
+            publications: HashMap::new(),
+            next_publication: 0,
             connected: Connected::default(),
             warm: VecDeque::new(),
             finding: Finding::default(),
@@ -305,7 +311,27 @@ impl Service {
                     None
                 }));
             }
+            gossip => self.gossip(gossip),
         }
+    }
+
+    /// What is published is a hint, so what cannot be is left.
+    fn gossip(&mut self, output: Output) {
+        let transport = Arc::clone(&self.transport);
+        let token = match &output {
+            Output::Judge(publication, _) => self.publications.remove(publication),
+            _ => None,
+        };
+        self.sending.push(Box::pin(async move {
+            _ = match (output, token) {
+                (Output::Subscribe(topic), _) => transport.subscribe(&topic).await,
+                (Output::Unsubscribe(topic), _) => transport.unsubscribe(&topic).await,
+                (Output::Publish(topic, frame), _) => transport.publish(&topic, frame).await,
+                (Output::Judge(_, fit), Some(token)) => transport.judge(token, fit).await,
+                _ => Ok(()),
+            };
+            None
+        }));
     }
 
     fn perform(&mut self, work: Work) {
@@ -363,6 +389,19 @@ impl Service {
                 self.next_request += 1;
                 self.requests.insert(self.next_request, token);
                 Input::Request(from, self.next_request, frame)
+            }
+            TransportEvent::Published {
+                from,
+                topic,
+                frame,
+                token,
+            } => {
+                if self.publications.len() >= PUBLICATIONS_MAX {
+                    return;
+                }
+                self.next_publication += 1;
+                self.publications.insert(self.next_publication, token);
+                Input::Published(from, self.next_publication, topic, frame)
             }
             TransportEvent::Discovered { peer, addrs } => {
                 // What cannot be noted now is found again.

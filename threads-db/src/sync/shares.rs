@@ -55,6 +55,7 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, peer: &PeerId) -> R
     if of_peer(txn.as_read(), peer)?.is_empty() {
         located::forget(txn, peer)?;
     }
+    txn.delete(Keyspace::Peers, &peers::announced(thread, peer))?;
     standing::remove(txn, thread, peer)
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use threads_core::datastore::Datastore;
 use threads_core::{Cid, LogId, PeerId, Result};
 
+use super::overheard::{self, Announced};
 use super::shares;
 use super::standing::{self, FailedCheck};
 use super::wire::Frontier;
@@ -74,6 +75,9 @@ pub struct PeerStatus {
     pub lacks: u64,
     /// How many records that it said it has are not here.
     pub missing: u64,
+    /// What it announced last, to all who take part, and is not here: a hint. It counts for nothing
+    /// before the peer has said the same to this node itself.
+    pub announced: Option<Announced>,
     /// Whether it said last that it takes no more: it keeps what it acknowledged, and has used up its room
     /// for threads of others.
     pub full: bool,
@@ -126,7 +130,7 @@ impl Db {
     /// ```
     pub fn sync_status(&self) -> Result<SyncStatus> {
         let thread = self.thread();
-        let txn = thread.node.store.read()?;
+        let (txn, now_ms) = (thread.node.store.read()?, thread.node.clock.now_ms());
         let lines: BTreeMap<_, _> = line::all(&*txn, thread)?
             .into_iter()
             .map(|(line, head)| (line.id, (line, head.seq)))
@@ -171,11 +175,14 @@ impl Db {
                 more.fold(0, u64::saturating_add)
             };
             let checked = standing::checked(&*txn, thread.number, peer)?;
+            let announced = overheard::latest(&*txn, thread.number, peer, now_ms)?;
+            let here = |log: &LogId| have.get(log).copied().unwrap_or(0);
             Ok(PeerStatus {
                 peer: *peer,
                 last_contact_ms: shares::last_contact(&*txn, thread.number, peer)?,
                 lacks: gap(&have, acked),
                 missing: gap(acked, &have),
+                announced: announced.filter(|news| here(&news.log) < news.seq),
                 full: shares::is_full(&*txn, thread.number, peer)?,
                 shown_ms: checked.shown_ms,
                 failed_check: checked.failed,

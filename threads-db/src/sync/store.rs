@@ -78,9 +78,7 @@ impl Node {
                 let db = on.insert(self.take_admission(&invite, &key, &secret)?);
                 Ok(Done::Admitted(db.thread().number))
             }
-            Op::Sharers(thread) => {
-                shares::of_thread(&*self.inner.store.read()?, thread).map(Done::Sharers)
-            }
+            Op::Sharers(thread) => self.sharers(thread).map(Done::Sharers),
             Op::Shared(peer, which) => self.shared_with(&peer, which).map(Done::Shared),
             Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
             Op::Load(thread, peers) => {
@@ -123,6 +121,7 @@ impl Node {
             Op::Same(peer, threads) => self.same(&peer, &threads),
             Op::Vouch(what) => self.vouch(what),
             Op::Locate(what) => self.locate(what),
+            Op::Gossip(what) => self.gossip(what),
         }
     }
 

@@ -24,6 +24,10 @@ pub(crate) enum Timer {
     Check(PeerId),
     /// Ask a peer where others are.
     Locate(PeerId),
+    /// Announce what is new in a thread.
+    Announce(Number),
+    /// Look for what was announced.
+    Seek(Number),
 }
 
 /// Each timer once, at the earliest time that was asked for.

@@ -6,6 +6,7 @@ mod changes;
 mod durable;
 mod forks;
 mod frames;
+mod gossip;
 mod invites;
 mod many;
 mod net;

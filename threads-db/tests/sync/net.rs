@@ -1,19 +1,21 @@
 //! A network in memory that delivers at once, in order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::Value;
 use threads_codec_jsonpatch::JsonPatch;
+use threads_core::block::decode;
 use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
 use threads_core::module::CollectionSpec;
-use threads_core::transport::with_peer;
+use threads_core::transport::{Acceptance, with_peer};
 use threads_core::{Error, ManualClock, Multiaddr, PeerId, ThreadId, system_rng};
 use threads_db::query::Query;
 use threads_db::sync::{Input, Machine, Output};
 use threads_db::{Db, ExportOptions, Node, NodeBuilder};
 
+use crate::frames::{Answer, Ask};
 use crate::victim::Known;
 
 const STEPS_MAX: usize = 100_000;
@@ -35,6 +37,8 @@ struct End {
     db: Option<Db>,
     /// What it makes of its answers.
     answers: Option<Tamper>,
+    /// What it reads of what others publish.
+    topics: BTreeSet<Vec<u8>>,
 }
 
 /// Makes another reply of a request and its reply.
@@ -52,6 +56,14 @@ struct Asked {
     frame: Vec<u8>,
 }
 
+/// What somebody published, and whom it has reached.
+struct Publication {
+    author: usize,
+    topic: Vec<u8>,
+    frame: Vec<u8>,
+    reached: BTreeSet<usize>,
+}
+
 pub(crate) struct Net {
     ends: Vec<End>,
     now: u64,
@@ -59,6 +71,15 @@ pub(crate) struct Net {
     /// What was asked, by the number of the request.
     requests: Vec<Asked>,
     received: Vec<u64>,
+    /// How many records were sent to each, as often as they were.
+    records: Vec<u64>,
+    /// Who is connected to whom.
+    links: BTreeSet<(usize, usize)>,
+    publications: Vec<Publication>,
+    /// What was made of publications, and by whom.
+    judged: Vec<(usize, Acceptance)>,
+    /// Whether those who are dialled can be reached.
+    dialling: bool,
     /// Who cut off whom.
     cut_off: Vec<(usize, PeerId)>,
     /// Who dialled whom where.
@@ -89,6 +110,7 @@ impl End {
             machine,
             db: None,
             answers: None,
+            topics: BTreeSet::new(),
         }
     }
 }
@@ -105,6 +127,11 @@ impl Net {
             queue: VecDeque::new(),
             requests: Vec::new(),
             received: vec![0; nodes],
+            records: vec![0; nodes],
+            links: BTreeSet::new(),
+            publications: Vec::new(),
+            judged: Vec::new(),
+            dialling: false,
             cut_off: Vec::new(),
             dialled: Vec::new(),
         }
@@ -116,6 +143,7 @@ impl Net {
         let store = Arc::new(Memory::new());
         self.ends.push(End::with(store, clock, how));
         self.received.push(0);
+        self.records.push(0);
     }
 
     /// Closes a node, and opens it anew; it is connected to nobody then.
@@ -246,7 +274,8 @@ impl Net {
     pub(crate) fn connect_all(&mut self) {
         let peers: Vec<_> = self.ends.iter().map(|end| end.node.peer_id()).collect();
         for at in 0..self.ends.len() {
-            for peer in peers.iter().filter(|peer| **peer != peers[at]) {
+            for (other, peer) in peers.iter().enumerate().filter(|(other, _)| *other != at) {
+                self.links.insert((at.min(other), at.max(other)));
                 self.queue.push_back((at, Input::Connected(*peer)));
             }
         }
@@ -268,6 +297,7 @@ impl Net {
 
     /// Connects two.
     pub(crate) fn connect(&mut self, a: usize, b: usize) {
+        self.links.insert((a.min(b), a.max(b)));
         let (peer_a, peer_b) = (self.node(a).peer_id(), self.node(b).peer_id());
         self.queue.push_back((a, Input::Connected(peer_b)));
         self.queue.push_back((b, Input::Connected(peer_a)));
@@ -275,6 +305,7 @@ impl Net {
 
     /// Parts two.
     pub(crate) fn part(&mut self, a: usize, b: usize) {
+        self.links.remove(&(a.min(b), a.max(b)));
         let (peer_a, peer_b) = (self.node(a).peer_id(), self.node(b).peer_id());
         self.queue.push_back((a, Input::Disconnected(peer_b)));
         self.queue.push_back((b, Input::Disconnected(peer_a)));
@@ -317,7 +348,11 @@ impl Net {
 
     /// Runs a minute of time that passes at once.
     pub(crate) fn run(&mut self) {
-        let end = self.now + 60_000;
+        self.run_for(60_000);
+    }
+
+    pub(crate) fn run_for(&mut self, ms: u64) {
+        let end = self.now + ms;
         for _ in 0..STEPS_MAX {
             for (at, end) in self.ends.iter().enumerate() {
                 let news = end
@@ -350,6 +385,16 @@ impl Net {
             return self.handle(at, input);
         };
         self.received[at] += frame.len() as u64;
+        self.records[at] += match &input {
+            Input::Request(..) => match decode(frame) {
+                Ok(Ask::Push(_, parcels)) => parcels.len() as u64,
+                _ => 0,
+            },
+            _ => match decode(frame) {
+                Ok(Answer::Page(parcels, ..)) => parcels.len() as u64,
+                _ => 0,
+            },
+        };
         self.ends[at].frames.extend_from_slice(frame);
         self.handle(at, input);
     }
@@ -402,12 +447,101 @@ impl Net {
                 Output::Connect(peer, addr) => {
                     // It can be dialled, and answers when the test says so.
                     self.dialled.push((at, addr));
-                    let nobody = Err(Error::unavailable("nobody answers"));
-                    self.queue.push_back((at, Input::Dialled(peer, nobody)));
+                    let to = self.number_of(&peer);
+                    let ended = match self.dialling {
+                        true => Ok(()),
+                        false => Err(Error::unavailable("nobody answers there")),
+                    };
+                    if self.dialling && !self.links.contains(&(at.min(to), at.max(to))) {
+                        self.connect(at, to);
+                    }
+                    self.queue.push_back((at, Input::Dialled(peer, ended)));
                 }
-                other => panic!("unexpected: {other:?}"),
+                other => self.gossip(at, other),
             }
         }
+    }
+
+    pub(crate) fn number_of(&self, peer: &PeerId) -> usize {
+        let mut ends = self.ends.iter();
+        ends.position(|end| end.node.peer_id() == *peer).unwrap()
+    }
+
+    fn gossip(&mut self, at: usize, output: Output) {
+        match output {
+            Output::Subscribe(topic) => assert!(self.ends[at].topics.insert(topic)),
+            Output::Unsubscribe(topic) => assert!(self.ends[at].topics.remove(&topic)),
+            Output::Publish(topic, frame) => {
+                self.publications.push(Publication {
+                    author: at,
+                    topic,
+                    frame,
+                    reached: [at].into(),
+                });
+                self.carry(at, self.publications.len() - 1);
+            }
+            Output::Judge(number, fit) => {
+                self.judged.push((at, fit));
+                if fit == Acceptance::Accept {
+                    self.carry(at, number as usize);
+                }
+            }
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+
+    /// Hands a publication on to the neighbours.
+    fn carry(&mut self, at: usize, number: usize) {
+        for to in 0..self.ends.len() {
+            let publication = &mut self.publications[number];
+            let reads = self.ends[to].topics.contains(&publication.topic);
+            let linked = self.links.contains(&(at.min(to), at.max(to)));
+            if reads && linked && publication.reached.insert(to) {
+                let (topic, frame) = (publication.topic.clone(), publication.frame.clone());
+                let author = self.ends[publication.author].node.peer_id();
+                self.ends[to].frames.extend_from_slice(&frame);
+                let input = Input::Published(author, number as u64, topic, frame);
+                self.queue.push_back((to, input));
+            }
+        }
+    }
+
+    /// Lets those who are dialled be reached, or not.
+    pub(crate) fn dialling(&mut self, reached: bool) {
+        self.dialling = reached;
+    }
+
+    /// What was published: by whom, and whom it reached.
+    pub(crate) fn publications(&self) -> Vec<(usize, Vec<usize>)> {
+        let publications = self.publications.iter();
+        publications
+            .map(|one| (one.author, one.reached.iter().copied().collect()))
+            .collect()
+    }
+
+    /// What a node made of publications.
+    pub(crate) fn judged(&self, node: usize) -> Vec<Acceptance> {
+        let judged = self.judged.iter().filter(|(at, _)| *at == node);
+        judged.map(|(_, fit)| *fit).collect()
+    }
+
+    /// How many records were sent to a node, each as often as it was.
+    pub(crate) fn records(&self, node: usize) -> u64 {
+        self.records[node]
+    }
+
+    /// Under how many topics a node reads.
+    pub(crate) fn topics(&self, node: usize) -> usize {
+        self.ends[node].topics.len()
+    }
+
+    pub(crate) fn connected(&self, a: usize, b: usize) -> bool {
+        self.links.contains(&(a.min(b), a.max(b)))
+    }
+
+    /// Has the machine of a node begin, as a service does.
+    pub(crate) fn start(&mut self, node: usize) {
+        self.queue.push_back((node, Input::Started));
     }
 
     fn reply(&mut self, request: u64, reply: Reply) {

@@ -10,8 +10,10 @@ use threads_conformance::faulty::{Fails, Faulty};
 use threads_core::block::{decode, encode};
 use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
 use threads_core::module::CollectionSpec;
+use threads_core::transport::Acceptance;
 use threads_core::{
-    IdentityKey, LogId, ManualClock, PeerId, ReadKey, ReplicaKey, ThreadId, Variant, system_rng,
+    Error, IdentityKey, LogId, ManualClock, PeerId, ReadKey, ReplicaKey, ThreadId, Variant,
+    system_rng,
 };
 use threads_db::sync::{CallId, Input, Machine, Output};
 use threads_db::{Db, Node, ThreadKeys};
@@ -58,6 +60,13 @@ pub(crate) struct Victim {
     requests: u64,
     /// Whom it cut off.
     pub(crate) cut: Vec<PeerId>,
+    /// What it made of publications, by their numbers.
+    pub(crate) judged: BTreeMap<u64, Acceptance>,
+    /// Whom it tried to connect to.
+    pub(crate) dialled: Vec<PeerId>,
+    /// Whether that fails at once; else it takes for ever.
+    pub(crate) dials_fail: bool,
+    publications: u64,
 }
 
 impl Victim {
@@ -80,6 +89,10 @@ impl Victim {
             replies: BTreeMap::new(),
             requests: 0,
             cut: Vec::new(),
+            judged: BTreeMap::new(),
+            dialled: Vec::new(),
+            dials_fail: false,
+            publications: 0,
         }
     }
 
@@ -115,12 +128,35 @@ impl Victim {
                         self.cut.push(peer);
                         inputs.push(Input::Disconnected(peer));
                     }
-                    Output::Connect(..) => {}
+                    Output::Connect(peer, _) => {
+                        self.dialled.push(peer);
+                        if self.dials_fail {
+                            let failed = Err(Error::unavailable("nobody answers there"));
+                            inputs.push(Input::Dialled(peer, failed));
+                        }
+                    }
+                    Output::Judge(number, fit) => {
+                        self.judged.insert(number, fit);
+                    }
+                    Output::Subscribe(_) | Output::Unsubscribe(_) | Output::Publish(..) => {}
                     other => panic!("unexpected: {other:?}"),
                 }
             }
             inputs.extend(self.node.news().into_iter().map(Input::News));
         }
+    }
+
+    /// What it makes of what somebody publishes.
+    pub(crate) fn overhear(&mut self, from: PeerId, topic: &[u8], frame: &[u8]) -> Acceptance {
+        self.publications += 1;
+        let number = self.publications;
+        self.give(Input::Published(
+            from,
+            number,
+            topic.to_vec(),
+            frame.to_vec(),
+        ));
+        self.judged.remove(&number).expect("it is judged")
     }
 
     pub(crate) fn connect(&mut self, peer: PeerId) {

@@ -131,7 +131,7 @@ impl World<'_> {
     }
 
     /// Whether a frame that was sent on a connection arrives.
-    fn arrives(&mut self, from: usize, to: usize, connection: u64) -> bool {
+    pub(super) fn arrives(&mut self, from: usize, to: usize, connection: u64) -> bool {
         self.net.arrives(from, to) && self.net.connection(from, to) == Some(connection)
     }
 

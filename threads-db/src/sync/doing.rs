@@ -1,0 +1,60 @@
+//! What the machine waits for: replies of peers, and work on the store.
+
+use threads_core::PeerId;
+
+use super::io::{PublicationId, RequestId, Share, Which};
+use super::locate::Words;
+use super::vouch::Pick;
+use super::wire::Frontier;
+use crate::layout::Number;
+
+/// What a call is for.
+pub(super) enum Call {
+    /// With the number from which on there may be more to compare.
+    Heads(PeerId, Vec<Share>, Option<Number>),
+    Pull(Number, PeerId),
+    Push(Number, PeerId, Frontier),
+    Have(Number, PeerId, Frontier),
+    Ranges(Number, PeerId),
+    Join(PeerId, String),
+    Sign(Number, PeerId),
+    Check(PeerId, Pick),
+    Where(Number, PeerId, Words),
+}
+
+/// What an operation on the store is for.
+pub(super) enum Doing {
+    Start,
+    Dial(PeerId),
+    Retry(Number),
+    Joins(PeerId),
+    Admit(PeerId),
+    Sharers(Number),
+    /// The threads to compare with a peer.
+    Greet(PeerId, Which),
+    Load(Number),
+    Push(Number, PeerId),
+    Pulled(Number, PeerId, Frontier),
+    /// A peer's request is answered from it.
+    Answer(PeerId, RequestId),
+    /// What a peer has not signed for.
+    Unsigned(Number, PeerId),
+    Behind(PeerId),
+    /// What a peer signed is kept.
+    Keep(PeerId),
+    Pick(PeerId),
+    /// What a peer showed is examined.
+    Examine(PeerId),
+    /// Where a peer and others are.
+    Locate(PeerId),
+    /// The topics of threads: of one, or of all.
+    Topics(Option<Number>),
+    /// Something is to be announced.
+    Gossip,
+    /// What a peer published is judged.
+    Overhear(PeerId, PublicationId),
+    /// A peer is asked for what was announced.
+    Seek(Number, PeerId),
+    /// Something is noted; nothing follows from it.
+    Note,
+}
