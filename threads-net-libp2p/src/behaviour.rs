@@ -39,7 +39,7 @@ pub(crate) struct Behaviour {
     pub(crate) kad: Toggle<kad::Behaviour<MemoryStore>>,
     relay: Toggle<relay::Behaviour>,
     relay_client: relay::client::Behaviour,
-    dcutr: Toggle<dcutr::Behaviour>,
+    pub(crate) dcutr: Toggle<dcutr::Behaviour>,
     autonat: Toggle<autonat::v2::client::Behaviour>,
     autonat_server: Toggle<autonat::v2::server::Behaviour>,
 }

@@ -229,6 +229,7 @@ impl Builder {
         let shared = Arc::new(Shared {
             inbox: Inbox::new(),
             addresses: Mutex::default(),
+            external: Mutex::default(),
             near: Mutex::default(),
             counting: Counting::default(),
             closed: AtomicBool::new(false),

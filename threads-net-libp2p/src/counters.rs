@@ -27,6 +27,8 @@ pub struct Counters {
     pub connections_made: u64,
     /// Connections that failed or were refused, inwards and outwards.
     pub connections_failed: u64,
+    /// Connections through a relay that this end gave up for direct ones.
+    pub relays_left: u64,
     /// Requests that were refused because too much waited, here or of others.
     pub requests_refused: u64,
     /// Requests that failed on their way.

@@ -85,6 +85,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether a request to a peer is on the wire.
+    pub(crate) fn is_under_way(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.in_flight > 0)
+    }
+
     /// A request on the wire has ended. Gives whose it was.
     pub(crate) fn ended(&mut self, id: OutboundRequestId) -> Option<(PeerId, Asker)> {
         let InFlight { peer, bytes, asker } = self.in_flight.remove(&id)?;

@@ -25,6 +25,7 @@ use crate::transport::Shared;
 mod connections;
 mod finding;
 mod frames;
+mod relays;
 mod topics;
 
 pub(crate) struct Task {
@@ -35,6 +36,16 @@ pub(crate) struct Task {
     /// Whom the reader was told to be connected.
     connected: HashSet<PeerId>,
     connecting: HashMap<ConnectionId, Done<PeerId>>,
+    /// Calls that wait for a relay.
+    behind: Vec<relays::Behind>,
+    /// Connected peers that have said how they see this end.
+    identified: HashSet<libp2p::PeerId>,
+    /// How many connections there are with each peer.
+    connections: HashMap<libp2p::PeerId, u32>,
+    /// Connections through a relay.
+    relayed: HashMap<ConnectionId, libp2p::PeerId>,
+    /// How many requests of each peer have no reply yet.
+    answering: HashMap<libp2p::PeerId, usize>,
     /// Connections that stay within one network, as this end sees it.
     near: HashMap<ConnectionId, libp2p::PeerId>,
     disconnecting: HashMap<PeerId, Vec<Done<()>>>,
@@ -66,6 +77,11 @@ impl Task {
             limits,
             connected: HashSet::new(),
             connecting: HashMap::new(),
+            behind: Vec::new(),
+            identified: HashSet::new(),
+            connections: HashMap::new(),
+            relayed: HashMap::new(),
+            answering: HashMap::new(),
             near: HashMap::new(),
             disconnecting: HashMap::new(),
             listeners: HashSet::new(),
@@ -94,7 +110,11 @@ impl Task {
                     None => break,
                 },
                 event = self.swarm.select_next_some() => self.handle(event),
-                now = tick.tick() => self.outgoing.expire(now),
+                now = tick.tick() => {
+                    self.outgoing.expire(now);
+                    self.expire_behind(now);
+                    self.leave_relays();
+                }
             }
         }
         self.end().await;
@@ -159,11 +179,16 @@ impl Task {
                 peer_id,
                 connection_id,
                 endpoint,
+                num_established,
                 ..
             } => {
+                self.connections.insert(peer_id, num_established.get());
                 if is_local_address(endpoint.get_remote_address()) {
                     self.near.insert(connection_id, peer_id);
                     self.tell_near(&peer_id);
+                }
+                if endpoint.is_relayed() {
+                    self.relayed.insert(connection_id, peer_id);
                 }
                 self.established(&peer_id, connection_id);
             }
@@ -176,6 +201,11 @@ impl Task {
                 if self.near.remove(&connection_id).is_some() {
                     self.tell_near(&peer_id);
                 }
+                match num_established {
+                    0 => self.connections.remove(&peer_id),
+                    left => self.connections.insert(peer_id, left),
+                };
+                self.relayed.remove(&connection_id);
                 self.closed(&peer_id, num_established);
             }
             SwarmEvent::OutgoingConnectionError {
@@ -248,6 +278,15 @@ impl Task {
     /// Under which addresses others may call, as the handle gives them.
     fn tell_addresses(&self) {
         let me = *self.swarm.local_peer_id();
+        let external = self.swarm.external_addresses().cloned();
+        *self
+            .shared
+            .external
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = external
+            .take(ADDRESSES_MAX)
+            .map(|addr| self.named(addr))
+            .collect();
         let mut addresses = Vec::new();
         for addr in self
             .swarm

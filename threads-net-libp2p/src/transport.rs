@@ -22,6 +22,8 @@ use crate::counters::{Counters, Counting};
 pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) addresses: Mutex<Vec<Multiaddr>>,
+    /// Those of them that others have confirmed, or this end was told of.
+    pub(crate) external: Mutex<Vec<Multiaddr>>,
     /// Who is connected within one network. There are no more of them than connections.
     pub(crate) near: Mutex<HashSet<PeerId>>,
     pub(crate) counting: Counting,
@@ -93,6 +95,26 @@ impl Libp2p {
     /// ```
     pub async fn listen(&self, addr: Multiaddr) -> Result<Multiaddr> {
         self.ask(|done| Command::Listen(addr, done)).await
+    }
+
+    /// Where others outside its network reach this end, as far as it knows: what a peer confirmed that called
+    /// it back ([`Builder::autonat`]), what it was [told](Libp2p::announce), and where a relay takes its
+    /// calls. Each ends in `/p2p/` and its id.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use threads_core::{IdentityKey, system_rng, transport::Transport};
+    /// # let identity = IdentityKey::generate(&mut system_rng());
+    /// let transport = threads_net_libp2p::Libp2p::builder(&identity).start().await.unwrap();
+    /// assert!(transport.external_addresses().is_empty());
+    /// transport.announce("/dns4/example.org/tcp/4001".parse().unwrap()).await.unwrap();
+    /// assert_eq!(transport.external_addresses(), transport.addresses());
+    /// # });
+    /// ```
+    pub fn external_addresses(&self) -> Vec<Multiaddr> {
+        // It is only ever replaced whole.
+        let external = self.shared.external.lock();
+        external.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Gives others an address that this end cannot see itself: a name, or a forwarded port.

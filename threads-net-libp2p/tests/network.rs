@@ -12,6 +12,9 @@ use threads_core::transport::{FRAME_BYTES_MAX, Transport, TransportEvent, named_
 use threads_core::{ErrorKind, IdentityKey, PeerId, system_rng};
 use threads_net_libp2p::{Builder, HashTable, IN_FLIGHT_MAX, Libp2p, Limits, QUEUED_MAX};
 
+#[path = "network/nat.rs"]
+mod nat;
+
 const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
 
 fn anybody() -> IdentityKey {

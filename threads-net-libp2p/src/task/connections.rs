@@ -59,7 +59,7 @@ impl Task {
         }
     }
 
-    pub(super) fn connect(&mut self, addr: Multiaddr, done: Done<PeerId>) {
+    pub(super) fn connect_at(&mut self, addr: Multiaddr, done: Done<PeerId>) {
         match self.dial(addr) {
             Ok(Dialled::Already(peer)) => tell(done, Ok(peer)),
             Ok(Dialled::Begun(id)) => drop(self.connecting.insert(id, done)),
@@ -148,6 +148,10 @@ impl Task {
         self.shared
             .counting
             .count(|counters| counters.connections -= 1);
+        if left == 0 {
+            self.identified.remove(peer);
+            self.answering.remove(peer);
+        }
         let Some(peer) = ours(peer).filter(|_| left == 0) else {
             return;
         };
@@ -170,6 +174,9 @@ impl Task {
         self.shared
             .counting
             .count(|counters| counters.connections_failed += 1);
+        if let Some(relay) = peer {
+            self.go_on_behind(&relay);
+        }
         let Some(done) = self.connecting.remove(&id) else {
             return;
         };
@@ -191,6 +198,8 @@ impl Task {
         else {
             return;
         };
+        self.identified.insert(peer_id);
+        self.go_on_behind(&peer_id);
         let near = self.near.contains_key(&connection_id);
         let Some(envelope) = info.signed_peer_record else {
             return;

@@ -1,5 +1,7 @@
 //! Requests and replies.
 
+use std::collections::hash_map::Entry;
+
 use libp2p::request_response::{self, Message, ResponseChannel};
 use threads_core::transport::ReplyToken;
 use threads_core::{Error, PeerId};
@@ -65,7 +67,10 @@ impl Task {
             request_response::Event::Message { peer, message, .. } => match message {
                 Message::Request {
                     request, channel, ..
-                } => self.asked(&peer, request, channel),
+                } => {
+                    *self.answering.entry(peer).or_default() += 1;
+                    self.asked(&peer, request, channel);
+                }
                 Message::Response {
                     request_id,
                     response,
@@ -93,7 +98,18 @@ impl Task {
                     }
                 }
             }
-            _ => {}
+            request_response::Event::ResponseSent { peer, .. }
+            | request_response::Event::InboundFailure { peer, .. } => self.answered(peer),
+        }
+    }
+
+    /// A request of a peer has its reply, or gets none.
+    fn answered(&mut self, peer: libp2p::PeerId) {
+        if let Entry::Occupied(mut count) = self.answering.entry(peer) {
+            match count.get() {
+                2.. => *count.get_mut() -= 1,
+                _ => drop(count.remove()),
+            }
         }
     }
 
