@@ -22,10 +22,13 @@ use crate::{Error, LogId, PeerId, Result, ThreadId};
 mod rejection;
 mod skip;
 mod verified;
+mod wire;
 
 pub use rejection::Rejection;
 pub use skip::skip_target;
 pub use verified::{Authorised, Verified};
+
+use wire::{Author, Wire};
 
 /// The version of the record format.
 pub const RECORD_VERSION: u64 = 1;
@@ -103,14 +106,6 @@ pub struct Dep {
     pub cid: Cid,
 }
 
-/// The identity that owns a log, bound to it by its own signature; the record's signature by the
-/// log key is the other half.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Author {
-    peer: PeerId,
-    sig: ByteArray<64>,
-}
-
 /// What a record says, before it is signed.
 ///
 /// ```
@@ -157,34 +152,6 @@ pub struct Fields {
     pub tags: Vec<ByteBuf>,
     /// The event's block.
     pub event: Cid,
-}
-
-/// The encoded form; members that are absent or empty are left out.
-#[derive(Clone, Serialize, Deserialize)]
-struct Wire {
-    v: u64,
-    thread: ThreadId,
-    log: LogId,
-    seq: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    author: Option<Author>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    prev: Option<Cid>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    skip: Option<Cid>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    deps: Vec<Dep>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    acl: Vec<Cid>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    access: bool,
-    epoch: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<ByteBuf>,
-    event: Cid,
-    /// Left out of the bytes that are signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sig: Option<ByteArray<64>>,
 }
 
 /// A record whose form is sound. Whether its signature is, is for [`Verified`] to say.
@@ -253,7 +220,7 @@ impl SignedRecord {
             peer: identity.peer_id(),
             sig: ByteArray::new(identity.sign(&author_message(&fields.thread, &fields.log))),
         });
-        let mut wire = wire(&fields, author.clone());
+        let mut wire = Wire::new(&fields, author.clone());
         let signed = encode(&wire)?;
         let sig = key.sign(&sign_message(&signed));
         wire.sig = Some(ByteArray::new(sig));
@@ -304,7 +271,7 @@ impl SignedRecord {
             return Err(Rejection::WrongThread.into());
         }
         let signed = encode(&wire)?;
-        let (fields, author) = unwire(wire);
+        let (fields, author) = wire.into_fields();
         check_fields(&fields)?;
         if author.is_some() != (fields.seq == 1) {
             return Err(Rejection::AuthorMismatch.into());
@@ -445,43 +412,6 @@ fn check_fields(fields: &Fields) -> Result<(), Rejection> {
         return Err(Rejection::Malformed);
     }
     Ok(())
-}
-
-fn wire(fields: &Fields, author: Option<Author>) -> Wire {
-    let fields = fields.clone();
-    Wire {
-        v: RECORD_VERSION,
-        thread: fields.thread,
-        log: fields.log,
-        seq: fields.seq,
-        author,
-        prev: fields.prev,
-        skip: fields.skip,
-        deps: fields.deps,
-        acl: fields.acl,
-        access: fields.access,
-        epoch: fields.epoch,
-        tags: fields.tags,
-        event: fields.event,
-        sig: None,
-    }
-}
-
-fn unwire(wire: Wire) -> (Fields, Option<Author>) {
-    let fields = Fields {
-        thread: wire.thread,
-        log: wire.log,
-        seq: wire.seq,
-        prev: wire.prev,
-        skip: wire.skip,
-        deps: wire.deps,
-        acl: wire.acl,
-        access: wire.access,
-        epoch: wire.epoch,
-        tags: wire.tags,
-        event: wire.event,
-    };
-    (fields, wire.author)
 }
 
 fn seal_block(plain: &[u8], fields: &Fields, replica: &ReplicaKey) -> Result<Block> {

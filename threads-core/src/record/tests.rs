@@ -53,7 +53,7 @@ impl Author {
     /// Seals any wire form, as a malicious holder of the replica key could.
     fn forge(&self, change: impl FnOnce(&mut Wire)) -> Vec<u8> {
         let record = self.seal(self.fields(1, &[])).unwrap();
-        let mut wire = wire(&record.fields, record.author.clone());
+        let mut wire = Wire::new(&record.fields, record.author.clone());
         wire.sig = Some(ByteArray::new(record.sig));
         change(&mut wire);
         seal_block(&encode(&wire).unwrap(), &record.fields, &self.replica)
