@@ -6,6 +6,7 @@ pub mod datastore;
 pub mod faulty;
 pub mod group;
 mod law;
+pub mod policy;
 pub mod reducer;
 #[cfg(feature = "simulator")]
 pub mod sim;

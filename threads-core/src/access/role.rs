@@ -53,6 +53,16 @@ impl Role {
             )
     }
 
+    /// Whether it comes with the keys to read.
+    ///
+    /// ```
+    /// use threads_core::access::Role;
+    /// assert!(Role::Write.can_read() && !Role::Replicate.can_read());
+    /// ```
+    pub fn can_read(self) -> bool {
+        self.implies(Self::Read)
+    }
+
     /// Its name.
     ///
     /// ```

@@ -24,6 +24,8 @@ pub struct Rules {
     pub history: History,
     /// What everybody may do who has no role of their own and from whom none was taken.
     pub default: Vec<Role>,
+    /// The same for the rules themselves.
+    pub default_acl: Vec<Role>,
     /// Peers that rules name, but for root.
     pub peers: BTreeMap<PeerId, PeerRules>,
     /// Entities that are restricted, or for which roles are given: who has which.
@@ -74,6 +76,7 @@ impl Rules {
             root,
             history,
             default: Vec::new(),
+            default_acl: Vec::new(),
             peers: BTreeMap::new(),
             entities: BTreeMap::new(),
             unsealed: false,
@@ -99,7 +102,8 @@ impl Rules {
         }
         named.unwrap_or_else(|| PeerRules {
             thread: self.default.clone(),
-            ..PeerRules::default()
+            acl: self.default_acl.clone(),
+            card: None,
         })
     }
 }
