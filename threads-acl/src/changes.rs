@@ -72,14 +72,12 @@ impl Changes {
     }
 
     fn touch(&mut self, author: Who, scope: Scope, beyond: Option<AclId>) {
-        // Who may change the list is no question that data asks.
-        if scope != Scope::Acl {
-            self.data.insert(Touched {
-                author,
-                scope,
-                beyond,
-            });
-        }
+        // Who may change the list may change definitions, too.
+        self.data.insert(Touched {
+            author,
+            scope,
+            beyond,
+        });
     }
 
     fn touch_entity(&mut self, entity: Entity, beyond: AclId) {

@@ -194,25 +194,68 @@ impl Evaluator {
         }
     }
 
+    /// Judges a change of what rules protect, such as the definition of a collection: only who may change
+    /// the rules may change that. The rest is as in [`judge`](Self::judge).
+    ///
+    /// ```
+    /// use threads_acl::{Evaluator, Judgement, Peer};
+    /// let evaluator = Evaluator::new(Peer(0));
+    /// assert!(evaluator.judge_definition(Peer(0), &[], &|_| false).is_applied());
+    /// assert!(!evaluator.judge_definition(Peer(1), &[], &|_| false).is_applied());
+    /// ```
+    pub fn judge_definition(
+        &self,
+        author: Peer,
+        past: &[AclId],
+        covered: &dyn Fn(AclId) -> bool,
+    ) -> Judgement {
+        let saw = |id: AclId| {
+            let mut frontier = past.iter();
+            frontier.any(|latest| *latest == id || self.reaches(*latest, id))
+        };
+        let binds = |id: AclId| self.counts(id) && (saw(id) || !covered(id));
+        let claim = Claim {
+            peer: author,
+            scope: Scope::Acl,
+            role: Role::Write,
+        };
+        match self.supporter(claim, &saw, &binds) {
+            Ok(thread) => Judgement::Applied(Standing {
+                thread,
+                entity: None,
+            }),
+            Err(refusal) => Judgement::Refused(refusal),
+        }
+    }
+
+    /// What entitles a peer, or what it lacks.
+    fn supporter(
+        &self,
+        claim: Claim,
+        saw: Test<'_>,
+        binds: Test<'_>,
+    ) -> Result<Supporter, Refusal> {
+        if claim.peer == self.root() {
+            return Ok(Supporter::Root);
+        }
+        let grants = |grant| saw(grant) && self.counts(grant);
+        let found = self.support(claim, &grants, binds);
+        found
+            .map(Supporter::Grant)
+            .map_err(|lack| Refusal::of(claim.scope, claim.role, self.cause(claim, lack, saw)))
+    }
+
     fn judged(&self, data: &Data<'_>, saw: Test<'_>, binds: Test<'_>) -> Result<Standing, Refusal> {
         let role = match data.action {
             ActionKind::Delete => Role::Delete,
             _ => Role::Write,
         };
         let supporter = |scope, restriction| {
-            if data.author == self.root() {
-                return Ok(Supporter::Root);
-            }
-            let claim = Claim {
-                peer: data.author,
-                scope,
-                role,
-            };
-            let grants = |grant| saw(grant) && self.counts(grant);
-            let found = self.support(claim, &grants, binds);
-            found.map(Supporter::Grant).map_err(|lack| Refusal {
+            let peer = data.author;
+            let found = self.supporter(Claim { peer, scope, role }, saw, binds);
+            found.map_err(|refusal| Refusal {
                 restriction,
-                ..Refusal::of(scope, role, self.cause(claim, lack, saw))
+                ..refusal
             })
         };
         let thread = supporter(Scope::Thread, None)?;

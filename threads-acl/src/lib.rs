@@ -7,11 +7,13 @@ mod evaluator;
 mod event;
 mod judge;
 mod past;
+mod policy;
 mod role;
 
 pub use changes::{Changes, Touched};
 pub use evaluator::{ACL_EVENTS_MAX, Evaluator};
 pub use event::{AclEvent, AclId, AclKind, Entity, Peer, Scope, Who};
 pub use judge::{Cause, Data, Judgement, Refusal, Standing, Supporter};
+pub use policy::Acl;
 pub use role::RoleSet;
 pub use threads_core::access::Role;

@@ -1,0 +1,436 @@
+//! The rules of one thread in memory: the evaluator, and the names of what it numbers.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use threads_core::access::{
+    EntityRules, EntityTag, Genesis, Role, Rules, Scope, Stated, Statement, Subject,
+};
+use threads_core::policy::{AccessRecord, Again, Learned};
+use threads_core::record::Dep;
+use threads_core::reducer::{ReadView, View};
+use threads_core::{Cid, ErrorKind, PeerCard, PeerId, Result, ThreadId};
+
+use super::rows::{self, Row};
+use super::{named, peer_rules, words};
+use crate::{AclEvent, AclId, AclKind, Changes, Entity, Evaluator, Peer, Who};
+
+/// Numbers for names.
+#[derive(Debug)]
+struct Names<T> {
+    numbers: HashMap<T, u32>,
+    names: Vec<T>,
+}
+
+impl<T: Copy + Eq + std::hash::Hash> Names<T> {
+    fn new() -> Self {
+        Self {
+            numbers: HashMap::new(),
+            names: Vec::new(),
+        }
+    }
+
+    fn number(&mut self, name: T) -> u32 {
+        // Names come with events, of which there are far fewer than numbers.
+        let next = self.names.len() as u32;
+        *self.numbers.entry(name).or_insert_with(|| {
+            self.names.push(name);
+            next
+        })
+    }
+
+    /// The number of a name; of one that no event has, a number that none has.
+    fn find(&self, name: &T) -> u32 {
+        self.numbers.get(name).copied().unwrap_or(u32::MAX)
+    }
+
+    fn name(&self, number: u32) -> Option<T> {
+        self.names.get(number as usize).copied()
+    }
+}
+
+/// A statement that the evaluator does not take, and whose it is; or one that it numbered.
+#[derive(Debug)]
+struct Said {
+    record: Cid,
+    author: PeerId,
+    statement: Statement,
+    /// The number of it, or why it has none.
+    event: Result<Option<AclId>, Cow<'static, str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    thread: ThreadId,
+    genesis: Option<Genesis>,
+    evaluator: Evaluator,
+    peers: Names<PeerId>,
+    entities: Names<EntityTag>,
+    /// The last event of each record.
+    records: HashMap<Cid, AclId>,
+    seen: HashMap<AclId, Vec<Dep>>,
+    cards: BTreeMap<PeerId, PeerCard>,
+    said: Vec<Said>,
+    /// Removals of admins by others than root, that none of root's events has in its past.
+    unsealed: BTreeSet<AclId>,
+}
+
+/// The number of root, which is named first; until the genesis comes, of nobody.
+const ROOT: Peer = Peer(0);
+
+impl State {
+    fn new(thread: &ThreadId) -> Self {
+        Self {
+            thread: thread.clone(),
+            genesis: None,
+            evaluator: Evaluator::new(ROOT),
+            peers: Names::new(),
+            entities: Names::new(),
+            records: HashMap::new(),
+            seen: HashMap::new(),
+            cards: BTreeMap::new(),
+            said: Vec::new(),
+            unsealed: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn load(thread: &ThreadId, view: &ReadView<'_>) -> Result<Self> {
+        Self::from_rows(thread, rows::records(view)?)
+    }
+
+    pub(super) fn load_from(thread: &ThreadId, view: &View<'_>) -> Result<Self> {
+        Self::from_rows(thread, rows::records_of(view)?)
+    }
+
+    fn from_rows(thread: &ThreadId, rows: Vec<Row>) -> Result<Self> {
+        let mut state = Self::new(thread);
+        for row in rows {
+            state.learn(&AccessRecord {
+                thread,
+                author: row.author,
+                id: row.record,
+                acl: &row.acl,
+                statements: &row.statements,
+            })?;
+        }
+        Ok(state)
+    }
+
+    pub(super) fn knows(&self, record: &Cid) -> bool {
+        self.records.contains_key(record)
+    }
+
+    pub(super) fn evaluator(&self) -> &Evaluator {
+        &self.evaluator
+    }
+
+    pub(super) fn last_of(&self, record: &Cid) -> Option<AclId> {
+        self.records.get(record).copied()
+    }
+
+    pub(super) fn peer(&self, peer: &PeerId) -> Peer {
+        Peer(self.peers.find(peer))
+    }
+
+    pub(super) fn peer_name(&self, peer: Peer) -> Option<PeerId> {
+        self.peers.name(peer.0)
+    }
+
+    pub(super) fn entity(&self, tag: &EntityTag) -> Entity {
+        Entity(self.entities.find(tag))
+    }
+
+    /// An entity that no rule names.
+    pub(super) fn unnamed(&self) -> Entity {
+        Entity(u32::MAX)
+    }
+
+    /// What the author of a removal or restriction had seen.
+    pub(super) fn seen(&self, id: AclId) -> &[Dep] {
+        self.seen.get(&id).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub(super) fn card(&self, peer: &PeerId) -> Option<PeerCard> {
+        self.cards.get(peer).copied()
+    }
+
+    /// Takes in an access record.
+    pub(super) fn learn(&mut self, record: &AccessRecord<'_>) -> Result<Learned> {
+        let mut learned = Learned::default();
+        let mut parents: Vec<_> = record
+            .acl
+            .iter()
+            .filter_map(|known| self.last_of(known))
+            .collect();
+        for statement in record.statements {
+            let event = self.state(record, statement, &parents, &mut learned)?;
+            if let Ok(Some(id)) = &event {
+                // What one record says is said in its order.
+                parents = vec![*id];
+            }
+            self.said.push(Said {
+                record: record.id,
+                author: record.author,
+                statement: statement.clone(),
+                event,
+            });
+        }
+        let last = match parents[..] {
+            [last] if record.statements.len() == 1 || self.is_of(last, record) => last,
+            // It said nothing that counts for anybody: it stands for what it names.
+            _ => self.mark(record, parents)?,
+        };
+        self.records.insert(record.id, last);
+        let own = self.said.iter().rev().take(record.statements.len());
+        learned.void = own.rev().find_map(|said| self.void(said)).map(Cow::Owned);
+        Ok(learned)
+    }
+
+    /// Whether an event is one of this record.
+    fn is_of(&self, id: AclId, record: &AccessRecord<'_>) -> bool {
+        let own = self.said.iter().rev().take(record.statements.len());
+        own.into_iter()
+            .any(|said| matches!(&said.event, Ok(Some(own)) if *own == id))
+    }
+
+    /// An event without effect, by which others can name a record.
+    fn mark(&mut self, record: &AccessRecord<'_>, parents: Vec<AclId>) -> Result<AclId> {
+        let author = Peer(self.peers.number(record.author));
+        let kind = AclKind::Genesis;
+        let event = AclEvent {
+            author,
+            parents,
+            kind,
+        };
+        self.evaluator.insert(event).map(|(id, _)| id)
+    }
+
+    /// Takes in one statement. Gives its number, or why it has none.
+    fn state(
+        &mut self,
+        record: &AccessRecord<'_>,
+        statement: &Statement,
+        parents: &[AclId],
+        learned: &mut Learned,
+    ) -> Result<Result<Option<AclId>, Cow<'static, str>>> {
+        if let Statement::Genesis(genesis) = statement {
+            if genesis.root() != record.author || !genesis.is_of(&self.thread) {
+                return Ok(Err("it is the beginning of another thread".into()));
+            }
+            if self.genesis.is_none() {
+                self.genesis = Some(genesis.clone());
+                self.peers.number(record.author);
+            }
+        } else if self.genesis.is_none() {
+            return Ok(Err("it names no beginning of the thread".into()));
+        }
+        let kind = match statement {
+            Statement::Genesis(_) => AclKind::Genesis,
+            Statement::Grant { to, scope, role } => AclKind::Grant {
+                target: self.who(to),
+                scope: self.scope(scope),
+                role: *role,
+            },
+            Statement::Revoke {
+                from, scope, role, ..
+            } => AclKind::Revoke {
+                target: self.who(from),
+                scope: self.scope(scope),
+                role: *role,
+            },
+            Statement::Restrict { entity, .. } => {
+                AclKind::Restrict(Entity(self.entities.number(*entity)))
+            }
+            Statement::Checkpoint => AclKind::Checkpoint,
+            Statement::Leave { .. } => AclKind::Leave,
+            Statement::Card(card) => {
+                self.cards.insert(card.peer(), *card);
+                return Ok(Ok(None));
+            }
+            Statement::Rekey(_) => return Ok(self.rekey(record)),
+            _ => return Ok(Err("this version does not know what it says".into())),
+        };
+        let author = Peer(self.peers.number(record.author));
+        let event = AclEvent {
+            author,
+            parents: parents.to_vec(),
+            kind,
+        };
+        let (id, changes) = match self.evaluator.insert(event) {
+            Ok(inserted) => inserted,
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                return Ok(Err(error.to_string().into()));
+            }
+            Err(error) => return Err(error),
+        };
+        if !statement.seen().is_empty() {
+            self.seen.insert(id, statement.seen().to_vec());
+        }
+        self.note_unsealed(id);
+        self.touched(&changes, learned);
+        Ok(Ok(Some(id)))
+    }
+
+    /// Keys are given by who may change the rules.
+    fn rekey(&self, record: &AccessRecord<'_>) -> Result<Option<AclId>, Cow<'static, str>> {
+        let roles = self.roles(&record.author, &Scope::Acl).unwrap_or_default();
+        match roles.contains(&Role::Write) {
+            true => Ok(None),
+            false => Err("its author may not change the rules".into()),
+        }
+    }
+
+    fn who(&mut self, subject: &Subject) -> Who {
+        named(subject).map_or(Who::Everyone, |peer| {
+            Who::Peer(Peer(self.peers.number(*peer)))
+        })
+    }
+
+    fn scope(&mut self, scope: &Scope) -> crate::Scope {
+        match scope {
+            Scope::Thread => crate::Scope::Thread,
+            Scope::Acl => crate::Scope::Acl,
+            Scope::Entity(tag) => crate::Scope::Entity(Entity(self.entities.number(*tag))),
+        }
+    }
+
+    /// Root says again what it knows when others removed an admin, unless it has.
+    fn note_unsealed(&mut self, id: AclId) {
+        let Some((author, kind)) = self.evaluator.event(id) else {
+            return;
+        };
+        if author == ROOT {
+            let evaluator = &self.evaluator;
+            self.unsealed
+                .retain(|removal| !evaluator.reaches(id, *removal));
+        } else if matches!(
+            kind,
+            AclKind::Revoke {
+                scope: crate::Scope::Acl,
+                ..
+            }
+        ) {
+            self.unsealed.insert(id);
+        }
+    }
+
+    /// What the changes of the evaluator mean for records.
+    fn touched(&self, changes: &Changes, learned: &mut Learned) {
+        for touched in &changes.data {
+            let author = match touched.author {
+                Who::Everyone => None,
+                Who::Peer(peer) => match self.peer_name(peer) {
+                    Some(peer) => Some(peer),
+                    None => continue,
+                },
+            };
+            let entity = match touched.scope {
+                crate::Scope::Entity(entity) => self.entities.name(entity.0),
+                _ => None,
+            };
+            let beyond = touched.beyond.map(|id| self.seen(id).to_vec());
+            let again = Again {
+                author,
+                entity,
+                beyond: beyond.unwrap_or_default(),
+            };
+            if !learned.again.contains(&again) {
+                learned.again.push(again);
+            }
+        }
+    }
+
+    /// What a peer may do; `None` while the beginning of the thread is not known.
+    pub(super) fn roles(&self, peer: &PeerId, scope: &Scope) -> Option<Vec<Role>> {
+        self.genesis.as_ref()?;
+        let scope = match scope {
+            Scope::Thread => crate::Scope::Thread,
+            Scope::Acl => crate::Scope::Acl,
+            Scope::Entity(tag) => crate::Scope::Entity(self.entity(tag)),
+        };
+        let given = self.evaluator.roles(self.peer(peer), scope);
+        // Of the rules themselves there is one role, which implies no other.
+        let has = |role: &Role| match scope {
+            crate::Scope::Acl => given.contains(*role),
+            _ => given.may(*role),
+        };
+        Some(Role::ALL.into_iter().filter(has).collect())
+    }
+
+    pub(super) fn rules(&self) -> Option<Rules> {
+        let genesis = self.genesis.as_ref()?;
+        let mut rules = Rules::new(genesis.root(), genesis.history());
+        let default = self.evaluator.default_roles(crate::Scope::Thread);
+        rules.default = Role::ALL
+            .into_iter()
+            .filter(|role| default.may(*role))
+            .collect();
+        let default_acl = self.evaluator.default_roles(crate::Scope::Acl);
+        rules.default_acl = default_acl.iter().collect();
+        for peer in &self.peers.names {
+            rules.peers.insert(*peer, peer_rules(self, peer));
+        }
+        for tag in &self.entities.names {
+            rules.entities.insert(*tag, self.entity_rules(tag));
+        }
+        rules.unsealed = self.unsealed.iter().any(|id| self.evaluator.counts(*id));
+        Some(rules)
+    }
+
+    fn entity_rules(&self, tag: &EntityTag) -> EntityRules {
+        let entity = self.entity(tag);
+        let scope = crate::Scope::Entity(entity);
+        let mut rules = EntityRules {
+            restricted: self.evaluator.is_restricted(entity),
+            ..EntityRules::default()
+        };
+        let default = self.evaluator.default_roles(scope);
+        if !default.is_empty() {
+            rules
+                .roles
+                .insert(Subject::Everybody, default.iter().collect());
+        }
+        for peer in self.peers.names.iter().skip(1) {
+            let given = self.evaluator.roles(self.peer(peer), scope);
+            if !given.is_empty() {
+                rules
+                    .roles
+                    .insert(Subject::Peer(*peer), given.iter().collect());
+            }
+        }
+        rules
+    }
+
+    pub(super) fn statements(&self) -> Vec<Stated> {
+        let stated = self.said.iter().map(|said| Stated {
+            record: said.record,
+            author: said.author,
+            statement: said.statement.clone(),
+            void: self.void(said),
+        });
+        stated.collect()
+    }
+
+    /// Why a statement does not count, if it does not.
+    fn void(&self, said: &Said) -> Option<String> {
+        match &said.event {
+            Err(why) => Some(why.to_string()),
+            Ok(None) => None,
+            Ok(Some(id)) => match self.evaluator.event(*id)?.1 {
+                AclKind::Genesis | AclKind::Checkpoint => None,
+                _ if self.evaluator.counts(*id) => None,
+                _ => match self.evaluator.explain(*id) {
+                    Ok(_) => Some("it does not count".to_owned()),
+                    Err(refusal) => Some(words::refusal(self, &refusal)),
+                },
+            },
+        }
+    }
+
+    /// Who stated an event, and in which record.
+    pub(super) fn source(&self, id: AclId) -> Option<(PeerId, Cid)> {
+        let mut said = self.said.iter();
+        let said = said.find(|said| matches!(&said.event, Ok(Some(own)) if *own == id))?;
+        Some((said.author, said.record))
+    }
+}
