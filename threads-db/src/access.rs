@@ -3,14 +3,18 @@
 
 use std::ops::Bound;
 
+use threads_core::access::{Role, Scope};
 use threads_core::block;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::policy::AccessPolicy;
 use threads_core::record::{Dep, Fields, LINKS_MAX};
-use threads_core::{Cid, Error, LogId, Result};
+use threads_core::{Cid, Error, ErrorKind, LogId, PeerId, Result, ThreadId};
 
 use crate::chain;
 use crate::layout::{Number, Place, meta};
 use crate::line;
+use crate::sync::shares;
+use crate::thread::Thread;
 
 mod adopt;
 mod attend;
@@ -119,4 +123,36 @@ pub(crate) fn is_within(txn: &dyn ReadTxn, log: &LogId, place: Place, seen: &Dep
         return Ok(false);
     };
     Ok(at.seq == seen.seq && line::ancestor(txn, at, place.seq)? == place)
+}
+
+/// Whether a thread may be shared with a peer: it is a member, or there are no rules here.
+pub(crate) fn may_share(
+    policy: &dyn AccessPolicy,
+    txn: &dyn ReadTxn,
+    thread: &ThreadId,
+    peer: &PeerId,
+) -> Result<bool> {
+    let roles = policy.roles(thread, peer, &Scope::Thread, txn)?;
+    Ok(roles.is_none_or(|roles| roles.contains(&Role::Replicate)))
+}
+
+/// Shares a thread with a peer that may have it by the rules, and no more with one that may not. Says
+/// whether anybody is new.
+pub(crate) fn share(txn: &mut dyn WriteTxn, thread: &Thread, peer: &PeerId) -> Result<bool> {
+    let policy = &*thread.node.policy;
+    let ruled = policy
+        .roles(&thread.id, peer, &Scope::Thread, txn.as_read())?
+        .is_some();
+    if !ruled || *peer == thread.own_author() {
+        return Ok(false);
+    }
+    if !may_share(policy, txn.as_read(), &thread.id, peer)? {
+        shares::remove(txn, thread.number, peer)?;
+        return Ok(false);
+    }
+    match shares::add(txn, thread.number, peer) {
+        // More members than peers that a thread is shared with: others serve them.
+        Err(error) if error.kind() == ErrorKind::Full => Ok(false),
+        added => added,
+    }
 }

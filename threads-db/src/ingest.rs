@@ -71,6 +71,8 @@ pub(crate) struct Intake {
     pub(crate) dropped: u64,
     /// How many the thread holds now.
     pub(crate) held: u64,
+    /// Whether the policy learned anything.
+    pub(crate) access: bool,
     /// Whether the thread is shared with more peers by them.
     pub(crate) members: bool,
     /// The last record of each log among them, as far as their links say.
@@ -90,6 +92,7 @@ impl Intake {
         self.present += more.present;
         self.dropped += more.dropped;
         self.held = more.held;
+        self.access |= more.access;
         self.members |= more.members;
         self.logs.extend(more.logs);
         for (line, seq) in more.lines {

@@ -26,6 +26,8 @@ mod vectors;
 
 pub use admit::Joined;
 pub use members::Member;
+pub use threads_core::access::Role;
+
 pub(crate) use members::note_members;
 pub use request::JoinRequest;
 pub(crate) use request::{PendingJoin, Verdict};
@@ -43,60 +45,6 @@ const TAG: &str = "invite";
 const TEXT_BYTES_MAX: usize = 4 * 1024;
 const SIGN_DOMAIN: &[u8] = b"threads/invite/1";
 const SEAL_DOMAIN: &[u8] = b"threads/invite-keys/1";
-
-/// What a member may do.
-///
-/// ```
-/// use threads_db::Role;
-/// assert_eq!("replicate".parse::<Role>().unwrap(), Role::Replicate);
-/// assert!(Role::Read.can_read() && !Role::Replicate.can_read());
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Keep and serve what cannot be read.
-    Replicate,
-    /// Read.
-    Read,
-    /// Read and write.
-    Write,
-}
-
-impl Role {
-    /// Whether it comes with the read key.
-    ///
-    /// ```
-    /// assert!(threads_db::Role::Write.can_read());
-    /// ```
-    pub fn can_read(self) -> bool {
-        self != Self::Replicate
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Replicate => "replicate",
-            Self::Read => "read",
-            Self::Write => "write",
-        })
-    }
-}
-
-impl FromStr for Role {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self> {
-        match word {
-            "replicate" => Ok(Self::Replicate),
-            "read" => Ok(Self::Read),
-            "write" => Ok(Self::Write),
-            _ => Err(Error::invalid("a role is write, read or replicate")
-                .with("role", format_args!("{word:.80}"))),
-        }
-    }
-}
 
 /// What an invite is to be.
 ///

@@ -226,7 +226,12 @@ fn row_48_secrets_are_compared_in_constant_time() {
 #[test]
 fn core_and_db_never_spawn_sleep_or_read_a_clock() {
     let clock = root().join("threads-core/src/clock.rs");
-    for package in ["threads-core", "threads-db", "threads-codec-jsonpatch", "threads-acl"] {
+    for package in [
+        "threads-core",
+        "threads-db",
+        "threads-codec-jsonpatch",
+        "threads-acl",
+    ] {
         let mut sources = Vec::new();
         files(&root().join(package).join("src"), ".rs", 0, &mut sources);
         for path in sources {

@@ -4,7 +4,7 @@ use threads_core::access::{self, ACCESS_FORMAT, EntityTag, Role, Scope, Statemen
 use threads_core::datastore::ReadTxn;
 use threads_core::event::{Encryption, Position, SealedEvent};
 use threads_core::record::{Dep, Record};
-use threads_core::{CollectionName, EntityId, Error, PeerId, Result, Variant};
+use threads_core::{CollectionName, EntityId, Error, PeerCard, PeerId, Result, Variant};
 
 use crate::chain::Blocks;
 use crate::dispatcher::{self, Incoming, Origin, refused};
@@ -34,7 +34,8 @@ impl WriteTransaction<'_> {
         self.state(Statement::Grant { to, scope, role })
     }
 
-    /// Takes a role from a peer, and every role that implies it. What it wrote before, as far as that
+    /// Takes a role from a peer, and every role that implies it. A role that it has only because another
+    /// one implies it goes with that one. What it wrote before, as far as that
     /// is here, stays; what it wrote without knowing of this is put in quarantine.
     ///
     /// # Errors
@@ -78,6 +79,29 @@ impl WriteTransaction<'_> {
         let entity = EntityTag::of(&self.thread().id, collection, entity);
         let seen = self.seen_of(None)?;
         self.state(Statement::Restrict { entity, seen })
+    }
+
+    /// Gives a peer that is invited its role, where there are rules, and makes known what things are
+    /// sealed to for it.
+    pub(crate) fn let_in(&mut self, card: &PeerCard, role: Role) -> Result<()> {
+        if self.thread().id.variant() != Variant::AccessControlled {
+            return Ok(());
+        }
+        let to = Subject::Peer(card.peer());
+        self.state(Statement::Card(*card))?;
+        if role == Role::Write {
+            // What is left when writing is taken: a role that was only implied would go with it.
+            self.grant(to, Scope::Thread, Role::Read)?;
+        }
+        self.grant(to, Scope::Thread, role)
+    }
+
+    /// Takes every role from a peer, where there are rules.
+    pub(crate) fn keep_out(&mut self, peer: &PeerId) -> Result<()> {
+        if self.thread().id.variant() != Variant::AccessControlled {
+            return Ok(());
+        }
+        self.revoke(Subject::Peer(*peer), Scope::Thread, Role::Replicate)
     }
 
     /// Gives up all roles of this node in the thread.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use threads_core::access::{EntityTag, Statement};
+use threads_core::access::{EntityTag, Statement, Subject};
 use threads_core::batch::Batch;
 use threads_core::datastore::{Direction, Keyspace};
 use threads_core::policy::{AccessRecord, Again, Learned, Verdict, policy_prefix};
@@ -47,6 +47,23 @@ impl Ingest<'_> {
         for place in self.concerned(&learned.again)? {
             self.judge_again(place, &id)?;
         }
+        let subjects = statements.iter().filter_map(|statement| match statement {
+            Statement::Grant {
+                to: Subject::Peer(peer),
+                ..
+            }
+            | Statement::Revoke {
+                from: Subject::Peer(peer),
+                ..
+            } => Some(*peer),
+            _ => None,
+        });
+        let touched = learned.again.iter().filter_map(|again| again.author);
+        let peers: BTreeSet<PeerId> = subjects.chain(touched).chain([author]).collect();
+        for peer in peers {
+            self.intake.members |= access::share(&mut *self.txn, self.thread, &peer)?;
+        }
+        self.intake.access = true;
         Ok(learned)
     }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_bytes::{ByteArray, ByteBuf};
+use threads_core::access::Scope;
 use threads_core::datastore::Datastore;
 use threads_core::transport::named_peer;
-use threads_core::{EntityId, Error, PeerCard, PeerId, Result};
+use threads_core::{EntityId, Error, PeerCard, PeerId, Result, Variant};
 
 use super::members::no_such;
 use super::rows::{INVITES, InviteEntity, InviteStatus, Rows};
@@ -56,6 +57,11 @@ fn check(options: &InviteOptions, me: PeerId) -> Result<()> {
     if options.lifetime.is_zero() || options.lifetime > INVITE_LIFETIME_MAX {
         return Err(Error::invalid("an invite is good for at most 90 days")
             .with("seconds", options.lifetime.as_secs()));
+    }
+    if options.role == Role::Delete {
+        return Err(Error::invalid(
+            "an invite is to write, read or replicate: give the right to delete to a member",
+        ));
     }
     let ours = |addr| named_peer(addr) == Some(me);
     if options.addrs.len() > INVITE_ADDRS_MAX || !options.addrs.iter().all(ours) {
@@ -162,7 +168,8 @@ impl Node {
     ) -> Result<Db> {
         let db = self.add_thread(name, keys)?;
         db.share_with(&by)?;
-        if role == Role::Write {
+        // With rules, whoever changed them to let it in has noted it.
+        if role == Role::Write && db.id().variant() != Variant::AccessControlled {
             db.put_member(&self.peer_id(), role, invite)?;
         }
         Ok(db)
@@ -224,7 +231,12 @@ impl Db {
             revoked: false,
         };
         let invite = unsigned.sign(&node.inner.identity)?;
-        self.write(|txn| txn.save_reserved(INVITES, &row.id, &row))?;
+        self.write(|txn| {
+            if let Some(card) = &options.to {
+                txn.let_in(card, options.role)?;
+            }
+            txn.save_reserved(INVITES, &row.id, &row)
+        })?;
         if invite.is_link() {
             request::know_link(self, &row.id)?;
         }
@@ -268,17 +280,23 @@ impl Db {
     /// assert_eq!(db.invites().unwrap()[0].spent, Some("the invite was revoked"));
     /// ```
     pub fn revoke_invite(&self, id: &str) -> Result<()> {
-        let row = {
+        let (row, unused) = {
             let thread = self.thread();
             let rows = Rows::read(&*thread.node.store.read()?, thread.number)?;
-            rows.invite(id).cloned()
+            (rows.invite(id).cloned(), rows.used(id) == 0)
         };
         let row = row.ok_or_else(|| no_such("no such invite: list them", id))?;
         let row = InviteEntity {
             revoked: true,
             ..row
         };
-        self.write(|txn| txn.save_reserved(INVITES, &row.id, &row).map(drop))
+        self.write(|txn| {
+            // Nobody came by it, so nobody is to.
+            if let Some(peer) = row.to.filter(|_| unused) {
+                txn.keep_out(&peer)?;
+            }
+            txn.save_reserved(INVITES, &row.id, &row).map(drop)
+        })
     }
 
     /// Notes that a peer which showed the thread's key came by an invite that names it, if there is
@@ -296,10 +314,18 @@ impl Db {
         let mut invites = rows.invites.iter();
         let named = invites.find(|row| row.to == Some(*peer) && rows.spent(row, now_ms).is_none());
         match named {
-            // A writer says so itself.
-            Some(row) if row.role != Role::Write => self.put_member(peer, row.role, Some(&row.id)),
+            Some(row) if self.may_note(row.role)? => self.put_member(peer, row.role, Some(&row.id)),
             _ => Ok(()),
         }
+    }
+}
+
+impl Db {
+    /// Whether this node notes a member of this role that it meets. Without rules a writer does so
+    /// itself; with rules, whoever may change them.
+    fn may_note(&self, role: Role) -> Result<bool> {
+        let acl = self.roles(&self.node().peer_id(), &Scope::Acl)?;
+        Ok(acl.map_or(role != Role::Write, |acl| acl.contains(&Role::Write)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who takes part in a thread.
 
 use serde::Serialize;
+use threads_core::access::Scope;
 use threads_core::batch::EntityEvent;
 use threads_core::datastore::{Datastore, WriteTxn};
 use threads_core::{Error, PeerId, Result, Variant};
@@ -57,14 +58,23 @@ impl Db {
 
     /// Notes a member.
     pub(super) fn put_member(&self, peer: &PeerId, role: Role, invite: Option<&str>) -> Result<()> {
-        let row = MemberEntity {
+        let row = self.member_row(peer, role, invite);
+        self.write(|txn| txn.save_reserved(MEMBERS, &row.peer, &row).map(drop))
+    }
+
+    pub(super) fn member_row(
+        &self,
+        peer: &PeerId,
+        role: Role,
+        invite: Option<&str>,
+    ) -> MemberEntity {
+        MemberEntity {
             peer: peer.to_string(),
             role,
             invite: invite.map(str::to_owned),
             by: self.node().peer_id(),
             left: false,
-        };
-        self.write(|txn| txn.save_reserved(MEMBERS, &row.peer, &row).map(drop))
+        }
     }
 
     /// Leaves this thread: says so to its members, if this node may write, and shares it with nobody
@@ -110,6 +120,14 @@ pub(crate) fn note_members(
 ) -> Result<bool> {
     let mut changed = false;
     let me = thread.node.identity.peer_id();
+    let policy = &thread.node.policy;
+    if policy
+        .roles(&thread.id, &me, &Scope::Thread, txn.as_read())?
+        .is_some()
+    {
+        // Rules say with whom it is shared.
+        return Ok(false);
+    }
     let members = events
         .iter()
         .filter(|event| event.collection.as_str() == MEMBERS);

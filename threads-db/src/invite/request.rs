@@ -8,8 +8,9 @@ use threads_core::{Error, ErrorKind, PeerCard, PeerId, Result, block};
 
 use super::admit::hex;
 use super::members::no_such;
-use super::rows::Rows;
+use super::rows::{MEMBERS, Rows};
 use super::{Invite, Way, check_of, open_keys, seal_keys};
+use crate::access;
 use crate::db::Db;
 use crate::layout::{self, Prefix, meta, peers};
 use crate::node::Node;
@@ -205,7 +206,12 @@ impl Node {
         ) {
             return Ok(None);
         }
-        if let Some(member) = rows.member(from).filter(|member| !member.left) {
+        let member = rows.member(from).filter(|member| !member.left);
+        let txn = self.inner.store.read()?;
+        let id = db.id();
+        if let Some(member) = member
+            && access::may_share(&*self.inner.policy, &*txn, id, from)?
+        {
             let rng = &mut **self.inner.rng();
             let (key, sealed) = seal_keys(&db.keys(), member.role, db.name(), card, rng)?;
             return Ok(Some(Verdict::Admitted(key, sealed)));
@@ -292,7 +298,12 @@ impl Db {
             }
             link.role
         };
-        self.put_member(peer, role, Some(&request.invite))?;
+        let row = self.member_row(peer, role, Some(&request.invite));
+        let card = self.card_of(peer)?;
+        self.write(|txn| {
+            txn.let_in(&card, role)?;
+            txn.save_reserved(MEMBERS, &row.peer, &row).map(drop)
+        })?;
         self.decline(peer)
     }
 
@@ -312,6 +323,16 @@ impl Db {
         let key = peers::request(thread.number, peer);
         let store = &thread.node.store;
         store.transact(Durability::Group, |txn| txn.delete(Keyspace::Peers, &key))
+    }
+
+    fn card_of(&self, peer: &PeerId) -> Result<PeerCard> {
+        let thread = self.thread();
+        let key = peers::request(thread.number, peer);
+        let txn = thread.node.store.read()?;
+        let row = txn.get(Keyspace::Peers, &key)?;
+        let row =
+            row.ok_or_else(|| no_such("nobody of this id asks to join", &peer.to_string()))?;
+        PeerCard::from_bytes(&decode::<RequestRow>(&row)?.card)
     }
 
     fn request_of(&self, peer: &PeerId) -> Result<JoinRequest> {

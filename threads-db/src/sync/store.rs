@@ -16,6 +16,7 @@ use super::wire::{
     Check, Claim, Digest, Frontier, Heads, Parcel, Range, agreed, check_of, digest, numbers,
 };
 use super::{addresses, page, shares};
+use crate::access;
 use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
 use crate::node::{self, Node};
@@ -222,7 +223,12 @@ impl Node {
             }
         };
         let proved = replica.proves(peer, &self.peer_id(), claim.proof());
-        Ok(thread.filter(|_| proved).map(|thread| (thread, replica)))
+        let Some(thread) = thread.filter(|_| proved) else {
+            return Ok(None);
+        };
+        let id = node::thread_id(txn, thread)?;
+        let may = access::may_share(&*self.inner.policy, txn, &id, peer)?;
+        Ok(may.then_some((thread, replica)))
     }
 
     fn compare(&self, peer: &PeerId, claims: &[(Claim, Digest)]) -> Result<Vec<Compared>> {
@@ -290,6 +296,9 @@ impl Node {
         // What is on its way when it gets full is kept whole, up to a page.
         if !self.is_full_for(&*self.inner.store.read()?, db.id())? {
             taken.take(db, &blocks)?;
+        }
+        if taken.access && !db.thread().is_blind() {
+            db.attend_access()?;
         }
         let txn = self.snapshot_on_disk()?;
         let heads = heads_of(&*txn, db.id(), taken.logs.keys().chain(&taken.moved))?;
@@ -379,6 +388,8 @@ struct Taking {
     moved: BTreeSet<LogId>,
     astray: Frontier,
     new: u64,
+    /// Whether rules changed.
+    access: bool,
     refused: Option<Error>,
 }
 
@@ -387,6 +398,7 @@ impl Taking {
         match ingest::take_in(db.thread(), blocks) {
             Ok(intake) => {
                 self.new += intake.new;
+                self.access |= intake.access;
                 raise_all(&mut self.logs, &intake.logs);
                 raise_all(&mut self.logs, &intake.lines);
                 self.moved.extend(intake.moved);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod abuse;
+mod access;
 mod changes;
 mod durable;
 mod forks;

@@ -1,0 +1,253 @@
+//! Access control between real nodes: who may do what, agreed by all, replicas among them.
+
+use serde_json::json;
+use threads_acl::Acl;
+use threads_core::access::{Role, Scope, Statement, Subject};
+use threads_core::module::CollectionSpec;
+use threads_core::{ErrorKind, PeerId, Variant};
+use threads_db::{Db, InviteOptions};
+
+use crate::net::{How, Net};
+
+const ROOT: usize = 0;
+const WRITER: usize = 1;
+const REPLICA: usize = 2;
+const OTHER: usize = 3;
+
+const RULED: How = |builder| builder.policy(Acl::new());
+
+/// Root, a writer, a replica and another writer, who came by invites.
+fn team() -> Net {
+    let mut net = Net::new(0);
+    (0..4).for_each(|_| net.add(RULED));
+    let db = net
+        .node(ROOT)
+        .create_with("team", Variant::AccessControlled)
+        .unwrap();
+    net.use_thread(ROOT, db);
+    net.db(ROOT).define(&spec("Thing")).unwrap();
+    for (node, role) in [
+        (WRITER, Role::Write),
+        (REPLICA, Role::Replicate),
+        (OTHER, Role::Write),
+    ] {
+        let options = InviteOptions::new(role).to(net.node(node).card());
+        let invite = net.db(ROOT).invite(&options).unwrap();
+        let joined = net.node(node).join(&invite, None).unwrap();
+        net.use_thread(node, joined.db().unwrap());
+    }
+    net.connect_all();
+    net.run();
+    net
+}
+
+fn spec(name: &str) -> CollectionSpec {
+    CollectionSpec::new(name.parse().unwrap(), "jsonpatch/1".parse().unwrap())
+}
+
+fn peer(net: &Net, node: usize) -> PeerId {
+    net.node(node).peer_id()
+}
+
+fn remove(db: &Db, peer: PeerId) {
+    let peer = Subject::Peer(peer);
+    db.write(|txn| {
+        txn.revoke(peer, Scope::Acl, Role::Write)?;
+        txn.revoke(peer, Scope::Thread, Role::Replicate)
+    })
+    .unwrap();
+}
+
+fn assert_level(net: &Net) {
+    let logs = |node: usize| {
+        let logs = net.db(node).sync_status().unwrap().logs.into_iter();
+        logs.map(|log| (log.log, log.have)).collect::<Vec<_>>()
+    };
+    for node in 1..4 {
+        assert_eq!(logs(node), logs(ROOT), "{node}");
+    }
+}
+
+fn roles(net: &Net, of: usize, at: usize) -> Vec<Role> {
+    let roles = net.db(at).roles(&peer(net, of), &Scope::Thread).unwrap();
+    roles.unwrap()
+}
+
+#[test]
+fn those_who_were_invited_have_their_roles_everywhere() {
+    let mut net = team();
+    for at in 0..4 {
+        assert_eq!(roles(&net, ROOT, at), Role::ALL, "{at}");
+        let write = [Role::Replicate, Role::Read, Role::Write];
+        assert_eq!(roles(&net, WRITER, at), write, "{at}");
+        assert_eq!(roles(&net, REPLICA, at), [Role::Replicate], "{at}");
+    }
+    net.put(WRITER, json!({"_id": "a", "n": 1}));
+    net.run();
+    assert_eq!(net.get(OTHER, "a"), Some(json!({"_id": "a", "n": 1})));
+    assert_level(&net);
+}
+
+#[test]
+fn row_20_who_may_only_read_does_not_write() {
+    let mut net = team();
+    let writer = Subject::Peer(peer(&net, WRITER));
+    net.db(ROOT)
+        .write(|txn| txn.revoke(writer, Scope::Thread, Role::Write))
+        .unwrap();
+    net.run();
+    let things = net.db(WRITER).collection("Thing").unwrap();
+    let refused = things.save(&json!({"_id": "a"})).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected);
+    assert!(refused.to_string().contains("role write"), "{refused}");
+    // What others write he reads still.
+    net.put(OTHER, json!({"_id": "b"}));
+    net.run();
+    assert_eq!(net.get(WRITER, "b"), Some(json!({"_id": "b"})));
+}
+
+#[test]
+fn row_21_what_a_removed_writer_wrote_meanwhile_is_undone_for_it_and_kept_for_others() {
+    let mut net = team();
+    net.put(WRITER, json!({"_id": "seen"}));
+    net.run();
+    for other in [ROOT, REPLICA, OTHER] {
+        net.part(WRITER, other);
+    }
+    net.run();
+    net.put(WRITER, json!({"_id": "unseen"}));
+    let writer = Subject::Peer(peer(&net, WRITER));
+    net.db(ROOT)
+        .write(|txn| txn.revoke(writer, Scope::Thread, Role::Write))
+        .unwrap();
+    net.run();
+    for other in [ROOT, REPLICA, OTHER] {
+        net.connect(WRITER, other);
+    }
+    net.run();
+    assert_level(&net);
+    for node in [ROOT, WRITER, OTHER] {
+        assert_eq!(
+            net.get(node, "seen"),
+            Some(json!({"_id": "seen"})),
+            "{node}"
+        );
+        assert_eq!(net.get(node, "unseen"), None, "{node}");
+        let held = net.db(node).held().unwrap();
+        assert_eq!(held.len(), 1, "{node}");
+        let why = net.db(node).why(&held[0].record).unwrap();
+        assert!(
+            why.last().unwrap().contains("took write in the thread"),
+            "{why:?}"
+        );
+        assert!(net.db(node).verify(&mut |_| ()).unwrap().is_clean());
+    }
+    let held = net.db(OTHER).held().unwrap()[0].record;
+    net.db(OTHER).write(|txn| txn.adopt(&held)).unwrap();
+    net.run();
+    for node in [ROOT, WRITER, OTHER] {
+        assert_eq!(net.get(node, "unseen"), Some(json!({"_id": "unseen"})));
+    }
+    assert_level(&net);
+}
+
+#[test]
+fn a_blind_replica_refuses_what_a_removed_member_pushes_and_pulls() {
+    let mut net = team();
+    // The replica hears of the removal; root and the other writer are away then.
+    net.part(ROOT, WRITER);
+    net.part(OTHER, WRITER);
+    net.part(REPLICA, WRITER);
+    net.run();
+    remove(net.db(ROOT), peer(&net, WRITER));
+    net.put(ROOT, json!({"_id": "later"}));
+    net.put(WRITER, json!({"_id": "mine"}));
+    net.run();
+    assert_eq!(roles(&net, WRITER, REPLICA), []);
+    let before = net.db(REPLICA).sync_status().unwrap().logs;
+    net.connect(WRITER, REPLICA);
+    net.run();
+    let have = |net: &Net| {
+        let logs = net.db(REPLICA).sync_status().unwrap().logs.into_iter();
+        logs.map(|log| (log.log, log.have)).collect::<Vec<_>>()
+    };
+    let before: Vec<_> = before.into_iter().map(|log| (log.log, log.have)).collect();
+    assert_eq!(have(&net), before, "nothing was pushed");
+    assert_eq!(net.get(WRITER, "later"), None, "nothing was pulled");
+    assert!(net.db(REPLICA).held().unwrap().is_empty());
+}
+
+#[test]
+fn row_23_root_seals_what_admins_remove_by_itself() {
+    let mut net = team();
+    let admin = |node: usize, net: &Net| {
+        let to = Subject::Peer(peer(net, node));
+        net.db(ROOT)
+            .write(|txn| txn.grant(to, Scope::Acl, Role::Write))
+            .unwrap();
+    };
+    admin(WRITER, &net);
+    admin(OTHER, &net);
+    net.run();
+    remove(net.db(WRITER), peer(&net, OTHER));
+    net.run();
+    let history = net.db(ROOT).access_history().unwrap();
+    let last = history.last().unwrap();
+    assert_eq!(
+        (last.author, &last.statement),
+        (peer(&net, ROOT), &Statement::Checkpoint)
+    );
+    assert!(!net.db(WRITER).rules().unwrap().unwrap().unsealed);
+}
+
+#[test]
+fn row_42_only_who_may_change_the_rules_changes_definitions() {
+    let net = team();
+    let spec = spec("Task");
+    let refused = net.db(WRITER).define(&spec).unwrap_err();
+    assert!(refused.to_string().contains("access rules"), "{refused}");
+    net.db(ROOT).define(&spec).unwrap();
+}
+
+#[test]
+fn an_entity_can_be_kept_for_some() {
+    let mut net = team();
+    net.put(OTHER, json!({"_id": "plan", "n": 1}));
+    net.run();
+    let (thing, plan) = ("Thing".parse().unwrap(), "plan".parse().unwrap());
+    net.db(ROOT)
+        .write(|txn| txn.restrict(&thing, &plan))
+        .unwrap();
+    net.run();
+    let things = net.db(WRITER).collection("Thing").unwrap();
+    assert!(things.save(&json!({"_id": "plan", "n": 2})).is_err());
+    things.save(&json!({"_id": "else"})).unwrap();
+    let scope = Scope::Entity(threads_core::access::EntityTag::of(
+        net.db(ROOT).id(),
+        &thing,
+        &plan,
+    ));
+    let writer = Subject::Peer(peer(&net, WRITER));
+    net.db(ROOT)
+        .write(|txn| txn.grant(writer, scope, Role::Write))
+        .unwrap();
+    net.run();
+    things.save(&json!({"_id": "plan", "n": 3})).unwrap();
+    net.run();
+    assert_eq!(net.get(OTHER, "plan"), Some(json!({"_id": "plan", "n": 3})));
+}
+
+#[test]
+fn who_leaves_has_no_role_any_more() {
+    let mut net = team();
+    net.db(OTHER).leave().unwrap();
+    net.run();
+    assert_eq!(roles(&net, OTHER, ROOT), []);
+    assert!(
+        net.db(OTHER)
+            .collection("Thing")
+            .unwrap()
+            .save(&json!({"_id": "x"}))
+            .is_err()
+    );
+}
