@@ -8,6 +8,7 @@
 //!                  (anybody's)              (its log key's)                   (may be applied)
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 
 use cid::Cid;
@@ -250,6 +251,26 @@ impl SignedRecord {
     /// assert!(SignedRecord::open(b"no record", &thread, &key).is_err());
     /// ```
     pub fn open(block: &[u8], thread: &ThreadId, replica: &ReplicaKey) -> Result<Self> {
+        Self::open_with(block, thread, |_| Ok(Cow::Borrowed(replica)))
+    }
+
+    /// As [`SignedRecord::open`], with the key of the epoch that the block names.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SignedRecord::open`], and what `key_of` gives.
+    ///
+    /// ```
+    /// # use threads_core::{Error, record::SignedRecord};
+    /// let thread = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// let no_keys = |_| Err(Error::unsupported("no keys of this epoch"));
+    /// assert!(SignedRecord::open_with(b"no record", &thread, no_keys).is_err());
+    /// ```
+    pub fn open_with<'k>(
+        block: &[u8],
+        thread: &ThreadId,
+        key_of: impl FnOnce(u64) -> Result<Cow<'k, ReplicaKey>>,
+    ) -> Result<Self> {
         if block.len() > RECORD_BYTES_MAX {
             return Err(Rejection::TooLarge.into());
         }
@@ -258,6 +279,7 @@ impl SignedRecord {
         if version != RECORD_VERSION {
             return Err(Rejection::UnknownVersion.into());
         }
+        let replica = key_of(epoch)?;
         let aad = aad(Layer::Record, thread, None, epoch);
         let plain = replica
             .open_synthetic(&aad, &sealed)
@@ -284,6 +306,17 @@ impl SignedRecord {
             signed,
             block,
         })
+    }
+
+    /// The epoch that a block names in clear, if it begins as a record does.
+    ///
+    /// ```
+    /// use threads_core::record::SignedRecord;
+    /// assert_eq!(SignedRecord::epoch_of(&[0x83, 1, 7, 0x40]), Some(7));
+    /// assert_eq!(SignedRecord::epoch_of(b"no record"), None);
+    /// ```
+    pub fn epoch_of(block: &[u8]) -> Option<u64> {
+        wire::epoch_of(block)
     }
 
     /// What the record says.

@@ -18,10 +18,12 @@ use crate::thread::Thread;
 
 mod adopt;
 mod attend;
+mod epochs;
 mod rules;
 mod state;
 
 pub(crate) use adopt::{ADOPTED, AdoptedEntity};
+pub(crate) use epochs::Choice;
 
 fn damaged() -> Error {
     Error::corrupt("what is known of a thread's access records is damaged: verify the thread")

@@ -83,7 +83,7 @@ impl Db {
     /// The catalogue as `txn` sees it, which must have changed no definition itself.
     pub(crate) fn catalogue(&self, txn: &dyn ReadTxn) -> Result<Arc<Catalogue>> {
         let thread = self.thread();
-        thread.read_key()?;
+        thread.check_reads()?;
         thread.catalogue(txn)
     }
 

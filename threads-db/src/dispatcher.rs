@@ -219,12 +219,15 @@ impl WriteTransaction<'_> {
     /// Makes the record of what is staged and dispatches it.
     pub(crate) fn dispatch(&mut self) -> Result<Commit> {
         let thread = self.thread();
-        // Every record known here was sealed under the same keys, whoever wrote it.
-        if self.tip.position >= RECORDS_PER_EPOCH_MAX {
+        let epoch = thread.writing_epoch(self.txn.as_read())?;
+        // Every record that came since may have been sealed under the same keys, whoever wrote it.
+        let since = thread.epoch_since(self.txn.as_read(), epoch)?;
+        if self.tip.position.saturating_sub(since) >= RECORDS_PER_EPOCH_MAX {
             return Err(Error::unsupported(
-                "the keys of this thread have sealed as many records as they may: go on in a new thread",
+                "the keys of this thread have sealed as many records as they may: rotate them, or go on in a \
+                 new thread",
             )
-            .with("records", self.tip.position));
+            .with("records", self.tip.position - since));
         }
         let (log, number, seq) = self.own_log()?;
         let place = Place {
@@ -235,8 +238,8 @@ impl WriteTransaction<'_> {
         let batch = Batch {
             events: std::mem::take(&mut self.staged.events),
         };
-        let sealed = self.seal_event(&batch, log, seq)?;
-        let record = self.seal_record(log, place, *sealed.event.cid(), false)?;
+        let sealed = self.seal_event(&batch, (log, seq), epoch)?;
+        let record = self.seal_record(place, (log, *sealed.event.cid()), (epoch, false))?;
         let changes = changes(&batch);
         let record = authorise(self.txn.as_read(), thread, (record, place), &changes)?;
         let blocks = Blocks {
@@ -268,16 +271,24 @@ impl WriteTransaction<'_> {
         })
     }
 
-    fn seal_event(&self, batch: &Batch, log: LogId, seq: u64) -> Result<SealedEvent> {
+    fn seal_event(
+        &self,
+        batch: &Batch,
+        (log, seq): (LogId, u64),
+        epoch: u64,
+    ) -> Result<SealedEvent> {
         let thread = self.thread();
+        let read = thread.read_of(epoch)?.ok_or_else(|| {
+            Error::unsupported("this node cannot read what it would write").with("epoch", epoch)
+        })?;
         SealedEvent::seal(
             &Position {
                 thread: &thread.id,
                 log,
                 seq,
-                epoch: 0,
+                epoch,
             },
-            thread.read_key()?,
+            &read,
             self.time,
             BATCH_FORMAT.parse()?,
             &batch.encode()?,
@@ -288,10 +299,9 @@ impl WriteTransaction<'_> {
 
     pub(crate) fn seal_record(
         &mut self,
-        log: LogId,
         place: Place,
-        event: Cid,
-        access: bool,
+        (log, event): (LogId, Cid),
+        (epoch, access): (u64, bool),
     ) -> Result<Verified<SignedRecord>> {
         let thread = self.thread();
         let head = HeadBook::new(self.txn.as_read()).get(&thread.id, &log)?;
@@ -312,13 +322,16 @@ impl WriteTransaction<'_> {
             deps: self.deps(&log)?,
             acl,
             access,
-            epoch: 0,
+            epoch,
             tags: Vec::new(),
             event,
         };
         let key = thread.log_key(self.txn.as_read(), &log)?;
         let author = (place.seq == 1).then_some(&thread.node.identity);
-        SignedRecord::seal(fields, &key, author, &thread.replica)
+        let replica = thread.replica_of(epoch)?;
+        let replica =
+            replica.ok_or_else(|| Error::corrupt("the keys to write under are missing"))?;
+        SignedRecord::seal(fields, &key, author, &replica)
     }
 
     /// The heads of other logs that moved since this log last named them.

@@ -11,7 +11,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{Block, encode};
 use threads_core::datastore::ReadTxn;
 use threads_core::record::Dep;
-use threads_core::{Cid, Hlc, LogId, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::{Cid, EpochKeys, Hlc, LogId, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::car::CarWriter;
@@ -21,6 +21,7 @@ use crate::layout::Place;
 use crate::line;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
+use crate::sharing::{HandedEpoch, hand_epochs, take_epochs};
 use crate::thread::Thread;
 
 /// The version of the manifest.
@@ -88,9 +89,16 @@ pub(crate) struct CarriedKeys {
     /// None in the export of a blind replica.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     read: Option<ByteArray<32>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    epochs: Vec<HandedEpoch>,
 }
 
 impl CarriedKeys {
+    /// The keys of later epochs.
+    pub(crate) fn later(&self) -> Result<Vec<EpochKeys>> {
+        take_epochs(&self.epochs)
+    }
+
     pub(crate) fn replica(&self) -> ReplicaKey {
         ReplicaKey::from_bytes(&self.replica)
     }
@@ -138,11 +146,11 @@ impl Db {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport> {
         let thread = self.thread();
+        let txn = thread.node.store.read()?;
         let keys = options
             .passphrase
             .as_ref()
-            .map(|passphrase| seal_keys(thread, passphrase));
-        let txn = thread.node.store.read()?;
+            .map(|passphrase| seal_keys(&*txn, thread, passphrase));
         let lines = line::all(&*txn, thread)?;
         let total = line::records(&lines);
         let manifest = Manifest {
@@ -178,7 +186,7 @@ impl Db {
     }
 }
 
-fn seal_keys(thread: &Thread, passphrase: &str) -> Result<ByteBuf> {
+fn seal_keys(txn: &dyn ReadTxn, thread: &Thread, passphrase: &str) -> Result<ByteBuf> {
     let keys = CarriedKeys {
         name: thread.name.clone(),
         replica: ByteArray::new(*thread.replica.to_bytes()),
@@ -186,6 +194,7 @@ fn seal_keys(thread: &Thread, passphrase: &str) -> Result<ByteBuf> {
             .read
             .as_ref()
             .map(|read| ByteArray::new(*read.to_bytes())),
+        epochs: hand_epochs(&thread.all_later(txn)?, true),
     };
     let plain = Zeroizing::new(encode(&keys)?);
     let context = keys_context(&thread.id);

@@ -3,7 +3,7 @@
 //! A record that cannot be applied now is held (see [`held`]). One that the policy does not accept
 //! stands in its log all the same, so that the records after it are judged on their own.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use threads_core::access::Statement;
@@ -25,9 +25,11 @@ use crate::thread::{Thread, Tip};
 
 mod again;
 mod entities;
+mod intake;
 mod standing;
 
 use entities::Turn;
+pub(crate) use intake::Intake;
 use standing::Standing;
 
 /// How far ahead of this machine's clock a record may be dated. Every later event of the thread wears
@@ -58,61 +60,34 @@ pub(crate) struct Ingest<'a> {
     intake: Intake,
 }
 
-/// What became of records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Intake {
-    /// How many were applied.
-    pub(crate) new: u64,
-    /// How many had been applied, and are not any more.
-    pub(crate) reverted: u64,
-    /// How many were here already.
-    pub(crate) present: u64,
-    /// How many there was no room to hold, or no more.
-    pub(crate) dropped: u64,
-    /// How many the thread holds now.
-    pub(crate) held: u64,
-    /// Whether the policy learned anything.
-    pub(crate) access: bool,
-    /// Whether the thread is shared with more peers by them.
-    pub(crate) members: bool,
-    /// The last record of each log among them, as far as their links say.
-    pub(crate) logs: BTreeMap<LogId, u64>,
-    /// The last record of each line among them, where logs were forked.
-    pub(crate) lines: BTreeMap<LogId, u64>,
-    /// The lines that got further, those of records that had been held among them.
-    pub(crate) moved: BTreeSet<LogId>,
-    /// Logs of which another record is needed in a place where one is here: the first such place of each.
-    pub(crate) astray: BTreeMap<LogId, u64>,
-}
-
-impl Intake {
-    pub(crate) fn add(&mut self, more: Self) {
-        self.new += more.new;
-        self.reverted += more.reverted;
-        self.present += more.present;
-        self.dropped += more.dropped;
-        self.held = more.held;
-        self.access |= more.access;
-        self.members |= more.members;
-        self.logs.extend(more.logs);
-        for (line, seq) in more.lines {
-            let last = self.lines.entry(line).or_insert(seq);
-            *last = seq.max(*last);
+/// Verifies records, their links to their blocks, and takes them in, in one commit; then what
+/// waited for them, in further ones. Those whose keys are not here and do not come with others of
+/// them are left out.
+pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
+    let mut intake = Intake::default();
+    let mut rest = blocks.iter().collect();
+    // Ends: each turn takes in some of the rest, or is the last.
+    loop {
+        let (open, locked) = thread.unlocked(rest)?;
+        if !open.is_empty() || locked.is_empty() {
+            intake.add(take_in_open(thread, &open)?);
         }
-        self.moved.extend(more.moved);
-        for (line, seq) in more.astray {
-            let first = self.astray.entry(line).or_insert(seq);
-            *first = seq.min(*first);
+        if open.is_empty() || locked.is_empty() {
+            intake.locked = locked.len() as u64;
+            if !locked.is_empty() {
+                let note = |txn: &mut dyn WriteTxn| thread.note_locked(txn, &locked);
+                thread.node.store.transact(Durability::Relaxed, note)?;
+            }
+            return Ok(intake);
         }
+        rest = locked;
     }
 }
 
-/// Verifies records, their links to their blocks, and takes them in, in one commit; then what
-/// waited for them, in further ones.
-pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
+fn take_in_open(thread: &Thread, blocks: &[&Blocks]) -> Result<Intake> {
     let records = blocks
         .iter()
-        .map(|blocks| SignedRecord::open(&blocks.record, &thread.id, &thread.replica))
+        .map(|blocks| thread.open_record(&blocks.record))
         .collect::<Result<Vec<_>>>()?;
     for (record, blocks) in records.iter().zip(blocks) {
         blocks.check_links(record)?;
@@ -134,6 +109,9 @@ pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
     intake.logs = logs;
     if !ready.is_empty() {
         intake.add(settle(thread, ready)?);
+    }
+    if intake.keys {
+        thread.later.have_come();
     }
     if intake.members {
         let news = News(Fresh::Members(thread.number));
@@ -246,8 +224,7 @@ impl<'a> Ingest<'a> {
                     chain::expect(self.txn.as_read(), place.ok_or_else(missing)?)?
                 }
             };
-            let opened = SignedRecord::open(&blocks.record, &self.thread.id, &self.thread.replica);
-            let record = Verified::assume_stored(opened?);
+            let record = Verified::assume_stored(self.thread.open_record(&blocks.record)?);
             match self.admit(record, &blocks, Some(arrival)) {
                 // What breaks a rule stays as evidence, and is in nobody's way.
                 Err(error) if error.kind() == ErrorKind::Rejected => {

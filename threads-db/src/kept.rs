@@ -60,7 +60,6 @@ impl Node {
         let Some(quota) = self.inner.replica_quota else {
             return Ok(false);
         };
-        let (_, read) = books::thread_keys(txn, thread)?;
-        Ok(read.is_none() && total(txn)? >= quota)
+        Ok(!books::can_read(txn, thread)? && total(txn)? >= quota)
     }
 }

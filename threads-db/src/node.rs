@@ -15,7 +15,7 @@ use crate::catalogue::Catalogue;
 use crate::db::{Db, WeakDb};
 use crate::held;
 use crate::layout::{self, Number, Prefix, meta};
-use crate::thread::{NodeInner, Thread, books};
+use crate::thread::{Later, NodeInner, Thread, books};
 
 mod builder;
 
@@ -278,7 +278,7 @@ impl Node {
                 logs: heads.len() as u64,
                 records: heads.iter().map(|(_, head)| head.seq).sum(),
                 collections: catalogue.collections().count() as u64,
-                can_read: books::thread_keys(&*txn, &row.id)?.1.is_some(),
+                can_read: books::can_read(&*txn, &row.id)?,
                 id: row.id,
                 name: row.name,
                 created_ms: row.created_ms,
@@ -298,6 +298,7 @@ impl Node {
             let holding = held::any(&*txn, number)?;
             let row = thread_row(&*txn, number)?;
             let (replica, read) = books::thread_keys(&*txn, &row.id)?;
+            let later = Later::load(&*txn, &row.id)?;
             let thread = Thread {
                 node: Arc::clone(&self.inner),
                 number,
@@ -305,6 +306,8 @@ impl Node {
                 name: row.name,
                 replica,
                 read,
+                later,
+                choice: Mutex::default(),
                 log_key: Mutex::default(),
                 catalogue: Catalogue::unread(),
             };

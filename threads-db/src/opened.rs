@@ -1,12 +1,10 @@
 //! A stored record, opened as far as this node's keys reach.
 
-use std::borrow::Cow;
-
 use threads_core::access::{self, ACCESS_FORMAT, Statement};
 use threads_core::batch::{BATCH_FORMAT, Batch};
 use threads_core::event::{Event, Position};
 use threads_core::record::{Fields, SignedRecord};
-use threads_core::{CodecId, Hlc, ReadKey, Result};
+use threads_core::{CodecId, Hlc, Result};
 
 use crate::chain::Blocks;
 use crate::thread::Thread;
@@ -56,14 +54,14 @@ impl Opened {
 impl Thread {
     /// Opens a record's blocks. What is not as the record says is an error.
     pub(crate) fn open(&self, blocks: &Blocks) -> Result<Opened> {
-        let record = SignedRecord::open(&blocks.record, &self.id, &self.replica)?;
+        let record = self.open_record(&blocks.record)?;
         self.open_event(record, blocks)
     }
 
     /// Opens the event of a record that is open already.
     pub(crate) fn open_event(&self, record: SignedRecord, blocks: &Blocks) -> Result<Opened> {
         let event = Event::decode(&blocks.event)?;
-        let Some(read) = self.header_key(record.fields()) else {
+        let Some(read) = self.header_key(record.fields())? else {
             return Ok(Opened {
                 record,
                 time: Hlc::ZERO,
@@ -95,27 +93,18 @@ impl Thread {
 
     /// The time of a record's event.
     pub(crate) fn time(&self, blocks: &Blocks) -> Result<Hlc> {
-        let record = SignedRecord::open(&blocks.record, &self.id, &self.replica)?;
+        let record = self.open_record(&blocks.record)?;
         self.time_of(&record, blocks)
     }
 
     /// The time of the event of a record that is open already; its body is not looked at.
     pub(crate) fn time_of(&self, record: &SignedRecord, blocks: &Blocks) -> Result<Hlc> {
         let event = Event::decode(&blocks.event)?;
-        let Some(read) = self.header_key(record.fields()) else {
+        let Some(read) = self.header_key(record.fields())? else {
             return Ok(Hlc::ZERO);
         };
         let header = event.open_header(&self.position(record.fields()), &read)?;
         Ok(header.time)
-    }
-
-    /// What opens the header of a record's event: that of an access record opens for all who have the
-    /// replica key.
-    fn header_key(&self, fields: &Fields) -> Option<Cow<'_, ReadKey>> {
-        match fields.access {
-            true => Some(Cow::Owned(self.replica.access_key())),
-            false => self.read.as_ref().map(Cow::Borrowed),
-        }
     }
 
     fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {

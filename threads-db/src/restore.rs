@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use threads_core::block::{Block, decode};
 use threads_core::datastore::{DatastoreExt, Direction, Durability, Keyspace};
-use threads_core::{Error, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::{EpochKeys, Error, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::Zeroizing;
 
 use crate::car::CarReader;
@@ -29,7 +29,7 @@ use crate::node::Node;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
 use crate::sync::{Fresh, News};
-use crate::thread::{Thread, books};
+use crate::thread::{Later, Thread, books};
 
 /// How many records, and about how many bytes, one commit of a restore takes in.
 const RECORDS_PER_COMMIT: usize = 256;
@@ -173,7 +173,9 @@ impl Node {
             txn.put(Keyspace::Meta, &meta::restoring(number), id.as_bytes())?;
             Ok(number)
         })?;
-        let thread = self.hidden(number, id, &name, keys.replica(), keys.read());
+        let later = keys.later()?;
+        let opens = (keys.replica(), keys.read(), later.clone());
+        let thread = self.hidden(number, id, &name, opens);
         let restored = take_all(&thread, path, survey, progress).and_then(|intake| {
             self.inner.store.transact(Durability::Immediate, |txn| {
                 self.add_thread_at(
@@ -184,6 +186,7 @@ impl Node {
                     &keys.replica(),
                     keys.read().as_ref(),
                 )?;
+                books::put_epochs(txn, id, &later)?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
             Ok((self.db(number)?, intake))
@@ -200,8 +203,7 @@ impl Node {
         number: Number,
         id: &ThreadId,
         name: &str,
-        replica: ReplicaKey,
-        read: Option<ReadKey>,
+        (replica, read, later): (ReplicaKey, Option<ReadKey>, Vec<EpochKeys>),
     ) -> Thread {
         let (node, id, name) = (Arc::clone(&self.inner), id.clone(), name.to_owned());
         Thread {
@@ -211,6 +213,8 @@ impl Node {
             name,
             replica,
             read,
+            later: Later::new(later),
+            choice: Mutex::default(),
             log_key: Mutex::default(),
             catalogue: Catalogue::unread(),
         }

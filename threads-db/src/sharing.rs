@@ -4,9 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
+use threads_core::access::History;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, WriteTxn};
 use threads_core::transport::named_peer;
-use threads_core::{Error, Multiaddr, PeerId, ReadKey, ReplicaKey, Result, ThreadId, block};
+use threads_core::{
+    EpochKeys, Error, Multiaddr, PeerId, ReadKey, ReplicaKey, Result, ThreadId, block,
+};
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -16,6 +19,10 @@ use crate::layout::{self, meta};
 use crate::node::Node;
 use crate::sync::addresses::{self, ADDRS_PER_PEER_MAX};
 use crate::sync::{Fresh, News, shares};
+use crate::thread::books;
+
+/// The most epochs whose keys are handed on at once.
+const EPOCHS_MAX: usize = 4_096;
 
 /// A thread's id and its keys: all that a peer needs to share it. With the read key it reads the thread;
 /// without, it keeps and serves what it cannot read.
@@ -31,6 +38,8 @@ pub struct ThreadKeys {
     id: ThreadId,
     replica: ReplicaKey,
     read: Option<ReadKey>,
+    /// The keys of later epochs.
+    later: Vec<EpochKeys>,
 }
 
 /// Shows the id and no key.
@@ -55,6 +64,7 @@ impl ThreadKeys {
             id,
             replica,
             read: Some(read),
+            later: Vec::new(),
         }
     }
 
@@ -69,6 +79,7 @@ impl ThreadKeys {
     #[must_use]
     pub fn without_read(mut self) -> Self {
         self.read = None;
+        self.later = self.later.iter().map(EpochKeys::without_read).collect();
         self
     }
 
@@ -79,7 +90,7 @@ impl ThreadKeys {
     /// assert!(db.keys().can_read() && !db.keys().without_read().can_read());
     /// ```
     pub fn can_read(&self) -> bool {
-        self.read.is_some()
+        self.read.is_some() || self.later.iter().any(|keys| keys.read().is_some())
     }
 
     /// The thread.
@@ -102,6 +113,58 @@ struct Handed {
     read: Option<ByteArray<32>>,
     role: Role,
     name: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    epochs: Vec<HandedEpoch>,
+}
+
+/// The keys of an epoch, as [`HandedEpoch`] has them.
+pub(crate) fn hand_epochs(keys: &[EpochKeys], can_read: bool) -> Vec<HandedEpoch> {
+    let hand = |keys: &EpochKeys| {
+        let read = keys.read().filter(|_| can_read);
+        HandedEpoch {
+            mark: read.is_none().then(|| ByteArray::new(keys.read_mark())),
+            read: read.map(|read| ByteArray::new(*read.to_bytes())),
+            replica: ByteArray::new(*keys.replica().to_bytes()),
+        }
+    };
+    keys.iter().map(hand).collect()
+}
+
+/// The inverse of [`hand_epochs`]; refuses more than [`EPOCHS_MAX`].
+pub(crate) fn take_epochs(handed: &[HandedEpoch]) -> Result<Vec<EpochKeys>> {
+    if handed.len() > EPOCHS_MAX {
+        return Err(Error::invalid("too many keys of one thread").with("epochs", handed.len()));
+    }
+    let take = |epoch: &HandedEpoch| {
+        let replica = ReplicaKey::from_bytes(&epoch.replica);
+        match (&epoch.read, &epoch.mark) {
+            (Some(read), None) => EpochKeys::new(replica, ReadKey::from_bytes(read)),
+            (None, Some(mark)) => EpochKeys::blind(replica, **mark),
+            _ => Err(Error::invalid(
+                "the keys of an epoch have a read key, or its mark",
+            )),
+        }
+    };
+    handed.iter().map(take).collect()
+}
+
+/// The keys of an epoch after the first: with the read key, or with its mark.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HandedEpoch {
+    replica: ByteArray<32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<ByteArray<32>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<ByteArray<32>>,
+}
+
+impl Drop for HandedEpoch {
+    fn drop(&mut self) {
+        self.replica.zeroize();
+        if let Some(read) = &mut self.read {
+            read.zeroize();
+        }
+    }
 }
 
 impl ThreadKeys {
@@ -115,6 +178,7 @@ impl ThreadKeys {
             read,
             role,
             name: name.to_owned(),
+            epochs: hand_epochs(&self.later, role.can_read()),
         };
         let bytes = block::encode(&handed).map(Zeroizing::new);
         handed.replica.zeroize();
@@ -128,7 +192,9 @@ impl ThreadKeys {
     pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, Role, String)> {
         let handed: Handed = block::decode(bytes)?;
         let replica = ReplicaKey::from_bytes(&handed.replica);
+        let later = take_epochs(&handed.epochs)?;
         let keys = Self {
+            later,
             id: handed.thread,
             replica,
             read: handed.read.map(|read| ReadKey::from_bytes(&read)),
@@ -148,11 +214,39 @@ impl Db {
     /// ```
     pub fn keys(&self) -> ThreadKeys {
         let thread = self.thread();
+        // What cannot be read now is what another process stated just now, if anything.
+        let later = thread
+            .node
+            .store
+            .read()
+            .and_then(|txn| thread.all_later(&*txn));
         ThreadKeys {
             id: thread.id.clone(),
             replica: thread.replica.clone(),
             read: thread.read.clone(),
+            later: later.unwrap_or_default(),
         }
+    }
+
+    /// The keys for somebody who is invited now: where newcomers are not to read what was before them,
+    /// of the keys that open headers only those that are in use.
+    pub(crate) fn keys_for_newcomer(&self) -> Result<ThreadKeys> {
+        let thread = self.thread();
+        let mut keys = self.keys();
+        let txn = thread.node.store.read()?;
+        let rules = thread.node.policy.rules(&thread.id, &*txn)?;
+        if rules.is_some_and(|rules| rules.history == History::FromNow) && keys.can_read() {
+            let epoch = thread.writing_epoch(&*txn)?;
+            keys.read = keys.read.filter(|_| epoch == 0);
+            let later = keys.later.into_iter();
+            keys.later = later
+                .map(|keys| match keys.number() == epoch {
+                    true => keys,
+                    false => keys.without_read(),
+                })
+                .collect();
+        }
+        Ok(keys)
     }
 
     /// Shares this thread with a peer: from now on what is new is sent to it whenever it can be
@@ -294,6 +388,7 @@ impl Node {
                 &keys.replica,
                 keys.read.as_ref(),
             )?;
+            books::put_epochs(txn, &keys.id, &keys.later)?;
             Ok(number)
         })?;
         self.db(number)

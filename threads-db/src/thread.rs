@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use threads_core::codec::EventCodec;
 use threads_core::datastore::{Datastore, Direction, Durability, Keyspace, ReadTxn, WriteTxn};
+use threads_core::group::GroupKeys;
 use threads_core::policy::AccessPolicy;
 use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
@@ -14,6 +15,7 @@ use threads_core::{
     PeerId, ReadKey, ReplicaKey, Result, ThreadId,
 };
 
+use crate::access::Choice;
 use crate::catalogue::Catalogue;
 use crate::layout::{self, Number, Prefix, meta};
 use crate::line;
@@ -22,9 +24,11 @@ use crate::query::QueryCaps;
 use crate::whole::{Whole, whole_id};
 
 pub(crate) mod books;
+mod keys;
 mod own;
 
 pub(crate) use books::Tip;
+pub(crate) use keys::Later;
 pub(crate) use own::OwnLog;
 
 /// A thread with its keys: what everything below [`Db`] works with.
@@ -33,9 +37,16 @@ pub(crate) struct Thread {
     pub(crate) number: Number,
     pub(crate) id: ThreadId,
     pub(crate) name: String,
+    /// The key that opens records, of those with which the thread began; it stands for the thread with
+    /// peers for all of its life.
     pub(crate) replica: ReplicaKey,
-    /// None in a blind replica, which stores and serves what it cannot read.
+    /// The key that opens headers, of those with which the thread began; None in a blind replica, which
+    /// stores and serves what it cannot read.
     pub(crate) read: Option<ReadKey>,
+    /// The keys of later epochs.
+    pub(crate) later: Later,
+    /// The epoch to write under, as it was chosen last.
+    pub(crate) choice: Mutex<Option<Choice>>,
     /// The key of the log that was written last; making one from its seed takes as long as signing.
     pub(crate) log_key: Mutex<Option<LogKey>>,
     /// The latest committed catalogue that was read; reading one takes as long as it is large.
@@ -51,20 +62,14 @@ impl fmt::Debug for Thread {
 }
 
 impl Thread {
-    /// The key that opens headers.
-    pub(crate) fn read_key(&self) -> Result<&ReadKey> {
-        self.read.as_ref().ok_or_else(|| {
-            Error::unsupported(
-                "this node holds only the replica key of the thread: it keeps it for others, and \
-                 cannot read it",
-            )
-            .with("thread", &self.id)
-        })
-    }
-
-    /// Whether this node keeps the thread without reading it.
-    pub(crate) fn is_blind(&self) -> bool {
-        self.read.is_none()
+    /// Refuses what needs to read the thread where nothing of it can be read.
+    pub(crate) fn check_reads(&self) -> Result<()> {
+        if !self.is_blind() {
+            return Ok(());
+        }
+        let why = "this node holds only the replica key of the thread: it keeps it for others, and \
+                   cannot read it";
+        Err(Error::unsupported(why).with("thread", &self.id))
     }
 
     /// The identity that owns the log this node writes.
@@ -159,6 +164,7 @@ pub(crate) struct NodeInner {
     pub(crate) codecs: Codecs,
     pub(crate) reducers: Vec<Arc<dyn Reducer>>,
     pub(crate) policy: Arc<dyn AccessPolicy>,
+    pub(crate) group_keys: Arc<dyn GroupKeys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) durability: Durability,
     /// What a query may cost that says nothing of it.

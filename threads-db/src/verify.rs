@@ -257,7 +257,7 @@ impl Check<'_> {
     fn record(&mut self, place: Place) -> Result<()> {
         let blocks = chain::expect(self.txn, place)?;
         self.report.bytes += blocks.bytes();
-        let record = SignedRecord::open(&blocks.record, &self.thread.id, &self.thread.replica)?;
+        let record = self.thread.open_record(&blocks.record)?;
         blocks.check_links(&record)?;
         let time = self.thread.time_of(&record, &blocks)?;
         self.links(place, &record, time)?;

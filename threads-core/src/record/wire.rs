@@ -81,3 +81,20 @@ impl Wire {
         (fields, self.author)
     }
 }
+
+/// The epoch that a block names in clear, if it begins as a record does: the array of version, epoch
+/// and sealed bytes. Nothing else of it is looked at.
+pub(super) fn epoch_of(block: &[u8]) -> Option<u64> {
+    let rest = block.strip_prefix(&[0x83, RECORD_VERSION as u8])?;
+    let (head, rest) = rest.split_first()?;
+    let wide = |bytes: usize| {
+        let bytes = rest.get(..bytes)?;
+        let number = bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        Some(number)
+    };
+    match head {
+        0..=23 => Some(u64::from(*head)),
+        24..=27 => wide(1 << (head - 24)),
+        _ => None,
+    }
+}

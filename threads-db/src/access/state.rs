@@ -152,6 +152,7 @@ impl WriteTransaction<'_> {
         // It may come after a record of the same transaction, and is later than that.
         let tip = Tip::get(self.txn.as_read(), thread.number)?;
         let time = tip.time.tick(thread.node.clock.now_ms())?;
+        // All who ever had keys have those of the first epoch, so that nobody is locked out of the rules.
         let sealed = SealedEvent::seal(
             &Position {
                 thread: &thread.id,
@@ -166,7 +167,7 @@ impl WriteTransaction<'_> {
             Encryption::SingleUse,
             &mut **thread.node.rng(),
         )?;
-        let record = self.seal_record(log, place, *sealed.event.cid(), true)?;
+        let record = self.seal_record(place, (log, *sealed.event.cid()), (0, true))?;
         let blocks = Blocks {
             record: record.block().to_vec(),
             event: sealed.event.into_bytes(),

@@ -476,7 +476,7 @@ fn sealed_at(
     let (format, kind) = ("other/1".parse().unwrap(), Encryption::None);
     let sealed = SealedEvent::seal(
         &position,
-        thread.read_key().unwrap(),
+        thread.read.as_ref().unwrap(),
         time,
         format,
         b"x",

@@ -41,6 +41,11 @@ impl Ingest<'_> {
             acl: &acl,
             statements,
         };
+        for statement in statements {
+            if let Statement::Rekey(rekey) = statement {
+                self.intake.keys |= self.thread.learn_rekey(&mut *self.txn, rekey)?;
+            }
+        }
         let prefix = policy_prefix(&self.thread.id);
         let mut view = View::new(&mut *self.txn, &prefix)?;
         let learned = self.thread.node.policy.learn(&record, &mut view)?;

@@ -134,7 +134,8 @@ impl Ingest<'_> {
     fn check_chain(&self, record: &SignedRecord, place: Place, time: Hlc) -> Result<()> {
         let (fields, txn) = (record.fields(), self.txn.as_read());
         // Whoever cannot read headers knows no times.
-        if place.seq > 1 && !self.thread.is_blind() {
+        let reads = !self.thread.is_blind() && self.thread.header_key(fields)?.is_some();
+        if place.seq > 1 && reads {
             let before = line::ancestor(txn, place, place.seq - 1)?;
             let head = HeadBook::new(txn).get(&self.thread.id, &fields.log)?;
             let before = match head.filter(|head| Some(head.record) == fields.prev) {

@@ -194,13 +194,16 @@ impl Db {
         check(options, node.peer_id())?;
         let now_ms = node.inner.clock.now_ms();
         let mut secret = [0; 16];
+        let keys = match options.to {
+            Some(_) => Some(self.keys_for_newcomer()?),
+            None => None,
+        };
         // The commit below asks for randomness too, so it is not held for longer.
         let (id, way) = {
             let rng = &mut **node.inner.rng();
             rng.fill_bytes(&mut secret);
-            let way = match &options.to {
-                Some(card) => {
-                    let keys = self.keys();
+            let way = match options.to.as_ref().zip(keys) {
+                Some((card, keys)) => {
                     let (key, sealed) = seal_keys(&keys, options.role, self.name(), card, rng)?;
                     Way::To(card.peer(), key, sealed)
                 }

@@ -212,8 +212,9 @@ impl Node {
         if let Some(member) = member
             && access::may_share(&*self.inner.policy, &*txn, id, from)?
         {
+            let keys = db.keys_for_newcomer()?;
             let rng = &mut **self.inner.rng();
-            let (key, sealed) = seal_keys(&db.keys(), member.role, db.name(), card, rng)?;
+            let (key, sealed) = seal_keys(&keys, member.role, db.name(), card, rng)?;
             return Ok(Some(Verdict::Admitted(key, sealed)));
         }
         if rows.spent(link, self.inner.clock.now_ms()).is_some() {

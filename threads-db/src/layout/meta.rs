@@ -161,6 +161,16 @@ pub(crate) fn kept(thread: Number) -> Vec<u8> {
     [KEPT, &thread.to_be_bytes()].concat()
 }
 
+/// After which position the keys of an epoch came.
+pub(crate) fn epoch(thread: Number, epoch: u64) -> Vec<u8> {
+    [b"epo/", &thread.to_be_bytes()[..], &epoch.to_be_bytes()].concat()
+}
+
+/// Epochs of which records came that no keys here open.
+pub(crate) fn locked(thread: Number) -> Vec<u8> {
+    [b"lck/", &thread.to_be_bytes()[..]].concat()
+}
+
 pub(crate) fn reducer(thread: Number, name: &str) -> Vec<u8> {
     [b"red/", &thread.to_be_bytes()[..], name.as_bytes()].concat()
 }

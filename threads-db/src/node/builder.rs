@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use threads_core::codec::EventCodec;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace};
+use threads_core::group::{GroupKeys, SealedToEach};
 use threads_core::policy::{AccessPolicy, OpenPolicy};
 use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
@@ -33,6 +34,7 @@ pub struct NodeBuilder {
     codecs: Vec<Arc<dyn EventCodec>>,
     reducers: Vec<Arc<dyn Reducer>>,
     policy: Arc<dyn AccessPolicy>,
+    group_keys: Arc<dyn GroupKeys>,
     clock: Arc<dyn Clock>,
     rng: Box<dyn CryptoRng + Send>,
     durability: Durability,
@@ -57,6 +59,7 @@ impl NodeBuilder {
             codecs: Vec::new(),
             reducers: Vec::new(),
             policy: Arc::new(OpenPolicy),
+            group_keys: Arc::new(SealedToEach),
             clock: Arc::new(SystemClock),
             rng: Box::new(system_rng()),
             durability: Durability::default(),
@@ -119,6 +122,19 @@ impl NodeBuilder {
     #[must_use]
     pub fn policy(mut self, policy: impl AccessPolicy) -> Self {
         self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Gives keys to members by another scheme than [`SealedToEach`].
+    ///
+    /// ```
+    /// # use threads_core::datastore::Memory;
+    /// use threads_core::group::SealedToEach;
+    /// let node = threads_db::Node::builder(Memory::new()).group_keys(SealedToEach).open().unwrap();
+    /// ```
+    #[must_use]
+    pub fn group_keys(mut self, scheme: impl GroupKeys) -> Self {
+        self.group_keys = Arc::new(scheme);
         self
     }
 
@@ -260,6 +276,7 @@ impl NodeBuilder {
             codecs,
             reducers: self.reducers,
             policy: self.policy,
+            group_keys: self.group_keys,
             clock: self.clock,
             durability: self.durability,
             caps: self.caps,

@@ -30,6 +30,8 @@ pub(crate) struct Active {
     /// With each connected peer that shares it.
     pub(crate) links: BTreeMap<PeerId, Link>,
     pub(crate) pull: Option<Pull>,
+    /// How often keys of it came, as was told last.
+    keys: u64,
     /// Where its logs were forked.
     pub(crate) cuts: Cuts,
     /// Of what peers sent, logs of which older records are to be asked for.
@@ -42,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) claim: Claim,
     /// How far the peer said that it has got, on its disk.
     pub(crate) theirs: Frontier,
+    /// What of that it sent, and no keys here opened: it is asked for again when keys come.
+    pub(crate) locked: Frontier,
     /// What of that it said in replies, since the thread is in use.
     pub(crate) replied: Frontier,
     /// How far this node said that it has got.
@@ -150,6 +154,7 @@ impl Link {
         Self {
             claim,
             theirs: Frontier::new(),
+            locked: Frontier::new(),
             replied: Frontier::new(),
             told: Frontier::new(),
             unaware: BTreeSet::new(),
@@ -308,6 +313,34 @@ impl Active {
         }
     }
 
+    /// A peer sent records up to `upto` of which no keys here open some: what it has of those logs is not
+    /// asked for until keys come, or it says more of itself.
+    pub(crate) fn lock(&mut self, peer: &PeerId, upto: &Frontier) {
+        let Some(link) = self.links.get_mut(peer) else {
+            return;
+        };
+        for (log, seq) in upto {
+            let here = at(&self.heads, log);
+            if here < *seq {
+                let said = at(&link.theirs, log).max(*seq);
+                link.locked.insert(*log, said);
+                link.theirs.insert(*log, here);
+            }
+        }
+    }
+
+    /// What keys may open that came is asked for again. Work may end after such that began later, so what
+    /// is told is not only more than before: it is asked for once too often then.
+    pub(crate) fn unlock(&mut self, keys: u64) {
+        if std::mem::replace(&mut self.keys, keys) == keys {
+            return;
+        }
+        for link in self.links.values_mut() {
+            let locked = std::mem::take(&mut link.locked);
+            raise_all(&mut link.theirs, &locked);
+        }
+    }
+
     /// Lines got further here.
     pub(crate) fn advance(&mut self, heads: &Heads, cuts: Cuts) {
         self.cuts.extend(cuts);
@@ -451,6 +484,7 @@ impl Active {
     pub(crate) fn is_idle(&self) -> bool {
         let idle = |link: &Link| {
             !link.pushing
+                && link.locked.is_empty()
                 && !link.telling
                 && !link.compare
                 && !link.again

@@ -251,6 +251,7 @@ impl Machine {
         let heads = numbers(&taken.heads);
         if let Some(active) = self.active.get_mut(&thread) {
             active.advance(&taken.heads, taken.cuts.clone());
+            active.unlock(taken.keys);
             if !active.loaded {
                 active.moved.extend(heads.keys());
             }

@@ -317,6 +317,10 @@ pub(crate) struct TakenIn {
     pub(crate) sent: Frontier,
     /// How many were new.
     pub(crate) new: u64,
+    /// Whether some are sealed under keys that are not here, which is nobody's fault.
+    pub(crate) locked: bool,
+    /// How often keys came until then: what is locked may open when this changed.
+    pub(crate) keys: u64,
     /// The first that broke a rule.
     pub(crate) refused: Option<Error>,
     /// Whether this node takes no more of the thread.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::ReadTxn;
-use threads_core::record::{Dep, SignedRecord};
+use threads_core::record::SignedRecord;
 use threads_core::{LogId, Result};
 
 use super::io::Page;
 use super::limits::READ_RECORDS_MAX;
 use super::wire::{PAGE_BYTES_MAX, Range};
 use crate::chain::{self, Blocks};
-use crate::layout::Place;
+use crate::layout::{Number, Place};
 use crate::line::{self, Line};
 use crate::thread::Thread;
 
@@ -21,7 +21,43 @@ struct Rest {
     next: u64,
     to: u64,
     /// The next record, when it was looked at already.
-    peeked: Option<(Blocks, Vec<Dep>)>,
+    peeked: Option<(Blocks, Vec<Needed>)>,
+}
+
+/// A record that another one builds on.
+struct Needed {
+    log: LogId,
+    /// The local number of its line, where it is known which one it is in.
+    line: Option<Number>,
+    seq: u64,
+}
+
+impl Needed {
+    fn is_in(&self, line: &Line) -> bool {
+        self.log == line.log && self.line.is_none_or(|number| number == line.number)
+    }
+}
+
+/// The records that a record builds on: the heads that it names, and the access records, one of which
+/// may bring the keys that it is sealed under.
+fn builds_on(txn: &dyn ReadTxn, thread: &Thread, record: &SignedRecord) -> Result<Vec<Needed>> {
+    let fields = record.fields();
+    let heads = fields.deps.iter().map(|dep| Needed {
+        log: dep.log,
+        line: None,
+        seq: dep.seq,
+    });
+    let mut needed: Vec<_> = heads.collect();
+    for cid in &fields.acl {
+        if let Some(place) = chain::locate(txn, thread.number, cid)? {
+            needed.push(Needed {
+                log: thread.log_id(txn, place.log)?,
+                line: Some(place.log),
+                seq: place.seq,
+            });
+        }
+    }
+    Ok(needed)
 }
 
 /// Reads a page of `ranges`, each as far as it is here.
@@ -106,9 +142,9 @@ impl<'a> Reading<'a> {
         self.peek(log)?;
         let peeked = self.rests.get(log).and_then(|rest| rest.peeked.as_ref());
         let deps = peeked.map_or(&[][..], |(_, deps)| deps);
-        let awaited = |dep: &Dep| {
+        let awaited = |needed: &Needed| {
             let mut rests = self.rests.iter();
-            rests.find(|(_, rest)| rest.line.log == dep.log && rest.next <= dep.seq)
+            rests.find(|(_, rest)| needed.is_in(&rest.line) && rest.next <= needed.seq)
         };
         Ok(deps.iter().find_map(awaited).map(|(line, _)| *line))
     }
@@ -120,9 +156,9 @@ impl<'a> Reading<'a> {
         if rest.peeked.is_none()
             && let Some(blocks) = chain::get(self.txn, place(self.thread, rest))?
         {
-            let (id, replica) = (&self.thread.id, &self.thread.replica);
-            let record = SignedRecord::open(&blocks.record, id, replica)?;
-            rest.peeked = Some((blocks, record.fields().deps.clone()));
+            let record = self.thread.open_record(&blocks.record)?;
+            let deps = builds_on(self.txn, self.thread, &record)?;
+            rest.peeked = Some((blocks, deps));
         }
         Ok(())
     }

@@ -218,7 +218,11 @@ impl Machine {
                 // What is here anyway says nothing of a probe.
                 let got = upto.iter().all(got) && (!probing || taken.new > 0);
                 active.advance(&taken.heads, taken.cuts);
-                (got || older, taken.refused)
+                if taken.locked {
+                    active.lock(&peer, &upto);
+                }
+                active.unlock(taken.keys);
+                (got || older || taken.locked, taken.refused)
             }
             Ok(_) => (false, None),
             Err(error) => (false, Some(error)),

@@ -31,6 +31,9 @@ pub struct SyncStatus {
     pub peers: Vec<PeerStatus>,
     /// Records that are here and not applied.
     pub held: HeldCounts,
+    /// Epochs of which records came that no keys here open, some of them: somebody who may change the rules
+    /// has given their keys to others, and not to this node.
+    pub locked: Vec<u64>,
 }
 
 /// Where one log stands.
@@ -192,6 +195,7 @@ impl Db {
             logs,
             peers: peers.collect::<Result<_>>()?,
             held: held::counts(&*txn, thread.number)?,
+            locked: thread.locked(&*txn)?,
         })
     }
 }

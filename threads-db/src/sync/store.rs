@@ -311,6 +311,8 @@ impl Node {
             astray: taken.astray,
             sent: taken.logs,
             new: taken.new,
+            locked: taken.locked,
+            keys: db.thread().later.came(),
             refused: taken.refused,
             full: self.is_full_for(&*txn, db.id())?,
             due_in_ms: self.due_in_ms(&*txn, db)?,
@@ -330,6 +332,8 @@ impl Node {
             astray: Frontier::new(),
             sent: Frontier::new(),
             new: intake.new,
+            locked: false,
+            keys: db.thread().later.came(),
             refused: None,
             full: false,
             due_in_ms: self.due_in_ms(&*txn, db)?,
@@ -390,6 +394,7 @@ struct Taking {
     new: u64,
     /// Whether rules changed.
     access: bool,
+    locked: bool,
     refused: Option<Error>,
 }
 
@@ -399,6 +404,7 @@ impl Taking {
             Ok(intake) => {
                 self.new += intake.new;
                 self.access |= intake.access;
+                self.locked |= intake.locked > 0;
                 raise_all(&mut self.logs, &intake.logs);
                 raise_all(&mut self.logs, &intake.lines);
                 self.moved.extend(intake.moved);

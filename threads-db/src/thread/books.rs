@@ -2,7 +2,7 @@
 
 use threads_core::books::{Head, HeadBook, HeadBookMut, KeyBook, KeyBookMut};
 use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Error, Hlc, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::{EpochKeys, Error, Hlc, LogId, LogKey, ReadKey, ReplicaKey, Result, ThreadId};
 
 use crate::layout::{Number, meta};
 
@@ -45,6 +45,18 @@ pub(crate) fn put_thread_keys(
     read.map_or(Ok(()), |read| keys.add_read_key(thread, read))
 }
 
+/// Files the keys of later epochs.
+pub(crate) fn put_epochs(
+    txn: &mut dyn WriteTxn,
+    thread: &ThreadId,
+    later: &[EpochKeys],
+) -> Result<()> {
+    let mut keys = KeyBookMut::new(txn);
+    later
+        .iter()
+        .try_for_each(|later| keys.add_epoch(thread, later))
+}
+
 /// The replica key, and the read key unless the thread is kept without it.
 pub(crate) fn thread_keys(
     txn: &dyn ReadTxn,
@@ -55,6 +67,21 @@ pub(crate) fn thread_keys(
         Some(replica) => Ok((replica, keys.read_key(thread)?)),
         None => Err(Error::corrupt("a thread's key is missing").with("thread", thread)),
     }
+}
+
+/// Whether anything of a thread can be read here.
+pub(crate) fn can_read(txn: &dyn ReadTxn, thread: &ThreadId) -> Result<bool> {
+    if thread_keys(txn, thread)?.1.is_some() {
+        return Ok(true);
+    }
+    let keys = KeyBook::new(txn);
+    for epoch in keys.epochs(thread)? {
+        let keys = keys.epoch_keys(thread, epoch)?;
+        if keys.is_some_and(|keys| keys.read().is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(crate) fn log_key(txn: &dyn ReadTxn, thread: &ThreadId, log: &LogId) -> Result<LogKey> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use threads_core::datastore::{Direction, Keyspace};
-use threads_core::record::{Record, SignedRecord, Verified};
+use threads_core::record::{Record, Verified};
 use threads_core::{Error, Result};
 
 use super::Check;
@@ -79,7 +79,7 @@ impl Check<'_> {
         if known.is_some() {
             return Err(Error::corrupt("it is held, and stands in its log too"));
         }
-        let record = SignedRecord::open(&blocks.record, &thread.id, &thread.replica)?;
+        let record = thread.open_record(&blocks.record)?;
         blocks.check_links(&record)?;
         let fields = record.fields();
         if (&fields.log, fields.seq, &record.id()) != held {

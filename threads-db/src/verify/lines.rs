@@ -22,8 +22,8 @@ impl Check<'_> {
             None => self.branched_off(place)?,
         };
         record.follows(seen.seq, seen.cid.as_ref())?;
-        let blind = self.thread.is_blind();
-        if !blind && seen.time.is_some_and(|before| before >= time) {
+        let reads = !self.thread.is_blind() && self.thread.header_key(fields)?.is_some();
+        if reads && seen.time.is_some_and(|before| before >= time) {
             return Err(Error::corrupt(
                 "the record is not later than the one before it",
             ));

@@ -160,6 +160,11 @@ fn a_blind_replica_refuses_what_a_removed_member_pushes_and_pulls() {
     net.part(REPLICA, WRITER);
     net.run();
     remove(net.db(ROOT), peer(&net, WRITER));
+    let (readers, replicas) = ([ROOT, OTHER], [REPLICA]);
+    let readers = readers.map(|node| net.node(node).card());
+    let replicas = replicas.map(|node| net.node(node).card());
+    let rekeyed = net.db(ROOT).write(|txn| txn.rekey(&readers, &replicas));
+    rekeyed.unwrap();
     net.put(ROOT, json!({"_id": "later"}));
     net.put(WRITER, json!({"_id": "mine"}));
     net.run();

@@ -5,6 +5,7 @@ mod abuse;
 mod access;
 mod changes;
 mod durable;
+mod epochs;
 mod forks;
 mod frames;
 mod gossip;
