@@ -15,6 +15,7 @@ mod heap;
 mod import;
 mod open;
 mod relaxed;
+mod ruled;
 mod sync;
 
 /// How one row is measured.
@@ -23,7 +24,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 22] = [
+const ALL: [Measure; 24] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -46,6 +47,8 @@ const ALL: [Measure; 22] = [
     measure("sync-replica", sync::replica::run),
     measure("acl-settle", acl::settle),
     measure("acl-late", acl::late),
+    measure("acl-commit", ruled::commit),
+    measure("acl-receive", ruled::receive),
 ];
 
 const fn measure(name: &'static str, run: fn(&Bench) -> Result<Row>) -> Measure {

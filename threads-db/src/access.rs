@@ -57,6 +57,8 @@ pub(crate) fn note(
         true => block::encode(&[cid])?,
         false => block::encode(&fields.acl)?,
     };
+    let last = meta::known_access(place.thread, place.log);
+    txn.put(Keyspace::Meta, &last, &named)?;
     let key = meta::named_access(place.thread, place.log, place.seq);
     txn.put(Keyspace::Meta, &key, &named)
 }
@@ -98,22 +100,31 @@ fn named_before(txn: &dyn ReadTxn, mut place: Place) -> Result<Vec<Cid>> {
     }
 }
 
-/// What the next record of a log names: the latest access records, when they are others than those
-/// that the log knows of.
+/// The same of a record that is to be the next one at the end of its log, without looking for it.
+pub(crate) fn named_next(txn: &dyn ReadTxn, place: Place, fields: &Fields) -> Result<Vec<Cid>> {
+    if !fields.acl.is_empty() {
+        return Ok(fields.acl.clone());
+    }
+    let known = meta::known_access(place.thread, place.log);
+    match txn.get(Keyspace::Meta, &known)? {
+        Some(value) => decode(&value),
+        // A branch may not have said so itself.
+        None => named(txn, place, fields),
+    }
+}
+
+/// What the next record of a log that nobody forked names: the latest access records, when they are
+/// others than those that the log knows of.
 pub(crate) fn to_name(txn: &dyn ReadTxn, place: Place) -> Result<Vec<Cid>> {
-    let mut latest = latest(txn, place.thread)?;
+    let known = meta::known_access(place.thread, place.log);
+    let known = txn.get(Keyspace::Meta, &known)?;
+    let latest = txn.get(Keyspace::Meta, &meta::latest_access(place.thread))?;
+    if known == latest {
+        return Ok(Vec::new());
+    }
+    let mut latest = latest.map_or(Ok(Vec::new()), |value| decode(&value))?;
     latest.truncate(LINKS_MAX);
-    let known = match place.seq {
-        1 => Vec::new(),
-        seq => named_before(
-            txn,
-            Place {
-                seq: seq - 1,
-                ..place
-            },
-        )?,
-    };
-    Ok(if known == latest { Vec::new() } else { latest })
+    Ok(latest)
 }
 
 /// Whether the record at `place` of a log is one that somebody has seen, or before it.

@@ -385,18 +385,34 @@ pub(crate) fn judge(
     })
 }
 
-/// What of a record a policy judges: what it says, the place it has or is to have, what it would change.
-pub(crate) type Judged<'a> = (&'a Fields, Place, Option<&'a [Change]>);
+/// What of a record a policy judges.
+#[derive(Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    pub(crate) fields: &'a Fields,
+    /// The place that it has, or is to have.
+    pub(crate) place: Place,
+    /// Whether it is to be the next one of its log.
+    pub(crate) is_next: bool,
+    /// What it would change, where that can be read.
+    pub(crate) changes: Option<&'a [Change]>,
+}
 
 /// Does something with a record as a policy sees it.
 pub(crate) fn with_candidate<R>(
     txn: &dyn threads_core::datastore::ReadTxn,
     thread: &Thread,
     author: threads_core::PeerId,
-    (fields, place, changes): Judged<'_>,
+    judged: Judged<'_>,
     look: impl FnOnce(&Candidate<'_>) -> Result<R>,
 ) -> Result<R> {
+    let Judged {
+        fields,
+        place,
+        is_next,
+        changes,
+    } = judged;
     let acl = match thread.id.variant() {
+        Variant::AccessControlled if is_next => access::named_next(txn, place, fields)?,
         Variant::AccessControlled => access::named(txn, place, fields)?,
         _ => Vec::new(),
     };
@@ -427,12 +443,13 @@ fn authorise(
     changes: &[Change],
 ) -> Result<Authorised<SignedRecord>> {
     record.authorise(|record| {
-        match judge(
-            txn,
-            thread,
-            thread.own_author(),
-            (record.fields(), place, Some(changes)),
-        )? {
+        let judged = Judged {
+            fields: record.fields(),
+            place,
+            is_next: true,
+            changes: Some(changes),
+        };
+        match judge(txn, thread, thread.own_author(), judged)? {
             Verdict::Accept => Ok(()),
             Verdict::Reject(why) | Verdict::Quarantine(why) => Err(refused(why)),
             _ => Err(Error::rejected(

@@ -14,7 +14,7 @@ use threads_core::{Error, ErrorKind, Hlc, LogId, PeerId, Result};
 
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
-use crate::dispatcher::{self, Incoming};
+use crate::dispatcher::{self, Incoming, Judged};
 use crate::held::{self, Entry, Why};
 use crate::invite;
 use crate::layout::{self, Place, meta};
@@ -258,10 +258,11 @@ impl<'a> Ingest<'a> {
             return Ok(());
         }
         let place = self.place(&record, &standing, time)?;
+        let is_next = !stands && !matches!(standing, Standing::Forks(_));
         let judged = match opened {
             // What an access record says is for the policy to learn, not to judge.
             Ok(opened) if record.fields().access => Ok(opened),
-            Ok(opened) => match self.may_apply(&record, &opened, place)? {
+            Ok(opened) => match self.may_apply(&record, &opened, (place, is_next))? {
                 None => Ok(opened),
                 Some(why) => Err(why),
             },
@@ -399,11 +400,16 @@ impl<'a> Ingest<'a> {
         &self,
         record: &SignedRecord,
         opened: &Opened,
-        place: Place,
+        (place, is_next): (Place, bool),
     ) -> Result<Option<Why>> {
         let author = self.author(record, place)?;
         let changes = opened.batch().map(dispatcher::changes);
-        let judged = (record.fields(), place, changes.as_deref());
+        let judged = Judged {
+            fields: record.fields(),
+            place,
+            is_next,
+            changes: changes.as_deref(),
+        };
         let verdict = dispatcher::judge(self.txn.as_read(), self.thread, author, judged)?;
         match verdict {
             Verdict::Accept => Ok(None),

@@ -95,7 +95,12 @@ impl Db {
         let author = thread.author(&*txn, place.log)?;
         let author = author.ok_or_else(|| Error::corrupt("a log's author is missing"))?;
         let changes = opened.batch().map(dispatcher::changes);
-        let judged = (opened.record.fields(), place, changes.as_deref());
+        let judged = dispatcher::Judged {
+            fields: opened.record.fields(),
+            place,
+            is_next: false,
+            changes: changes.as_deref(),
+        };
         dispatcher::with_candidate(&*txn, thread, author, judged, |candidate| {
             thread.node.policy.explain(candidate, &*txn)
         })

@@ -13,7 +13,7 @@ use threads_core::{Cid, Error, ErrorKind, PeerId, Result};
 use super::{Ingest, Turn};
 use crate::access;
 use crate::chain;
-use crate::dispatcher::{self, Incoming, Origin};
+use crate::dispatcher::{self, Incoming, Judged, Origin};
 use crate::feed::Rejudged;
 use crate::held::{self, Why};
 use crate::history;
@@ -177,7 +177,12 @@ impl Ingest<'_> {
         let held = (&fields.log, fields.seq, &record.id());
         let arrival = held::find(self.txn.as_read(), self.thread.number, held)?;
         let changes = opened.batch().map(dispatcher::changes);
-        let judged = (fields, place, changes.as_deref());
+        let judged = Judged {
+            fields,
+            place,
+            is_next: false,
+            changes: changes.as_deref(),
+        };
         let author = self.author(&record, place)?;
         let verdict = dispatcher::judge(self.txn.as_read(), self.thread, author, judged)?;
         match (verdict, arrival) {

@@ -113,6 +113,11 @@ pub(crate) fn named_access(thread: Number, log: Number, seq: u64) -> Vec<u8> {
     [b"aclat/", &thread[..], &log, &seq.to_be_bytes()].concat()
 }
 
+/// The access records that a log knows of after its last record.
+pub(crate) fn known_access(thread: Number, log: Number) -> Vec<u8> {
+    [b"acllast/", &thread.to_be_bytes()[..], &log.to_be_bytes()].concat()
+}
+
 /// The head of another log that this node's own log named last.
 pub(crate) fn named_head(thread: Number, log: &LogId) -> Vec<u8> {
     [b"named/", &thread.to_be_bytes()[..], log.key_bytes()].concat()
