@@ -19,6 +19,7 @@ use crate::thread::Thread;
 mod adopt;
 mod attend;
 mod epochs;
+mod rotate;
 mod rules;
 mod state;
 

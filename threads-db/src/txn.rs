@@ -367,6 +367,7 @@ impl<'a> WriteTransaction<'a> {
         };
         if !self.staged.statements.is_empty() {
             commit = Some(self.dispatch_access()?);
+            commit = self.rotate_if_due()?.or(commit);
         }
         let Some(commit) = commit else {
             return Ok(None);

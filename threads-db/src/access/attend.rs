@@ -2,12 +2,15 @@
 
 use threads_core::Result;
 use threads_core::access::Statement;
+use threads_core::datastore::Datastore;
 
+use super::rotate;
 use crate::db::Db;
 
 impl Db {
-    /// States what only this node can state and others wait for: when it is root's, that it knows of
-    /// the admins that other admins have removed. Says whether it stated anything.
+    /// States what others wait for, and this node may state: when it is root's, that it knows of the admins
+    /// that other admins have removed; new keys, when two were removed at once and each of them has those
+    /// that were made for the other's removal. Says whether it stated anything.
     ///
     /// # Errors
     ///
@@ -18,12 +21,21 @@ impl Db {
     /// assert!(!db.attend_access().unwrap(), "a thread without rules needs nothing");
     /// ```
     pub fn attend_access(&self) -> Result<bool> {
-        let rules = self.rules()?;
-        let me = self.thread().own_author();
-        if !rules.is_some_and(|rules| rules.root == me && rules.unsealed) {
+        let Some(rules) = self.rules()? else {
             return Ok(false);
+        };
+        if rules.root == self.thread().own_author() && rules.unsealed {
+            // Keys that are due are made with it.
+            self.write(|txn| txn.state(Statement::Checkpoint))?;
+            return Ok(true);
         }
-        self.write(|txn| txn.state(Statement::Checkpoint))?;
-        Ok(true)
+        let due = {
+            let txn = self.thread().node.store.read()?;
+            rotate::is_due(self, &rules, &*txn)?
+        };
+        if due {
+            self.rotate_keys()?;
+        }
+        Ok(due)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::access::{Rekey, Role, Rules, Scope, Stated, Statement, Subject};
+use threads_core::books::KeyBook;
 use threads_core::datastore::ReadTxn;
 use threads_core::group::GroupKeys;
 use threads_core::{Cid, EpochKeys, Error, Hlc, PeerCard, PeerId, Result, Variant};
@@ -142,11 +143,20 @@ impl Thread {
         let mut best: Option<(Hlc, u64)> = None;
         for (epoch, given) in given {
             let kept = given.holders.iter().all(|peer| is_reader(&rules, peer));
-            if kept && self.read_of(epoch)?.is_some() {
+            if kept && self.can_write_under(txn, epoch)? {
                 best = best.max(Some((given.time, epoch)));
             }
         }
         Ok(best.map(|(_, epoch)| epoch))
+    }
+
+    /// Whether the keys of an epoch are here, as the transaction sees it, which may have brought them.
+    fn can_write_under(&self, txn: &dyn ReadTxn, epoch: u64) -> Result<bool> {
+        if epoch == 0 {
+            return Ok(self.read.is_some());
+        }
+        let keys = KeyBook::new(txn).epoch_keys(&self.id, epoch)?;
+        Ok(keys.is_some_and(|keys| keys.read().is_some()))
     }
 
     /// Who has the keys of each epoch. Whoever was made a reader after an epoch came may have been given its

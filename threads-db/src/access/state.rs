@@ -193,6 +193,7 @@ impl WriteTransaction<'_> {
         };
         dispatcher::publish(&mut *self.txn, thread, &incoming, &tip)?;
         dispatcher::broadcast(&mut *self.txn, thread, &incoming, Vec::new(), Origin::Here)?;
+        self.staged.log = Some((log, number, seq + 1));
         let learned =
             Ingest::new(&mut *self.txn, thread)?.learn((id, &fields), place, &statements)?;
         match learned.void {

@@ -256,3 +256,69 @@ fn who_leaves_has_no_role_any_more() {
             .is_err()
     );
 }
+
+#[test]
+fn row_57_who_was_removed_reads_nothing_that_is_written_after() {
+    let mut net = team();
+    net.put(ROOT, json!({"_id": "before"}));
+    net.run();
+    remove(net.db(ROOT), peer(&net, WRITER));
+    net.put(ROOT, json!({"_id": "after", "secret": "canary"}));
+    net.run();
+    assert_eq!(
+        net.get(OTHER, "after"),
+        Some(json!({"_id": "after", "secret": "canary"}))
+    );
+    // The whole disk of a replica, and his own keys.
+    let file = std::env::temp_dir().join(format!("{}.car", peer(&net, WRITER)));
+    let out = std::fs::File::create(&file).unwrap();
+    let export = threads_db::ExportOptions::default();
+    net.db(REPLICA).export(out, &export, &mut |_| ()).unwrap();
+    let options = threads_db::RestoreOptions {
+        passphrase: None,
+        name: None,
+    };
+    // Whether it takes the records in or not, it cannot read them.
+    drop(net.node(WRITER).restore(&file, &options, &mut |_| ()));
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(net.get(WRITER, "before"), Some(json!({"_id": "before"})));
+    assert_eq!(net.get(WRITER, "after"), None);
+    let traces = net.traces(WRITER);
+    assert!(!traces.windows(6).any(|bytes| bytes == b"canary"));
+}
+
+#[test]
+fn row_56_after_two_removals_at_once_who_is_out_has_not_the_keys() {
+    let mut net = team();
+    for node in [WRITER, OTHER] {
+        let to = Subject::Peer(peer(&net, node));
+        net.db(ROOT)
+            .write(|txn| txn.grant(to, Scope::Acl, Role::Write))
+            .unwrap();
+    }
+    net.run();
+    for (a, b) in [
+        (ROOT, WRITER),
+        (ROOT, OTHER),
+        (WRITER, OTHER),
+        (REPLICA, WRITER),
+        (REPLICA, OTHER),
+    ] {
+        net.part(a, b);
+    }
+    net.run();
+    remove(net.db(WRITER), peer(&net, OTHER));
+    remove(net.db(OTHER), peer(&net, WRITER));
+    net.run();
+    net.connect(ROOT, WRITER);
+    net.run();
+    net.connect(ROOT, OTHER);
+    net.run();
+    // Root heard of one removal first, and has sealed it: what the removed one did is void.
+    assert_eq!(roles(&net, OTHER, ROOT), []);
+    net.put(ROOT, json!({"_id": "after", "secret": "canary"}));
+    net.run();
+    assert_eq!(net.get(WRITER, "after").unwrap()["secret"], "canary");
+    let traces = net.traces(OTHER);
+    assert!(!traces.windows(6).any(|bytes| bytes == b"canary"));
+}
