@@ -14,6 +14,7 @@ mod find;
 mod heap;
 mod import;
 mod open;
+mod rekey;
 mod relaxed;
 mod ruled;
 mod sync;
@@ -24,7 +25,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 24] = [
+const ALL: [Measure; 25] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -36,6 +37,7 @@ const ALL: [Measure; 24] = [
     measure("open", open::run),
     measure("disk", disk::run),
     measure("heap", heap::run),
+    measure("rekey", rekey::run),
     measure("sync-first", sync::first::tcp),
     measure("sync-quic", sync::first::quic),
     measure("sync-catch-up", sync::meeting::catch_up),

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 22] = [
+const ROWS: [&str; 25] = [
     "durable-many",
     "durable-one",
     "durable-floor",
@@ -18,6 +18,7 @@ const ROWS: [&str; 22] = [
     "open",
     "disk",
     "heap",
+    "rekey",
     "sync-first",
     "sync-quic",
     "sync-catch-up",
@@ -29,6 +30,8 @@ const ROWS: [&str; 22] = [
     "sync-replica",
     "acl-settle",
     "acl-late",
+    "acl-commit",
+    "acl-receive",
 ];
 
 fn run(arguments: &[&str]) -> Output {
