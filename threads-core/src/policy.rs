@@ -2,19 +2,23 @@
 //!
 //! # Contract
 //!
-//! * What a policy says follows from what it is asked and from the records it was shown: no clock,
-//!   randomness or network. Peers that hold the same records reach the same verdicts, whatever the
-//!   order in which they came.
+//! * Asked twice, a policy gives the same verdict (PO-1): no clock, randomness or network. Verdicts,
+//!   roles and rules follow from what was learned, whatever the order in which it came (PO-2).
 //! * A candidate's signatures and links were checked before; its content was not applied.
-//! * [`AccessPolicy::learn`] is shown every access record of a thread once, each after all that it
-//!   builds on, within the transaction that files it. All that it keeps goes into its view: what it
-//!   has in memory besides is a copy that a transaction which was given up must not spoil.
-//! * What is learned may change what is to be said of records that were judged before. `learn` names
-//!   those, and they are judged again in the same transaction.
+//! * A verdict about a record whose changes cannot be read here ([`Candidate::changes`] is `None`)
+//!   says whether its author may change anything at all (PO-3).
+//! * An error in finding out whether a record was seen is given on, and is no verdict (PO-4).
+//! * What a peer may do is what the rules say of it (PO-5).
+//! * [`AccessPolicy::learn`] is shown every access record of a thread, each after all that it builds
+//!   on, within the transaction that files it. Where what is learned changes what is to be said of
+//!   records that were judged before, it names those, and they are judged again in the same
+//!   transaction (PO-6). What was learned is learned once (PO-7).
+//! * All that it keeps goes into its view: another instance goes on where it stopped (PO-8). What it has in
+//!   memory besides is a copy that a transaction which was given up must not spoil (PO-9), nor another
+//!   thread (PO-10).
+//! * It tells what was stated as it was stated, by whom, and in which record (PO-11).
 //! * `Defer` names records that are not here yet; the candidate is judged again when they are.
 //! * `Defer` and `Quarantine` never block the log: later records of it are judged on their own.
-//! * A verdict about a record whose changes cannot be read here ([`Candidate::changes`] is `None`)
-//!   says whether its author may change anything at all.
 //!
 //! # For implementers
 //!

@@ -258,7 +258,7 @@ fn who_leaves_has_no_role_any_more() {
 }
 
 #[test]
-fn row_57_who_was_removed_reads_nothing_that_is_written_after() {
+fn who_was_removed_reads_nothing_that_is_written_after() {
     let mut net = team();
     net.put(ROOT, json!({"_id": "before"}));
     net.run();
