@@ -177,7 +177,7 @@ impl WriteTransaction<'_> {
     /// This node's log in the thread, its local number, and the place of the next record. The log
     /// is made when the first event is staged: opening or joining a thread makes none. In a copy of
     /// the datastore another one is made, for the original goes on with the first; and so it is when
-    /// the log was forked.
+    /// the log was forked, or ends with a record that is not earlier than this transaction.
     pub(crate) fn own_log(&mut self) -> Result<(LogId, Number, u64)> {
         if let Some(own) = self.staged.log {
             return Ok(own);
@@ -186,7 +186,7 @@ impl WriteTransaction<'_> {
         let here = thread.node.store.capability().instance;
         let known = OwnLog::get(self.txn.as_read(), thread.number)?;
         let log = match known {
-            Some(own) if !own.is_of_another(here) && !self.is_forked(&own.log)? => own.log,
+            Some(own) if !own.is_of_another(here) && self.goes_on(&own.log)? => own.log,
             _ => self.make_log()?,
         };
         let now = OwnLog {
@@ -203,10 +203,15 @@ impl WriteTransaction<'_> {
         Ok(own)
     }
 
-    /// Whether the log was forked, say because a backup of the datastore was put back and written to.
-    fn is_forked(&self, log: &LogId) -> Result<bool> {
-        let line = line::find(self.txn.as_read(), self.thread().number, log)?;
-        Ok(line.is_some_and(|line| line.forked))
+    /// Whether this node's next record can follow in the log: not where it was forked, say because a
+    /// backup of the datastore was put back and written to; and not where its own last record came back
+    /// to it and is dated ahead, for nobody applies what is not later than that.
+    fn goes_on(&self, log: &LogId) -> Result<bool> {
+        let (thread, txn) = (self.thread(), self.txn.as_read());
+        let head = HeadBook::new(txn).get(&thread.id, log)?;
+        let line = line::find(txn, thread.number, log)?;
+        let forked = line.is_some_and(|line| line.forked);
+        Ok(!forked && head.is_none_or(|head| head.time < self.time))
     }
 
     fn make_log(&mut self) -> Result<LogId> {

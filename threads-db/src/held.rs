@@ -65,6 +65,8 @@ pub(crate) enum Why {
     Missing(Vec<Cid>),
     /// Until somebody decides, or a later trial finds it in order.
     Quarantine(String),
+    /// In quarantine, as it is dated too far ahead: until this machine's clock says so many milliseconds.
+    Future(u64, String),
 }
 
 impl Why {
@@ -76,7 +78,19 @@ impl Why {
     fn missing(&self) -> &[Cid] {
         match self {
             Self::Missing(records) => records,
-            Self::Early(_) | Self::Quarantine(_) => &[],
+            Self::Early(_) | Self::Quarantine(_) | Self::Future(..) => &[],
+        }
+    }
+
+    pub(crate) fn is_quarantine(&self) -> bool {
+        matches!(self, Self::Quarantine(_) | Self::Future(..))
+    }
+
+    /// When it is to be tried again, by this machine's clock.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
+        match self {
+            Self::Early(at_ms) | Self::Future(at_ms, _) => Some(*at_ms),
+            Self::Missing(_) | Self::Quarantine(_) => None,
         }
     }
 }
@@ -84,9 +98,9 @@ impl Why {
 impl Row {
     /// Whose bound it counts against; nobody's own while it only waits.
     pub(crate) fn owner(&self) -> &[u8] {
-        match (&self.why, &self.author) {
-            (Why::Quarantine(_), Some(author)) => author.key_bytes(),
-            (Why::Quarantine(_), None) => self.log.key_bytes(),
+        match (self.why.is_quarantine(), &self.author) {
+            (true, Some(author)) => author.key_bytes(),
+            (true, None) => self.log.key_bytes(),
             _ => &[],
         }
     }
@@ -217,6 +231,23 @@ pub(crate) fn next_due(txn: &dyn ReadTxn, thread: Number) -> Result<Option<u64>>
         .transpose()
 }
 
+/// The threads that hold records which are dated ahead. Where nothing is held it looks at none.
+pub(crate) fn all_ahead(txn: &dyn ReadTxn) -> Result<Vec<Number>> {
+    let mut ahead = Vec::new();
+    if txn.get(Keyspace::Meta, meta::HELD)?.is_none() {
+        return Ok(ahead);
+    }
+    let bounds = Prefix::new(meta::THREADS);
+    for row in txn.scan(Keyspace::Meta, bounds.range(), Direction::Forward)? {
+        let (key, _) = row?;
+        let number = key[meta::THREADS.len()..].first_chunk();
+        let damaged = || Error::corrupt("a thread's number is damaged");
+        let thread = Number::from_be_bytes(*number.ok_or_else(damaged)?);
+        ahead.extend(next_due(txn, thread)?.map(|_| thread));
+    }
+    Ok(ahead)
+}
+
 /// The numbers of what waits for `cid`.
 pub(crate) fn waiting_for(txn: &dyn ReadTxn, thread: Number, cid: &Cid) -> Result<Vec<u64>> {
     numbers(txn, &layout::held::waiting_for(thread, cid))
@@ -274,7 +305,7 @@ pub(crate) fn keep(
         let key = layout::held::waiting(thread, cid, arrival);
         txn.put(Keyspace::Held, &key, &[])?;
     }
-    if let Why::Early(at_ms) = row.why {
+    if let Some(at_ms) = row.why.due_ms() {
         txn.put(
             Keyspace::Held,
             &layout::held::due(thread, at_ms, arrival),
@@ -309,7 +340,7 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, arrival: u64) -> Re
     for cid in row.why.missing() {
         txn.delete(Keyspace::Held, &layout::held::waiting(thread, cid, arrival))?;
     }
-    if let Why::Early(at_ms) = row.why {
+    if let Some(at_ms) = row.why.due_ms() {
         txn.delete(Keyspace::Held, &layout::held::due(thread, at_ms, arrival))?;
     }
     txn.delete(Keyspace::Held, &key)
@@ -340,7 +371,7 @@ fn make_room(txn: &mut dyn WriteTxn, thread: Number, row: &Row, bytes: u64) -> R
     loop {
         let own = Tally::get(txn.as_read(), Keyspace::Held, &key)?.plus(bytes);
         let node = Tally::get(txn.as_read(), Keyspace::Meta, meta::HELD)?.plus(bytes);
-        let quarantine = matches!(row.why, Why::Quarantine(_));
+        let quarantine = row.why.is_quarantine();
         let most = if quarantine {
             QUARANTINE_BYTES_MAX
         } else {
@@ -368,7 +399,7 @@ fn unneeded(txn: &dyn ReadTxn, thread: Number, newcomer: &Why) -> Result<Option<
     for held in txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)? {
         let (key, value) = held?;
         let (row, blocks) = Entry::parts(&value)?;
-        if matches!(row.why, Why::Quarantine(_)) || blocks.is_empty() {
+        if row.why.is_quarantine() || blocks.is_empty() {
             continue;
         }
         if !newcomer.missing().contains(&row.record)

@@ -1,7 +1,8 @@
 //! Taking in records that were made elsewhere: checked link by link, then dispatched like our own.
 //!
 //! A record that cannot be applied now is held (see [`held`]). One that the policy does not accept
-//! stands in its log all the same, so that the records after it are judged on their own.
+//! stands in its log all the same, so that the records after it are judged on their own; and so does one
+//! that only those who can read see to be wrong, so that they and blind replicas have the same logs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -27,16 +28,12 @@ mod again;
 mod entities;
 mod intake;
 mod standing;
+mod timely;
 
 use entities::Turn;
 pub(crate) use intake::Intake;
 use standing::Standing;
 
-/// How far ahead of this machine's clock a record may be dated. Every later event of the thread wears
-/// a later time, so one record from the far future would make all of them lie.
-const AHEAD_MS_MAX: u64 = 60 * 1_000;
-/// How far ahead clocks of honest machines are. What is further ahead is not waited for.
-const DRIFT_MS_MAX: u64 = 10 * 60 * 1_000;
 /// How many of the records that one waits for are noted; when these came, the next ones are.
 const MISSING_MAX: usize = 128;
 /// How many held records one commit tries again.
@@ -257,12 +254,10 @@ impl<'a> Ingest<'a> {
             self.hold(entry, why, arrival)?;
             return Ok(());
         }
-        let place = self.place(&record, &standing, time)?;
+        let place = self.place(&record, &standing)?;
         let is_next = !stands && !matches!(standing, Standing::Forks(_));
         let judged = match opened {
-            // What an access record says is for the policy to learn, not to judge.
-            Ok(opened) if record.fields().access => Ok(opened),
-            Ok(opened) => match self.may_apply(&record, &opened, (place, is_next))? {
+            Ok(opened) => match self.kept_apart(&record, &opened, (place, is_next))? {
                 None => Ok(opened),
                 Some(why) => Err(why),
             },
@@ -305,8 +300,8 @@ impl<'a> Ingest<'a> {
         }
     }
 
-    /// Opens a record's event. A body that breaks a rule is the time and the fault: the record is
-    /// sound, so it stands in its log for all alike, whether they can read the body or not.
+    /// Opens a record's event. One that breaks a rule is the time and the fault: the record is sound,
+    /// so it stands in its log for all alike, whether they can read the event or not.
     fn open(
         &self,
         record: &SignedRecord,
@@ -315,10 +310,7 @@ impl<'a> Ingest<'a> {
         match self.thread.open_event(record.clone(), blocks) {
             Ok(opened) => Ok(Ok(opened)),
             Err(fault) if fault.kind() == ErrorKind::Rejected => {
-                let time = self.thread.time_of(record, blocks);
-                // No fault of who sent it, who may be a replica and cannot open headers.
-                let closed = |_| Error::rejected("the header of the record does not open");
-                time.map(|time| Err((time, fault))).map_err(closed)
+                Ok(Err((self.thread.time_of(record, blocks)?, fault)))
             }
             Err(fault) => Err(fault),
         }
@@ -360,14 +352,9 @@ impl<'a> Ingest<'a> {
         standing: &Standing,
         time: Hlc,
     ) -> Result<Option<Why>> {
-        let ahead_ms = time.wall_ms.saturating_sub(self.now_ms);
-        if ahead_ms > DRIFT_MS_MAX {
-            let why = "dated too far ahead of this machine's clock: set the clock, or wait";
-            let error = Error::rejected(why).with("ahead_ms", ahead_ms);
-            return Ok(Some(Why::quarantine(error)));
-        }
-        if ahead_ms > AHEAD_MS_MAX {
-            return Ok(Some(Why::Early(time.wall_ms - AHEAD_MS_MAX)));
+        // What is further ahead is not waited for: it stands, and is not applied.
+        if let Some(why @ Why::Early(_)) = self.ahead(time) {
+            return Ok(Some(why));
         }
         let fields = record.fields();
         let mut missing = Vec::new();
@@ -393,6 +380,21 @@ impl<'a> Ingest<'a> {
         // What a statement says to have seen may be much; each is missed once.
         missing.truncate(MISSING_MAX);
         Ok((!missing.is_empty()).then_some(Why::Missing(missing)))
+    }
+
+    /// Why a record that may stand in its log is not applied, if it is not.
+    fn kept_apart(
+        &self,
+        record: &SignedRecord,
+        opened: &Opened,
+        (place, is_next): (Place, bool),
+    ) -> Result<Option<Why>> {
+        match self.untimely(record, opened, place)? {
+            Some(why) => Ok(Some(why)),
+            // What an access record says is for the policy to learn, not to judge.
+            None if record.fields().access => Ok(None),
+            None => self.may_apply(record, opened, (place, is_next)),
+        }
     }
 
     /// Why the policy keeps a record from being applied, if it does.

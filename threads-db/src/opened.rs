@@ -4,7 +4,7 @@ use threads_core::access::{self, ACCESS_FORMAT, Statement};
 use threads_core::batch::{BATCH_FORMAT, Batch};
 use threads_core::event::{Event, Position};
 use threads_core::record::{Fields, SignedRecord};
-use threads_core::{CodecId, Hlc, Result};
+use threads_core::{CodecId, ErrorKind, Hlc, Result};
 
 use crate::chain::Blocks;
 use crate::thread::Thread;
@@ -97,14 +97,18 @@ impl Thread {
         self.time_of(&record, blocks)
     }
 
-    /// The time of the event of a record that is open already; its body is not looked at.
+    /// The time of the event of a record that is open already; its body is not looked at. No time where
+    /// the header is sealed to others, or does not open.
     pub(crate) fn time_of(&self, record: &SignedRecord, blocks: &Blocks) -> Result<Hlc> {
         let event = Event::decode(&blocks.event)?;
         let Some(read) = self.header_key(record.fields())? else {
             return Ok(Hlc::ZERO);
         };
-        let header = event.open_header(&self.position(record.fields()), &read)?;
-        Ok(header.time)
+        match event.open_header(&self.position(record.fields()), &read) {
+            Ok(header) => Ok(header.time),
+            Err(fault) if fault.kind() == ErrorKind::Rejected => Ok(Hlc::ZERO),
+            Err(fault) => Err(fault),
+        }
     }
 
     fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {

@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
-use threads_core::batch::EntityEvent;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::record::{Record, SignedRecord, Verified};
 use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, Result};
@@ -16,20 +15,23 @@ use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, Result};
 use crate::catalogue::{Catalogue, Definition};
 use crate::chain;
 use crate::db::Db;
-use crate::entity::{EntityRow, Life};
+use crate::entity::EntityRow;
 use crate::export::ByTime;
 use crate::feed::{FeedRow, Rejudged};
-use crate::history::{self, Turns};
+use crate::history;
 use crate::index::key;
-use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
+use crate::layout::{self, EventPlace, Number, Place, Prefix};
 use crate::line;
 use crate::log::place_text;
 use crate::progress::Progress;
 use crate::reducers;
 use crate::thread::{Thread, Tip};
 
+mod entities;
 mod held;
 mod lines;
+
+use entities::Rebuilt;
 
 /// How many signatures are checked at once.
 const SIGNATURES_AT_ONCE: usize = 64;
@@ -174,12 +176,6 @@ struct LogState {
     seq: u64,
     cid: Option<Cid>,
     time: Option<Hlc>,
-}
-
-struct Rebuilt {
-    life: Life,
-    last: EventPlace,
-    events: u64,
 }
 
 impl Check<'_> {
@@ -329,85 +325,6 @@ impl Check<'_> {
         if tip.position != self.positions || tip.time != self.time {
             self.report
                 .problem("tip", "it is not where the logs and the feed end");
-        }
-        Ok(())
-    }
-
-    fn event(&mut self, event: &EntityEvent, place: EventPlace) -> Result<()> {
-        self.report.events += 1;
-        let key = (event.collection.clone(), event.entity.clone());
-        let rebuilt = self.entities.entry(key).or_insert(Rebuilt {
-            life: Life::Unknown,
-            last: place,
-            events: 0,
-        });
-        let before = std::mem::replace(&mut rebuilt.life, Life::Unknown);
-        rebuilt.life = history::apply(self.thread, before, event)?;
-        rebuilt.last = place;
-        rebuilt.events += 1;
-        Ok(())
-    }
-
-    fn entities(&mut self) -> Result<()> {
-        let mut expected: HashSet<Vec<u8>> = HashSet::new();
-        let mut numbers = HashMap::new();
-        for ((collection, id), rebuilt) in std::mem::take(&mut self.entities) {
-            self.report.entities += u64::from(!collection.is_reserved());
-            let number = match numbers.get(&collection) {
-                Some(number) => *number,
-                None => {
-                    let key = meta::collection(self.thread.number, &collection);
-                    let number = layout::number(self.txn, &key)?
-                        .ok_or_else(|| Error::corrupt("a collection has no local number"))?;
-                    numbers.insert(collection.clone(), number);
-                    number
-                }
-            };
-            let (key, prefix) = history::keys(self.thread.number, number, id.as_str());
-            let place = format!("{collection}/{id}");
-            let wanted = EntityRow {
-                last: rebuilt.last,
-                life: rebuilt.life,
-            };
-            match EntityRow::get(self.txn, &key) {
-                Ok(Some(row)) if row == wanted => {}
-                Ok(Some(_)) => self
-                    .report
-                    .problem(place.clone(), "its state is not what its events give"),
-                Ok(None) => self.report.problem(place.clone(), "its state is missing"),
-                Err(error) => self.report.problem(place.clone(), error.to_string()),
-            }
-            let bounds = Prefix::new(&prefix);
-            let rows = self
-                .txn
-                .scan(Keyspace::History, bounds.range(), Direction::Forward)?;
-            let applied = rows.filter(|row| {
-                row.as_ref().is_ok_and(|(_, turns)| {
-                    Turns::decode(turns).is_ok_and(|turns| turns.is_applied())
-                })
-            });
-            if applied.count() as u64 != rebuilt.events {
-                self.report.problem(place, "its history is not complete");
-            }
-            expected.insert(key);
-        }
-        self.unexpected(&expected)
-    }
-
-    /// Entities that no event made.
-    fn unexpected(&mut self, expected: &HashSet<Vec<u8>>) -> Result<()> {
-        let bounds = Prefix::new(&layout::thread_prefix(self.thread.number));
-        for row in self
-            .txn
-            .scan(Keyspace::Entities, bounds.range(), Direction::Forward)?
-        {
-            match row {
-                Ok((key, _)) if expected.contains(&*key) => {}
-                Ok(_) => self
-                    .report
-                    .problem("entities", "there is one that no event made"),
-                Err(error) => self.report.problem("entities", error.to_string()),
-            }
         }
         Ok(())
     }

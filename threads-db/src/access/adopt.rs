@@ -8,7 +8,7 @@ use threads_core::{Cid, Error, PeerId, Result};
 use crate::catalogue::Definition;
 use crate::chain;
 use crate::entity::{EntityRow, Life};
-use crate::held::{self, Why};
+use crate::held;
 use crate::history;
 use crate::index::Moves;
 use crate::stage::Step;
@@ -52,7 +52,7 @@ impl WriteTransaction<'_> {
         let row = (&opened.record.fields().log, place.seq, &opened.record.id());
         let arrival = held::find(txn, thread.number, row)?.ok_or_else(unknown)?;
         let entry = held::get(txn, thread.number, arrival)?.ok_or_else(unknown)?;
-        if !matches!(entry.row.why, Why::Quarantine(_)) {
+        if !entry.row.why.is_quarantine() {
             return Err(unknown());
         }
         let batch = opened.batch().ok_or_else(|| {

@@ -98,7 +98,7 @@ impl From<Why> for HeldReason {
         match why {
             Why::Early(until_ms) => Self::EarlyUntilMs(until_ms),
             Why::Missing(records) => Self::Missing(records),
-            Why::Quarantine(why) => Self::Quarantine(why),
+            Why::Quarantine(why) | Why::Future(_, why) => Self::Quarantine(why),
         }
     }
 }

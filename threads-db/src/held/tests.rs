@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
+use threads_core::batch::BATCH_FORMAT;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Memory};
 use threads_core::event::{Encryption, Position, SealedEvent};
 use threads_core::module::CollectionSpec;
@@ -18,6 +19,8 @@ use crate::export::ByTime;
 use crate::ingest::{self, Intake};
 use crate::node::Node;
 use crate::query::Query;
+
+mod level;
 
 fn open(store: &Arc<Memory>) -> Node {
     let builder = Node::builder(Arc::clone(store)).codec(JsonPatch::new());
@@ -380,7 +383,7 @@ fn row_35_a_full_quarantine_does_not_block_the_log_of_what_is_kept_apart() {
 }
 
 #[test]
-fn a_held_record_that_breaks_a_rule_is_kept_as_evidence_and_is_in_nobodys_way() {
+fn a_held_record_that_is_not_later_stands_when_the_one_before_it_came_and_is_not_applied() {
     let source = source(1);
     let copy = empty_copy(&source, &Arc::default());
     take(&copy, &records(&source));
@@ -397,6 +400,37 @@ fn a_held_record_that_breaks_a_rule_is_kept_as_evidence_and_is_in_nobodys_way() 
     let reason = "in quarantine: the record is not later than the one before it";
     assert_eq!((held.len(), held[0].reason.to_string()), (1, reason.into()));
     assert_eq!(held[0].author, Some(author.peer_id()));
+    assert_clean(&copy);
+    let third = (3, 6, Some(second.record_id()));
+    let third = sealed_event(&copy, (&author, &key), third, (b"x", None));
+    assert_eq!(take(&copy, &[third]).new, 1, "the log goes on");
+    assert_clean(&copy);
+}
+
+/// What breaks the rules of logs themselves stands nowhere.
+#[test]
+fn a_held_record_that_breaks_its_log_is_kept_as_evidence_and_is_in_nobodys_way() {
+    let source = source(1);
+    let copy = empty_copy(&source, &Arc::default());
+    take(&copy, &records(&source));
+    let keys = (
+        IdentityKey::generate(&mut system_rng()),
+        LogKey::generate(&mut system_rng()),
+    );
+    let first = sealed(&copy, &keys.0, &keys.1, None);
+    // Its number is not the next one.
+    let third = (3, 6, Some(first.record_id()));
+    let third = sealed_event(&copy, (&keys.0, &keys.1), third, (b"x", None));
+    take(&copy, std::slice::from_ref(&third));
+    assert_eq!(take(&copy, &[first]).new, 1);
+    let held = copy.held().unwrap();
+    assert!(
+        matches!(held[0].reason, HeldReason::Quarantine(_)),
+        "{held:?}"
+    );
+    let txn = copy.thread().node.store.read().unwrap();
+    let stands = chain::locate(&*txn, copy.thread().number, &third.record_id());
+    assert_eq!((held.len(), stands.unwrap()), (1, None));
     assert_clean(&copy);
 }
 
@@ -461,8 +495,18 @@ fn sealed_at(
     prev: Option<Cid>,
     other_body: Option<&[u8]>,
 ) -> Blocks {
+    let place = (1 + u64::from(prev.is_some()), wall_ms, prev);
+    sealed_event(db, (author, key), place, (b"x", other_body))
+}
+
+/// A record with a number, a time and a predecessor; its body, and another one to exchange it for.
+fn sealed_event(
+    db: &Db,
+    (author, key): (&IdentityKey, &LogKey),
+    (seq, wall_ms, prev): (u64, u64, Option<Cid>),
+    (plain, other_body): (&[u8], Option<&[u8]>),
+) -> Blocks {
     let (thread, rng) = (db.thread(), &mut system_rng());
-    let seq = 1 + u64::from(prev.is_some());
     let position = Position {
         thread: &thread.id,
         log: key.log_id(),
@@ -473,13 +517,17 @@ fn sealed_at(
         wall_ms,
         counter: 0,
     };
-    let (format, kind) = ("other/1".parse().unwrap(), Encryption::None);
+    let format = match plain {
+        b"x" => "other/1",
+        _ => BATCH_FORMAT,
+    };
+    let (format, kind) = (format.parse().unwrap(), Encryption::None);
     let sealed = SealedEvent::seal(
         &position,
         thread.read.as_ref().unwrap(),
         time,
         format,
-        b"x",
+        plain,
         kind,
         rng,
     )
@@ -491,6 +539,17 @@ fn sealed_at(
         altered.body = block::cid_of(block::RAW, &body);
         event = block::encode(&altered).unwrap();
     }
+    signed(db, (author, key), (seq, prev), (event, body))
+}
+
+/// The record of an event's blocks.
+fn signed(
+    db: &Db,
+    (author, key): (&IdentityKey, &LogKey),
+    (seq, prev): (u64, Option<Cid>),
+    (event, body): (Vec<u8>, Vec<u8>),
+) -> Blocks {
+    let thread = db.thread();
     let fields = Fields {
         thread: thread.id.clone(),
         log: key.log_id(),

@@ -165,7 +165,7 @@ impl Ingest<'_> {
     fn judge_again(&mut self, place: Place, cause: &Cid) -> Result<()> {
         let blocks = chain::expect(self.txn.as_read(), place)?;
         let opened = match self.thread.open(&blocks) {
-            // A record whose body breaks a rule is never applied, whoever wrote it.
+            // A record whose event breaks a rule is never applied, whoever wrote it.
             Err(error) if error.kind() == ErrorKind::Rejected => return Ok(()),
             opened => opened?,
         };
@@ -176,6 +176,10 @@ impl Ingest<'_> {
         let fields = record.fields();
         let held = (&fields.log, fields.seq, &record.id());
         let arrival = held::find(self.txn.as_read(), self.thread.number, held)?;
+        if arrival.is_some() && self.untimely(&record, &opened, place)?.is_some() {
+            // The policy has no say in that.
+            return Ok(());
+        }
         let changes = opened.batch().map(dispatcher::changes);
         let judged = Judged {
             fields,

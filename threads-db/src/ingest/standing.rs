@@ -3,7 +3,7 @@
 use threads_core::books::HeadBook;
 use threads_core::datastore::Keyspace;
 use threads_core::record::{Record, Rejection, SignedRecord, skip_target};
-use threads_core::{Cid, Error, Hlc, LogId, Result};
+use threads_core::{Cid, LogId, Result};
 
 use super::Ingest;
 use crate::chain;
@@ -106,12 +106,7 @@ impl Ingest<'_> {
     }
 
     /// Where a record belongs, when it may stand there: of a fork, the place that another record has.
-    pub(super) fn place(
-        &mut self,
-        record: &SignedRecord,
-        standing: &Standing,
-        time: Hlc,
-    ) -> Result<Place> {
+    pub(super) fn place(&mut self, record: &SignedRecord, standing: &Standing) -> Result<Place> {
         let fields = record.fields();
         let place = match *standing {
             Standing::Stands(place) => return Ok(place),
@@ -126,32 +121,16 @@ impl Ingest<'_> {
             },
             Standing::Forks(place) => place,
         };
-        self.check_chain(record, place, time)?;
+        self.check_skip(record, place)?;
         Ok(place)
     }
 
-    /// Checks that a record is later than its predecessor and links to the right older one.
-    fn check_chain(&self, record: &SignedRecord, place: Place, time: Hlc) -> Result<()> {
-        let (fields, txn) = (record.fields(), self.txn.as_read());
-        // Whoever cannot read headers knows no times.
-        let reads = !self.thread.is_blind() && self.thread.header_key(fields)?.is_some();
-        if place.seq > 1 && reads {
-            let before = line::ancestor(txn, place, place.seq - 1)?;
-            let head = HeadBook::new(txn).get(&self.thread.id, &fields.log)?;
-            let before = match head.filter(|head| Some(head.record) == fields.prev) {
-                Some(head) => head,
-                None => line::head_at(txn, self.thread, before)?,
-            };
-            if before.time >= time {
-                // No fault of who sent it: a replica cannot see times.
-                return Err(Error::rejected(
-                    "the record is not later than the one before it",
-                ));
-            }
-        }
+    /// Checks that a record links to the right older one.
+    fn check_skip(&self, record: &SignedRecord, place: Place) -> Result<()> {
+        let txn = self.txn.as_read();
         if let Some(seq) = skip_target(place.seq) {
             let target = chain::expect(txn, line::ancestor(txn, place, seq)?)?;
-            if fields.skip != Some(target.record_id()) {
+            if record.fields().skip != Some(target.record_id()) {
                 return Err(Rejection::BrokenChain.into());
             }
         }

@@ -215,7 +215,8 @@ pub(crate) enum Room {
 /// What came of an operation.
 #[derive(Debug)]
 pub(crate) enum Done {
-    Peers(Vec<PeerId>),
+    /// With the threads that hold records which are dated ahead.
+    Peers(Vec<PeerId>, Vec<Number>),
     Addresses(Vec<Multiaddr>),
     Sharers(Vec<PeerId>),
     Joins(Vec<PendingJoin>),

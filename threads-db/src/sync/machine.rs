@@ -296,8 +296,11 @@ impl Machine {
             return;
         };
         match (doing, done) {
-            (Doing::Start, Ok(Done::Peers(peers))) => {
+            (Doing::Start, Ok(Done::Peers(peers, holding))) => {
                 peers.into_iter().for_each(|peer| self.want(peer));
+                for thread in holding {
+                    self.wait_for_held(thread, Some(0));
+                }
             }
             (Doing::Sharers(thread), Ok(Done::Sharers(peers))) => {
                 peers.into_iter().for_each(|peer| self.shared(thread, peer));

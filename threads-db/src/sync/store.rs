@@ -65,7 +65,11 @@ impl Node {
 
     fn carry_out(&self, op: Op, on: &mut Option<Db>) -> Result<Done> {
         match op {
-            Op::Peers => self.peers_to_dial().map(Done::Peers),
+            Op::Peers => {
+                let holding = held::all_ahead(&*self.inner.store.read()?)?;
+                let peers = self.peers_to_dial()?;
+                Ok(Done::Peers(peers, holding))
+            }
             Op::Addresses(peer) => self.addresses_of(&peer).map(Done::Addresses),
             Op::Joins(peer) => self.pending_joins(&peer).map(Done::Joins),
             Op::Decide(from, invite, secret, card) => {
@@ -319,9 +323,13 @@ impl Node {
         })
     }
 
-    /// Tries again what a thread holds.
+    /// Tries again what a thread holds, if something is due.
     fn retry(&self, db: &Db) -> Result<TakenIn> {
-        let intake = db.settle_held()?;
+        let due_in_ms = self.due_in_ms(&*self.inner.store.read()?, db)?;
+        let intake = match due_in_ms {
+            Some(0) => db.settle_held()?,
+            _ => ingest::Intake::default(),
+        };
         let txn = self.snapshot_on_disk()?;
         let mut heads = heads(&*txn, db.id())?;
         heads.retain(|log, _| intake.moved.contains(log));

@@ -8,7 +8,7 @@ use threads_core::{Error, Result};
 
 use super::Check;
 use crate::chain;
-use crate::held::{self, Entry, Tally, Why};
+use crate::held::{self, Entry, Tally};
 use crate::layout::{self, Prefix};
 use crate::line;
 
@@ -58,7 +58,7 @@ impl Check<'_> {
         if held::find(self.txn, thread.number, held)? != Some(arrival) {
             return Err(Error::corrupt("it cannot be found by its record"));
         }
-        if let Why::Early(at_ms) = row.why {
+        if let Some(at_ms) = row.why.due_ms() {
             let due = layout::held::due(thread.number, at_ms, arrival);
             self.dues += 1;
             if self.txn.get(Keyspace::Held, &due)?.is_none() {

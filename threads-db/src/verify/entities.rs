@@ -1,0 +1,131 @@
+//! Verification of entities: each is made again from its events, and so must its history be.
+
+use std::collections::{HashMap, HashSet};
+
+use threads_core::batch::EntityEvent;
+use threads_core::datastore::{Direction, Keyspace};
+use threads_core::{CollectionName, EntityId, Error, Result};
+
+use super::Check;
+use crate::entity::{EntityRow, Life};
+use crate::history::{self, Events, HistoryRow, Turns};
+use crate::layout::{self, EventPlace, Prefix, meta};
+
+/// An entity, made again from its events.
+pub(super) struct Rebuilt {
+    life: Life,
+    last: EventPlace,
+    events: u64,
+    /// Whether an earlier one came after a later one: in a log in which a record is not later than the one
+    /// before it, those that follow may be earlier, too.
+    astray: bool,
+}
+
+impl Check<'_> {
+    pub(super) fn event(&mut self, event: &EntityEvent, place: EventPlace) -> Result<()> {
+        self.report.events += 1;
+        let key = (event.collection.clone(), event.entity.clone());
+        let rebuilt = self.entities.entry(key).or_insert(Rebuilt {
+            life: Life::Unknown,
+            last: place,
+            events: 0,
+            astray: false,
+        });
+        rebuilt.astray |= place.time < rebuilt.last.time;
+        let before = std::mem::replace(&mut rebuilt.life, Life::Unknown);
+        rebuilt.life = history::apply(self.thread, before, event)?;
+        rebuilt.last = place;
+        rebuilt.events += 1;
+        Ok(())
+    }
+
+    pub(super) fn entities(&mut self) -> Result<()> {
+        let mut expected: HashSet<Vec<u8>> = HashSet::new();
+        let mut numbers = HashMap::new();
+        for ((collection, id), mut rebuilt) in std::mem::take(&mut self.entities) {
+            self.report.entities += u64::from(!collection.is_reserved());
+            let number = match numbers.get(&collection) {
+                Some(number) => *number,
+                None => {
+                    let key = meta::collection(self.thread.number, &collection);
+                    let number = layout::number(self.txn, &key)?
+                        .ok_or_else(|| Error::corrupt("a collection has no local number"))?;
+                    numbers.insert(collection.clone(), number);
+                    number
+                }
+            };
+            let (key, prefix) = history::keys(self.thread.number, number, id.as_str());
+            let place = format!("{collection}/{id}");
+            if rebuilt.astray {
+                self.in_turn(&mut rebuilt, (&collection, &id), &prefix)?;
+            }
+            let wanted = EntityRow {
+                last: rebuilt.last,
+                life: rebuilt.life,
+            };
+            match EntityRow::get(self.txn, &key) {
+                Ok(Some(row)) if row == wanted => {}
+                Ok(Some(_)) => self
+                    .report
+                    .problem(place.clone(), "its state is not what its events give"),
+                Ok(None) => self.report.problem(place.clone(), "its state is missing"),
+                Err(error) => self.report.problem(place.clone(), error.to_string()),
+            }
+            let bounds = Prefix::new(&prefix);
+            let rows = self
+                .txn
+                .scan(Keyspace::History, bounds.range(), Direction::Forward)?;
+            let applied = rows.filter(|row| {
+                row.as_ref().is_ok_and(|(_, turns)| {
+                    Turns::decode(turns).is_ok_and(|turns| turns.is_applied())
+                })
+            });
+            if applied.count() as u64 != rebuilt.events {
+                self.report.problem(place, "its history is not complete");
+            }
+            expected.insert(key);
+        }
+        self.unexpected(&expected)
+    }
+
+    /// Makes an entity again whose events were not met in their order. Its history has that; it is
+    /// checked to have events of this entity, as they are in the logs.
+    fn in_turn(
+        &self,
+        rebuilt: &mut Rebuilt,
+        entity: (&CollectionName, &EntityId),
+        prefix: &[u8],
+    ) -> Result<()> {
+        let mut events = Events::new(self.txn, self.thread);
+        rebuilt.life = Life::Unknown;
+        for HistoryRow { place, .. } in history::rows(self.txn, self.thread, prefix)? {
+            let event = events.event(&place)?;
+            let time = events.record(place.of_record(self.thread.number))?.time;
+            if (&event.collection, &event.entity, time) != (entity.0, entity.1, place.time) {
+                return Err(Error::corrupt("a history names an event of another entity"));
+            }
+            let before = std::mem::replace(&mut rebuilt.life, Life::Unknown);
+            rebuilt.life = history::apply(self.thread, before, &event)?;
+            rebuilt.last = place;
+        }
+        Ok(())
+    }
+
+    /// Entities that no event made.
+    fn unexpected(&mut self, expected: &HashSet<Vec<u8>>) -> Result<()> {
+        let bounds = Prefix::new(&layout::thread_prefix(self.thread.number));
+        for row in self
+            .txn
+            .scan(Keyspace::Entities, bounds.range(), Direction::Forward)?
+        {
+            match row {
+                Ok((key, _)) if expected.contains(&*key) => {}
+                Ok(_) => self
+                    .report
+                    .problem("entities", "there is one that no event made"),
+                Err(error) => self.report.problem("entities", error.to_string()),
+            }
+        }
+        Ok(())
+    }
+}
