@@ -393,6 +393,42 @@ def show_record(record):
     }
 
 
+KINDS = {
+    "genesis": (),
+    "grant": ("target", "role"),
+    "revoke": ("target", "role"),
+    "restrict": ("entity",),
+    "checkpoint": (),
+    "create": ("entity",),
+    "save": ("entity",),
+    "delete": ("entity",),
+}
+CHANGES = ("create", "save", "delete")
+
+
+def read_history(v):
+    """The form of a history, and that its outcome speaks of every event of it."""
+    events, outcome = v["events"], v["outcome"]
+    told = set()
+    for event in events:
+        members = set(event) - {"id", "author", "kind", "deps", "scope"}
+        same(members, set(KINDS[event["kind"]]), "members of %s" % event["id"])
+        same(event["kind"] == "genesis", not told, "the genesis comes first")
+        same(set(event["deps"]) <= told, True, "what %s names comes before it" % event["id"])
+        told.add(event["id"])
+    for name, listed in outcome.items():
+        if isinstance(listed, list):
+            same(listed, sorted(set(listed)), name)
+    same(outcome["root"], events[0]["author"], "root")
+    changes = {event["id"] for event in events if event["kind"] in CHANGES}
+    grants = {event["id"] for event in events if event["kind"] == "grant"}
+    same(sorted(outcome["applied"] + outcome["quarantined"]), sorted(changes), "changes")
+    same(set(outcome["authorised"]) <= told - changes, True, "authorised")
+    same(set(outcome["counted"]) <= grants & set(outcome["authorised"]), True, "counted")
+    peers = {event["author"] for event in events} | {event.get("target", "*") for event in events}
+    same(set(outcome["roles"]), peers - {"*"}, "peers")
+
+
 def readers():
     """The reader of each kind of vector, by file."""
     logs = Logs()
@@ -439,6 +475,7 @@ def readers():
             "joint": read_joint,
         },
         "invites.json": {"invite": read_invite, "keys": read_keys},
+        "access.json": {"history": read_history},
         "keystore.json": {"file": read_keystore, "row": read_row, "mark": read_mark},
     }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::in_every_order;
+use common::{in_every_order, vectors};
 use threads_acl::eval::{Described, Outcome, evaluate};
 use threads_core::ErrorKind;
 
@@ -72,6 +72,11 @@ impl Story {
     fn ends(self) -> End {
         let evaluation = in_every_order(&self.0, ORDERS);
         assert_eq!(evaluation.pending, []);
+        let mut vectors = vectors::read().vectors.into_iter();
+        assert!(
+            vectors.any(|vector| vector.events == self.0),
+            "no vector of the specification is this story: add it"
+        );
         let root = &evaluation.outcome.roles["R"];
         assert_eq!(
             root.thread,

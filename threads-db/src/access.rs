@@ -22,6 +22,8 @@ mod epochs;
 mod rotate;
 mod rules;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use adopt::{ADOPTED, AdoptedEntity};
 pub(crate) use epochs::Choice;

@@ -398,6 +398,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) place: Place,
     /// Whether it is to be the next one of its log.
     pub(crate) is_next: bool,
+    /// Whether it stands there. What does not nobody has seen here, though another record may have its place.
+    pub(crate) stands: bool,
     /// What it would change, where that can be read.
     pub(crate) changes: Option<&'a [Change]>,
 }
@@ -414,6 +416,7 @@ pub(crate) fn with_candidate<R>(
         fields,
         place,
         is_next,
+        stands,
         changes,
     } = judged;
     let acl = match thread.id.variant() {
@@ -421,7 +424,10 @@ pub(crate) fn with_candidate<R>(
         Variant::AccessControlled => access::named(txn, place, fields)?,
         _ => Vec::new(),
     };
-    let within = |dep: &Dep| access::is_within(txn, &fields.log, place, dep);
+    let within = |dep: &Dep| match stands {
+        true => access::is_within(txn, &fields.log, place, dep),
+        false => Ok(false),
+    };
     look(&Candidate {
         thread: &thread.id,
         author,
@@ -452,6 +458,7 @@ fn authorise(
             fields: record.fields(),
             place,
             is_next: true,
+            stands: false,
             changes: Some(changes),
         };
         match judge(txn, thread, thread.own_author(), judged)? {

@@ -257,7 +257,7 @@ impl<'a> Ingest<'a> {
         let place = self.place(&record, &standing)?;
         let is_next = !stands && !matches!(standing, Standing::Forks(_));
         let judged = match opened {
-            Ok(opened) => match self.kept_apart(&record, &opened, (place, is_next))? {
+            Ok(opened) => match self.kept_apart(&record, &opened, (place, is_next, stands))? {
                 None => Ok(opened),
                 Some(why) => Err(why),
             },
@@ -387,13 +387,13 @@ impl<'a> Ingest<'a> {
         &self,
         record: &SignedRecord,
         opened: &Opened,
-        (place, is_next): (Place, bool),
+        (place, is_next, stands): (Place, bool, bool),
     ) -> Result<Option<Why>> {
         match self.untimely(record, opened, place)? {
             Some(why) => Ok(Some(why)),
             // What an access record says is for the policy to learn, not to judge.
             None if record.fields().access => Ok(None),
-            None => self.may_apply(record, opened, (place, is_next)),
+            None => self.may_apply(record, opened, (place, is_next, stands)),
         }
     }
 
@@ -402,7 +402,7 @@ impl<'a> Ingest<'a> {
         &self,
         record: &SignedRecord,
         opened: &Opened,
-        (place, is_next): (Place, bool),
+        (place, is_next, stands): (Place, bool, bool),
     ) -> Result<Option<Why>> {
         let author = self.author(record, place)?;
         let changes = opened.batch().map(dispatcher::changes);
@@ -410,6 +410,7 @@ impl<'a> Ingest<'a> {
             fields: record.fields(),
             place,
             is_next,
+            stands,
             changes: changes.as_deref(),
         };
         let verdict = dispatcher::judge(self.txn.as_read(), self.thread, author, judged)?;

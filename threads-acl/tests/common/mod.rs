@@ -3,6 +3,7 @@
 
 pub(crate) mod random;
 pub(crate) mod second;
+pub(crate) mod vectors;
 
 use threads_acl::eval::{Described, Evaluation, evaluate};
 

@@ -99,6 +99,7 @@ impl Db {
             fields: opened.record.fields(),
             place,
             is_next: false,
+            stands: true,
             changes: changes.as_deref(),
         };
         dispatcher::with_candidate(&*txn, thread, author, judged, |candidate| {

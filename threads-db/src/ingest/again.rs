@@ -185,6 +185,7 @@ impl Ingest<'_> {
             fields,
             place,
             is_next: false,
+            stands: true,
             changes: changes.as_deref(),
         };
         let author = self.author(&record, place)?;
