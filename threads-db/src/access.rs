@@ -19,6 +19,7 @@ use crate::thread::Thread;
 mod adopt;
 mod attend;
 mod epochs;
+mod look;
 mod rotate;
 mod rules;
 mod state;
@@ -153,7 +154,7 @@ pub(crate) fn may_share(
 }
 
 /// Shares a thread with a peer that may have it by the rules, and no more with one that may not. Says
-/// whether anybody is new.
+/// whether that changed anything.
 pub(crate) fn share(txn: &mut dyn WriteTxn, thread: &Thread, peer: &PeerId) -> Result<bool> {
     let policy = &*thread.node.policy;
     let ruled = policy
@@ -163,8 +164,9 @@ pub(crate) fn share(txn: &mut dyn WriteTxn, thread: &Thread, peer: &PeerId) -> R
         return Ok(false);
     }
     if !may_share(policy, txn.as_read(), &thread.id, peer)? {
+        let shared = shares::has(txn.as_read(), thread.number, peer)?;
         shares::remove(txn, thread.number, peer)?;
-        return Ok(false);
+        return Ok(shared);
     }
     match shares::add(txn, thread.number, peer) {
         // More members than peers that a thread is shared with: others serve them.

@@ -266,7 +266,7 @@ impl WriteTransaction<'_> {
         link(&mut *self.txn, thread, (&record, &log), at, &blocks)?;
         publish(&mut *self.txn, thread, &incoming, &self.tip)?;
         broadcast(&mut *self.txn, thread, &incoming, effects, Origin::Here)?;
-        self.staged.members = invite::note_members(&mut *self.txn, thread, &batch.events)?;
+        self.staged.members |= invite::note_members(&mut *self.txn, thread, &batch.events)?;
         self.staged.log = Some((log, number, seq + 1));
         Ok(Commit {
             record: record.id(),

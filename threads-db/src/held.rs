@@ -67,30 +67,45 @@ pub(crate) enum Why {
     Quarantine(String),
     /// In quarantine, as it is dated too far ahead: until this machine's clock says so many milliseconds.
     Future(u64, String),
+    /// In quarantine, because the access policy does not accept it.
+    Access(String),
+}
+
+/// A reason that is not longer than what is kept of one.
+fn shortened(why: impl std::fmt::Display) -> String {
+    why.to_string().chars().take(WHY_CHARS_MAX).collect()
 }
 
 impl Why {
     /// In quarantine, for a reason that people read.
     pub(crate) fn quarantine(why: impl std::fmt::Display) -> Self {
-        Self::Quarantine(why.to_string().chars().take(WHY_CHARS_MAX).collect())
+        Self::Quarantine(shortened(why))
+    }
+
+    /// In quarantine by the word of the access policy.
+    pub(crate) fn access(why: impl std::fmt::Display) -> Self {
+        Self::Access(shortened(why))
+    }
+
+    pub(crate) fn is_quarantine(&self) -> bool {
+        matches!(
+            self,
+            Self::Quarantine(_) | Self::Future(..) | Self::Access(_)
+        )
     }
 
     fn missing(&self) -> &[Cid] {
         match self {
             Self::Missing(records) => records,
-            Self::Early(_) | Self::Quarantine(_) | Self::Future(..) => &[],
+            Self::Early(_) | Self::Quarantine(_) | Self::Future(..) | Self::Access(_) => &[],
         }
-    }
-
-    pub(crate) fn is_quarantine(&self) -> bool {
-        matches!(self, Self::Quarantine(_) | Self::Future(..))
     }
 
     /// When it is to be tried again, by this machine's clock.
     pub(crate) fn due_ms(&self) -> Option<u64> {
         match self {
             Self::Early(at_ms) | Self::Future(at_ms, _) => Some(*at_ms),
-            Self::Missing(_) | Self::Quarantine(_) => None,
+            Self::Missing(_) | Self::Quarantine(_) | Self::Access(_) => None,
         }
     }
 }
@@ -101,7 +116,7 @@ impl Row {
         match (self.why.is_quarantine(), &self.author) {
             (true, Some(author)) => author.key_bytes(),
             (true, None) => self.log.key_bytes(),
-            _ => &[],
+            (false, _) => &[],
         }
     }
 }

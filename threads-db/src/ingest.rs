@@ -417,7 +417,7 @@ impl<'a> Ingest<'a> {
         match verdict {
             Verdict::Accept => Ok(None),
             Verdict::Reject(why) => Err(dispatcher::refused(why)),
-            Verdict::Quarantine(why) => Ok(Some(Why::quarantine(why))),
+            Verdict::Quarantine(why) => Ok(Some(Why::access(why))),
             Verdict::Defer(awaiting) => Ok(Some(Why::Missing(awaiting))),
             _ => Ok(Some(Why::quarantine(
                 "the access policy gave a verdict that this version does not know",

@@ -21,7 +21,8 @@ impl WriteTransaction<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) in a thread without access
-    /// rules. Whether this node may say so is decided when the transaction is committed.
+    /// rules, and for reading or replicating one entity: whoever has the thread's keys reads all of it.
+    /// Whether this node may say so is decided when the transaction is committed.
     ///
     /// ```
     /// # use threads_core::{PeerId, Variant, access::{Role, Scope, Subject}, datastore::Memory};
@@ -31,6 +32,12 @@ impl WriteTransaction<'_> {
     /// team.write(|txn| txn.grant(ann, Scope::Thread, Role::Write)).unwrap();
     /// ```
     pub fn grant(&mut self, to: Subject, scope: Scope, role: Role) -> Result<()> {
+        if matches!(scope, Scope::Entity(_)) && !matches!(role, Role::Write | Role::Delete) {
+            return Err(Error::unsupported(
+                "roles of one entity are write and delete: whoever may read the thread reads all of it",
+            )
+            .with("role", role));
+        }
         self.state(Statement::Grant { to, scope, role })
     }
 
@@ -149,6 +156,8 @@ impl WriteTransaction<'_> {
             seq,
         };
         let statements = std::mem::take(&mut self.staged.statements);
+        // It may change with whom the thread is shared.
+        self.staged.members = true;
         // It may come after a record of the same transaction, and is later than that.
         let tip = Tip::get(self.txn.as_read(), thread.number)?;
         let time = tip.time.tick(thread.node.clock.now_ms())?;

@@ -57,6 +57,9 @@ pub enum HeldReason {
     Missing(#[serde(serialize_with = "texts")] Vec<Cid>),
     /// It is kept apart for this reason, until a trial finds it in order.
     Quarantine(String),
+    /// It is kept apart because the access policy does not accept it, for this reason. A writer can adopt
+    /// it: see [`WriteTransaction::adopt`](crate::WriteTransaction::adopt).
+    Access(String),
 }
 
 fn texts<S: Serializer>(cids: &[Cid], serializer: S) -> Result<S::Ok, S::Error> {
@@ -71,7 +74,7 @@ impl fmt::Display for HeldReason {
                 f.write_str("waits for")?;
                 records.iter().try_for_each(|record| write!(f, " {record}"))
             }
-            Self::Quarantine(why) => write!(f, "in quarantine: {why}"),
+            Self::Quarantine(why) | Self::Access(why) => write!(f, "in quarantine: {why}"),
         }
     }
 }
@@ -93,12 +96,26 @@ pub struct HeldCounts {
     pub bytes: u64,
 }
 
+impl HeldReason {
+    /// Whether it is in quarantine, and does not only wait.
+    ///
+    /// ```
+    /// use threads_db::HeldReason;
+    /// assert!(HeldReason::Access("its author may only read".into()).is_quarantine());
+    /// assert!(!HeldReason::EarlyUntilMs(0).is_quarantine());
+    /// ```
+    pub fn is_quarantine(&self) -> bool {
+        matches!(self, Self::Quarantine(_) | Self::Access(_))
+    }
+}
+
 impl From<Why> for HeldReason {
     fn from(why: Why) -> Self {
         match why {
             Why::Early(until_ms) => Self::EarlyUntilMs(until_ms),
             Why::Missing(records) => Self::Missing(records),
             Why::Quarantine(why) | Why::Future(_, why) => Self::Quarantine(why),
+            Why::Access(why) => Self::Access(why),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::invite;
 use crate::layout::{self, Place, Prefix};
 use crate::line;
 use crate::opened::Opened;
+use crate::sync::shares;
 
 impl Ingest<'_> {
     /// Shows the policy an access record that stands in its log now, and judges again what it says has
@@ -64,7 +65,10 @@ impl Ingest<'_> {
             _ => None,
         });
         let touched = learned.again.iter().filter_map(|again| again.author);
-        let peers: BTreeSet<PeerId> = subjects.chain(touched).chain([author]).collect();
+        let mut peers: BTreeSet<PeerId> = subjects.chain(touched).chain([author]).collect();
+        if statements.iter().any(is_about_everybody) {
+            peers.extend(shares::of_thread(self.txn.as_read(), self.thread.number)?);
+        }
         for peer in peers {
             self.intake.members |= access::share(&mut *self.txn, self.thread, &peer)?;
         }
@@ -199,7 +203,7 @@ impl Ingest<'_> {
             }
             (verdict, arrival) => {
                 let entry = self.entry(&record, None);
-                self.hold(entry, Why::quarantine(verdict), arrival)?;
+                self.hold(entry, Why::access(verdict), arrival)?;
                 match arrival {
                     Some(_) => Ok(()),
                     None => self.turn(&record, &opened, place, Rejudged::Reverted(*cause)),
@@ -244,4 +248,18 @@ impl Ingest<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a statement may change what those may do whom no rule names.
+fn is_about_everybody(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Grant {
+            to: Subject::Everybody,
+            ..
+        } | Statement::Revoke {
+            from: Subject::Everybody,
+            ..
+        }
+    )
 }

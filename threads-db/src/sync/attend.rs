@@ -81,7 +81,7 @@ impl Machine {
                 link.is_called();
                 link.pushing = true;
             });
-            self.op(Op::Read(thread, push), Doing::Push(thread, peer));
+            self.op(Op::Read(thread, peer, push), Doing::Push(thread, peer));
         }
         if telling {
             return;
@@ -235,6 +235,26 @@ impl Machine {
         }
         self.op(Op::Acked(thread, peer, heads, Some(room)), Doing::Note);
         self.acknowledged(thread, peer);
+    }
+
+    /// With whom a thread is shared may have changed.
+    pub(super) fn see_sharers(&mut self, thread: Number) {
+        let shares = |(id, peer): (&PeerId, &Peer)| peer.threads.contains(&thread).then_some(*id);
+        let peers = self.peers.iter().filter_map(shares).collect();
+        self.op(Op::Sharers(thread, peers), Doing::Sharers(thread));
+    }
+
+    /// The rules of a thread let a peer have it no more: it is told and sent nothing.
+    pub(super) fn bar(&mut self, thread: Number, peer: PeerId) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.threads.remove(&thread);
+            known.proven.remove(&thread);
+        }
+        if let Some(active) = self.active.get_mut(&thread) {
+            active.links.remove(&peer);
+            // Another peer may have what this one was to give.
+            self.timers.set(Timer::Thread(thread), self.now);
+        }
     }
 
     /// A record that is dated ahead is tried again when its time has come, by a clock that may be set

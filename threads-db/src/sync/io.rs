@@ -161,16 +161,16 @@ pub(crate) enum Op {
     Decide(PeerId, String, [u8; 16], Vec<u8>),
     /// Take part in a thread whose keys came by a link.
     Admit(String, Vec<u8>, Vec<u8>),
-    /// With whom a thread is shared.
-    Sharers(Number),
+    /// With whom a thread is shared, and who of these peers may not have it, by its rules.
+    Sharers(Number, Vec<PeerId>),
     /// How threads that are shared with a peer stand.
     Shared(PeerId, Which),
     /// Which threads a peer claims rightly, and how they stand.
     Compare(PeerId, Vec<(Claim, Digest)>),
     /// How a thread stands here and, as far as they said, with these peers.
     Load(Number, Vec<PeerId>),
-    /// A page of a thread, to push.
-    Read(Number, Vec<Range>),
+    /// A page of a thread, to push to a peer that may have it.
+    Read(Number, PeerId, Vec<Range>),
     /// A page of the thread that a peer claims.
     Serve(PeerId, Claim, Vec<Range>),
     /// Take in records of a thread that a peer gave when asked.
@@ -218,7 +218,7 @@ pub(crate) enum Done {
     /// With the threads that hold records which are dated ahead.
     Peers(Vec<PeerId>, Vec<Number>),
     Addresses(Vec<Multiaddr>),
-    Sharers(Vec<PeerId>),
+    Sharers(Vec<PeerId>, Vec<PeerId>),
     Joins(Vec<PendingJoin>),
     /// `None` when there is nothing to be had.
     Decided(Option<Verdict>),

@@ -165,7 +165,7 @@ impl Machine {
                 self.timers.set(Timer::Join(peer), self.now);
             }
             Input::News(News(Fresh::Members(thread))) => {
-                self.op(Op::Sharers(thread), Doing::Sharers(thread));
+                self.see_sharers(thread);
                 self.follow(Some(thread));
             }
             Input::News(News(Fresh::Awaited(thread, wait_ms))) => self.awaited(thread, wait_ms),
@@ -302,8 +302,9 @@ impl Machine {
                     self.wait_for_held(thread, Some(0));
                 }
             }
-            (Doing::Sharers(thread), Ok(Done::Sharers(peers))) => {
+            (Doing::Sharers(thread), Ok(Done::Sharers(peers, barred))) => {
                 peers.into_iter().for_each(|peer| self.shared(thread, peer));
+                barred.into_iter().for_each(|peer| self.bar(thread, peer));
             }
             (Doing::Retry(thread), Ok(Done::TakenIn(taken))) => {
                 self.wait_for_held(thread, taken.due_in_ms);

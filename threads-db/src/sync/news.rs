@@ -1,9 +1,10 @@
 //! What a node has to tell its machine, when another process did it through this one's datastore.
 
 use threads_core::PeerId;
-use threads_core::datastore::Keyspace;
+use threads_core::datastore::{Datastore, Keyspace};
 
 use super::io::{Fresh, News};
+use super::shares;
 use crate::layout::{Number, meta, peers};
 use crate::node::Node;
 
@@ -45,6 +46,7 @@ impl Node {
         for (space, key) in changed {
             asked |= space == Keyspace::Meta && key.starts_with(meta::PENDING_JOINS);
             if let Some(fresh) = meaning(space, key) {
+                let fresh = self.shared_still(fresh);
                 self.inner.notifier.notify_of(News(fresh));
             }
         }
@@ -58,5 +60,18 @@ impl Node {
             self.inner.notifier.notify_of(News(Fresh::Asked(peer)));
         }
         self.inner.notifier.notify();
+    }
+
+    /// What the row of a peer that shares a thread means: it may be gone.
+    fn shared_still(&self, fresh: Fresh) -> Fresh {
+        let Fresh::Shared(thread, peer) = fresh else {
+            return fresh;
+        };
+        let txn = self.inner.store.read();
+        match txn.and_then(|txn| shares::has(&*txn, thread, &peer)) {
+            Ok(true) => Fresh::Shared(thread, peer),
+            // What cannot be read is looked at again with all others.
+            Ok(false) | Err(_) => Fresh::Members(thread),
+        }
     }
 }

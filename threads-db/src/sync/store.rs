@@ -83,16 +83,19 @@ impl Node {
                 let db = on.insert(self.take_admission(&invite, &key, &secret)?);
                 Ok(Done::Admitted(db.thread().number))
             }
-            Op::Sharers(thread) => self.sharers(thread).map(Done::Sharers),
+            Op::Sharers(thread, peers) => {
+                let barred = self.barred(thread, peers)?;
+                Ok(Done::Sharers(self.sharers(thread)?, barred))
+            }
             Op::Shared(peer, which) => self.shared_with(&peer, which).map(Done::Shared),
             Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
             Op::Load(thread, peers) => {
                 let db = on.insert(self.db(thread)?);
                 self.load(db, &peers).map(Done::Loaded)
             }
-            Op::Read(thread, ranges) => {
+            Op::Read(thread, peer, ranges) => {
                 let db = on.insert(self.db(thread)?);
-                self.page(db, &ranges).map(Done::Page)
+                self.page_for(db, &peer, &ranges).map(Done::Page)
             }
             Op::Serve(peer, claim, ranges) => {
                 let Some(thread) = self.claimed(&peer, &claim)? else {
@@ -286,6 +289,28 @@ impl Node {
             full: self.is_full_for(&*txn, &thread.id)?,
             claims: peers.iter().map(claim).collect(),
         })
+    }
+
+    /// Those of some peers who may not have a thread, by its rules.
+    fn barred(&self, thread: Number, peers: Vec<PeerId>) -> Result<Vec<PeerId>> {
+        let txn = self.inner.store.read()?;
+        let id = node::thread_id(&*txn, thread)?;
+        let mut barred = Vec::new();
+        for peer in peers {
+            if !access::may_share(&*self.inner.policy, &*txn, &id, &peer)? {
+                barred.push(peer);
+            }
+        }
+        Ok(barred)
+    }
+
+    /// A page for a peer; an empty one when it may not have the thread any more.
+    fn page_for(&self, db: &Db, peer: &PeerId, ranges: &[Range]) -> Result<super::io::Page> {
+        let txn = self.snapshot_on_disk()?;
+        match access::may_share(&*self.inner.policy, &*txn, db.id(), peer)? {
+            true => page::read(&*txn, db.thread(), ranges),
+            false => page::read(&*txn, db.thread(), &[]),
+        }
     }
 
     fn page(&self, db: &Db, ranges: &[Range]) -> Result<super::io::Page> {

@@ -13,6 +13,7 @@ const ROOT: usize = 0;
 const WRITER: usize = 1;
 const REPLICA: usize = 2;
 const OTHER: usize = 3;
+const GUEST: usize = 4;
 
 const RULED: How = |builder| builder.policy(Acl::new());
 
@@ -182,18 +183,96 @@ fn a_blind_replica_refuses_what_a_removed_member_pushes_and_pulls() {
     assert!(net.db(REPLICA).held().unwrap().is_empty());
 }
 
-#[test]
-fn row_23_root_seals_what_admins_remove_by_itself() {
-    let mut net = team();
-    let admin = |node: usize, net: &Net| {
-        let to = Subject::Peer(peer(net, node));
+/// Root lets some change the rules, and all hear of it.
+fn make_admins(net: &mut Net, admins: &[usize]) {
+    for node in admins {
+        let to = Subject::Peer(peer(net, *node));
         net.db(ROOT)
             .write(|txn| txn.grant(to, Scope::Acl, Role::Write))
             .unwrap();
-    };
-    admin(WRITER, &net);
-    admin(OTHER, &net);
+    }
     net.run();
+}
+
+/// Nobody hears of a node, or everybody again.
+fn cut_off(net: &mut Net, node: usize, is_cut: bool) {
+    for other in (0..4).filter(|other| *other != node) {
+        match is_cut {
+            true => net.part(node, other),
+            false => net.connect(node, other),
+        }
+    }
+    net.run();
+}
+
+#[test]
+fn row_22_what_a_removed_admin_granted_without_knowing_it_is_void_and_all_built_on_it() {
+    let mut net = team();
+    make_admins(&mut net, &[WRITER]);
+    let writer = Subject::Peer(peer(&net, WRITER));
+    let sock = PeerId::from_key_bytes([9; 32]);
+    cut_off(&mut net, WRITER, true);
+    net.db(ROOT)
+        .write(|txn| txn.revoke(writer, Scope::Acl, Role::Write))
+        .unwrap();
+    net.db(WRITER)
+        .write(|txn| {
+            txn.grant(Subject::Peer(sock), Scope::Thread, Role::Write)?;
+            txn.grant(Subject::Peer(sock), Scope::Acl, Role::Write)
+        })
+        .unwrap();
+    cut_off(&mut net, WRITER, false);
+    assert_level(&net);
+    for node in 0..4 {
+        for scope in [Scope::Thread, Scope::Acl] {
+            assert_eq!(
+                net.db(node).roles(&sock, &scope).unwrap(),
+                Some(vec![]),
+                "{node}"
+            );
+        }
+        let history = net.db(node).access_history().unwrap();
+        let void = history.iter().filter(|stated| stated.void.is_some());
+        assert_eq!(void.count(), 2, "{node}");
+    }
+}
+
+#[test]
+fn row_24_admins_who_remove_each_other_are_both_out_and_root_is_not() {
+    let mut net = team();
+    make_admins(&mut net, &[WRITER, OTHER]);
+    // Root, who would say which of them it heard of first, is away.
+    cut_off(&mut net, ROOT, true);
+    cut_off(&mut net, OTHER, true);
+    for (by, whom) in [(WRITER, OTHER), (OTHER, WRITER), (OTHER, ROOT)] {
+        let whom = Subject::Peer(peer(&net, whom));
+        net.db(by)
+            .write(|txn| txn.revoke(whom, Scope::Acl, Role::Write))
+            .unwrap();
+    }
+    net.connect(OTHER, WRITER);
+    net.connect(OTHER, REPLICA);
+    net.run();
+    let acl = |net: &Net, node: usize| {
+        let of = |of: usize| net.db(node).roles(&peer(net, of), &Scope::Acl).unwrap();
+        [ROOT, WRITER, OTHER].map(|peer| of(peer).unwrap())
+    };
+    for node in 1..4 {
+        let roles = acl(&net, node);
+        assert_eq!(roles, [vec![Role::Write], vec![], vec![]], "{node}");
+    }
+    cut_off(&mut net, ROOT, false);
+    assert_level(&net);
+    for node in 1..4 {
+        assert_eq!(acl(&net, node), acl(&net, ROOT), "{node}");
+    }
+    assert_eq!(acl(&net, ROOT)[ROOT], [Role::Write]);
+}
+
+#[test]
+fn row_23_root_seals_what_admins_remove_by_itself() {
+    let mut net = team();
+    make_admins(&mut net, &[WRITER, OTHER]);
     remove(net.db(WRITER), peer(&net, OTHER));
     net.run();
     let history = net.db(ROOT).access_history().unwrap();
@@ -321,4 +400,40 @@ fn row_56_after_two_removals_at_once_who_is_out_has_not_the_keys() {
     assert_eq!(net.get(WRITER, "after").unwrap()["secret"], "canary");
     let traces = net.traces(OTHER);
     assert!(!traces.windows(6).any(|bytes| bytes == b"canary"));
+}
+
+#[test]
+fn whoever_is_removed_while_connected_gets_nothing_more() {
+    let mut net = team();
+    let writer = Subject::Peer(peer(&net, WRITER));
+    net.db(ROOT)
+        .write(|txn| txn.revoke(writer, Scope::Thread, Role::Replicate))
+        .unwrap();
+    net.put(ROOT, json!({"_id": "later"}));
+    net.run();
+    assert_eq!(net.get(OTHER, "later"), Some(json!({"_id": "later"})));
+    assert_eq!(net.get(WRITER, "later"), None);
+}
+
+#[test]
+fn whoever_was_in_with_everybody_gets_nothing_more_when_that_is_taken() {
+    let mut net = team();
+    let everybody = Subject::Everybody;
+    net.db(ROOT)
+        .write(|txn| txn.grant(everybody, Scope::Thread, Role::Read))
+        .unwrap();
+    net.add(RULED);
+    let guest = net.node(GUEST).add_thread("team", &net.db(ROOT).keys());
+    net.use_thread(GUEST, guest.unwrap());
+    net.db(GUEST).share_with(&peer(&net, ROOT)).unwrap();
+    net.connect(GUEST, ROOT);
+    net.put(ROOT, json!({"_id": "first"}));
+    net.run();
+    assert_eq!(net.get(GUEST, "first"), Some(json!({"_id": "first"})));
+    net.db(ROOT)
+        .write(|txn| txn.revoke(everybody, Scope::Thread, Role::Replicate))
+        .unwrap();
+    net.put(ROOT, json!({"_id": "later"}));
+    net.run();
+    assert_eq!(net.get(GUEST, "later"), None);
 }

@@ -140,7 +140,7 @@ fn what_the_policy_keeps_apart_stands_in_its_log_and_is_not_applied() {
     people.create(&json!({"_id": "odd"})).unwrap();
     people.create(&json!({"_id": "even", "n": 1})).unwrap();
     for (verdict, reason) in [
-        (QUARANTINE, HeldReason::Quarantine("odd".into())),
+        (QUARANTINE, HeldReason::Access("odd".into())),
         (DEFER, HeldReason::Missing(vec![missing()])),
     ] {
         let judge = Judge::default();

@@ -143,7 +143,7 @@ fn what_was_applied_is_undone_and_done_again_on_every_peer_alike() {
     for db in [&ann, &bob] {
         let held = db.held().unwrap();
         assert_eq!(held.len(), 2);
-        let why = |reason: &HeldReason| matches!(reason, HeldReason::Quarantine(why) if why.contains("banned"));
+        let why = |reason: &HeldReason| matches!(reason, HeldReason::Access(why) if why.contains("banned"));
         assert!(held.iter().all(|held| why(&held.reason)));
         assert_clean(db);
     }
