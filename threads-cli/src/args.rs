@@ -13,7 +13,10 @@ mod acl;
 mod keys;
 mod peers;
 
-pub(crate) use acl::{AclCommand, AclEval};
+pub(crate) use acl::{
+    AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, QuarantineAdopt,
+    QuarantineCommand, QuarantineShow, RecordOrEntity, Who, Why,
+};
 pub(crate) use keys::{Begin, IdentityCommand, KeystoreCommand};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
 
@@ -100,9 +103,14 @@ pub(crate) enum Command {
     /// Define and list collections
     #[command(subcommand)]
     Collection(CollectionCommand),
-    /// Who may do what
+    /// See and change who may do what
     #[command(subcommand)]
     Acl(AclCommand),
+    /// Say why a record is applied or not; of an entity, all its records
+    Why(Why),
+    /// See and adopt records that are kept and not applied
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Load a JSON array or JSON Lines into a collection
     ///
     /// A row whose _id is there already replaces that entity. So an import that was interrupted can
@@ -144,7 +152,7 @@ pub(crate) enum Command {
 pub(crate) struct Create {
     /// What you will call the thread
     pub(crate) name: String,
-    /// Make a thread whose events can carry an access control list
+    /// Make a thread with rules about who may do what; this node is its root, who may do everything
     #[arg(long)]
     pub(crate) access_controlled: bool,
 }

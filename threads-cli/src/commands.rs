@@ -9,16 +9,18 @@ mod find;
 mod import;
 mod keystore;
 mod prove;
+mod quarantine;
 mod repository;
 mod serve;
 mod share;
 mod status;
 mod sync;
 mod watch;
+mod why;
 
 use clap::CommandFactory;
 
-use crate::args::{AclCommand, Cli, CollectionCommand, Command};
+use crate::args::{AclCommand, Cli, CollectionCommand, Command, QuarantineCommand};
 use crate::exit::Result;
 use crate::output::Output;
 use crate::repo::Repo;
@@ -34,7 +36,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         return demo::run(cli.repo, out);
     }
     if let Command::Acl(AclCommand::Eval(args)) = &cli.command {
-        return acl::eval(args, out);
+        return acl::eval::run(args, out);
     }
     let repo = Repo::at(cli.repo, cli.keystore_passphrase_file)?;
     match cli.command {
@@ -59,6 +61,11 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Sync(args) => sync::run(&repo, &args, out),
         Command::Collection(CollectionCommand::Add(args)) => collection::add(&repo, args, out),
         Command::Collection(CollectionCommand::Ls(args)) => collection::list(&repo, &args, out),
+        Command::Acl(command) => acl::run(&repo, command, out),
+        Command::Why(args) => why::run(&repo, &args, out),
+        Command::Quarantine(QuarantineCommand::Ls(args)) => quarantine::list(&repo, &args, out),
+        Command::Quarantine(QuarantineCommand::Show(args)) => quarantine::show(&repo, &args, out),
+        Command::Quarantine(QuarantineCommand::Adopt(args)) => quarantine::adopt(&repo, &args, out),
         Command::Import(args) => import::run(&repo, &args, out),
         Command::Find(args) => find::run(&repo, args, out),
         Command::Get(args) => entity::get(&repo, &args, out),
@@ -72,6 +79,6 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Export(args) => carry::export(&repo, &args, out),
         Command::Restore(args) => carry::restore(&repo, args, out),
         // Done above: these need no repository.
-        Command::Completions { .. } | Command::Demo | Command::Acl(AclCommand::Eval(_)) => Ok(()),
+        Command::Completions { .. } | Command::Demo => Ok(()),
     }
 }

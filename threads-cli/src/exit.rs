@@ -231,6 +231,11 @@ impl Failure {
             ErrorKind::Full => {
                 "everything committed before is intact: free some space and run the command again"
             }
+            // Only the access policy says why it refuses what is done here.
+            ErrorKind::Rejected if error.context().any(|(name, _)| name == "why") => {
+                "`threads acl show DB` says who may do what: ask root, or somebody with write of the rules, for \
+                 a role"
+            }
             ErrorKind::Rejected => {
                 "it came from elsewhere and broke a rule, so nothing of it was applied: ask its \
                  author for another copy; `threads verify DB` proves what is here"

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use threads_acl::Acl;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::datastore::Datastore;
 use threads_core::{CollectionName, Error, ErrorKind, IdentityKey, system_rng};
@@ -240,6 +241,7 @@ impl Repo {
         let caps = QueryCaps::unbounded();
         let mut builder = Node::builder(store)
             .codec(JsonPatch::new())
+            .policy(Acl::new())
             .query_caps(caps);
         if let Some(keystore) = keystore {
             builder = builder.keystore(keystore);

@@ -11,6 +11,7 @@ use threads_core::{Error, ErrorKind};
 use threads_db::{Db, ExportOptions, ExportReport, RestoreOptions, RestoreReport};
 
 use crate::args::{Export, Restore};
+use crate::commands::acl;
 use crate::exit::{Advise, Failure, Result};
 use crate::input::{self, Source};
 use crate::meter::Meter;
@@ -172,6 +173,7 @@ pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
         })
         .advise_by(|error| Some(restore_help(error)?.to_owned()))?;
     out.done("the thread is restored");
+    acl::attend(&node)?;
     let name = quoted(db.name());
     if options.name.is_some_and(|asked| asked != db.name()) {
         out.remark(format_args!(

@@ -6,7 +6,7 @@ use threads_core::{ErrorKind, Variant};
 use crate::args::{Begin as BeginArgs, Create};
 use crate::exit::{Advise, Result};
 use crate::output::{Output, grouped, time};
-use crate::repo::{Begin, Repo};
+use crate::repo::{Begin, Repo, quoted};
 
 pub(crate) fn init(repo: &Repo, args: &BeginArgs, out: &mut Output) -> Result {
     // What is there stays as it is.
@@ -64,9 +64,19 @@ pub(crate) fn create(repo: &Repo, args: &Create, out: &mut Output) -> Result {
     out.done("the thread is made");
     let id = db.id().to_string();
     if out.is_json() {
-        return Ok(out.value(&json!({"id": id, "name": db.name(), "variant": word}))?);
+        let root = args.access_controlled.then(|| db.node().peer_id());
+        let made = json!({"id": id, "name": db.name(), "variant": word, "root": root});
+        return Ok(out.value(&made)?);
     }
-    Ok(out.line(id)?)
+    out.line(id)?;
+    if args.access_controlled {
+        let name = quoted(db.name());
+        out.remark(format_args!(
+            "this repository's identity is its root: it may do everything, always, and nobody else anything \
+             yet; next: threads invite {name} --role read --to CARD; threads acl show {name}"
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn list(repo: &Repo, out: &mut Output) -> Result {

@@ -1,13 +1,16 @@
 //! `serve`, `id`, `peers`, `connect`: this node among others.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use serde_json::json;
-use threads_core::{Error, ErrorKind, Multiaddr};
+use serde_json::{Map, Value, json};
+use threads_core::{Error, ErrorKind, Multiaddr, PeerId};
 use threads_net_libp2p::HashTable;
 
 use crate::args::{Connect, HashTablePart, Serve};
+use crate::commands::acl;
 use crate::exit::{Advise, Failure, Result};
 use crate::link::control::{self, About, Control};
 use crate::link::server::{self, Served};
@@ -28,6 +31,7 @@ pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
         HashTablePart::Client => HashTable::Client,
         HashTablePart::Server => HashTable::Server,
     };
+    acl::attend(&node)?;
     let online = Online::start(&node, &reach)?;
     let control = Control {
         transport: Arc::clone(&online.transport),
@@ -101,17 +105,36 @@ pub(crate) fn id(repo: &Repo, out: &mut Output) -> Result {
     super::keystore::hint(repo, out)
 }
 
+/// That a thread is shared with a peer, and what the peer may do there.
+struct Shares {
+    thread: String,
+    in_words: Option<String>,
+    roles: Value,
+}
+
+impl fmt::Display for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.in_words {
+            Some(roles) => write!(f, "{} ({roles})", self.thread),
+            None => f.write_str(&self.thread),
+        }
+    }
+}
+
 /// Lists the peers that something is shared with.
 pub(crate) fn peers(repo: &Repo, out: &mut Output) -> Result {
     let node = repo.live()?;
     let About { connected, .. } = control::about(repo.dir()).unwrap_or_default();
-    let mut rows = std::collections::BTreeMap::new();
+    let mut rows = BTreeMap::new();
     for thread in node.threads()? {
         let db = crate::repo::open(&node, &thread.id.to_string())?;
         for peer in db.shared_with()? {
-            rows.entry(peer)
-                .or_insert_with(Vec::new)
-                .push(thread.name.clone());
+            let shares = rows.entry(peer).or_insert_with(Vec::new);
+            shares.push(Shares {
+                in_words: acl::roles_of(&db, &peer)?,
+                roles: acl::roles_json(&db, &peer)?,
+                thread: thread.name.clone(),
+            });
         }
     }
     for peer in &connected {
@@ -121,8 +144,14 @@ pub(crate) fn peers(repo: &Repo, out: &mut Output) -> Result {
         for (peer, threads) in &rows {
             let connected = connected.contains(peer);
             let addresses = node.addresses_of(peer)?;
+            let names: Vec<_> = threads.iter().map(|shares| &shares.thread).collect();
+            let roles = threads.iter();
+            let roles: Map<_, _> = roles
+                .map(|shares| (shares.thread.clone(), shares.roles.clone()))
+                .collect();
             out.value(&json!({
-                "peer": peer, "connected": connected, "threads": threads, "addresses": addresses,
+                "peer": peer, "connected": connected, "threads": names, "roles": roles,
+                "addresses": addresses,
             }))?;
         }
         return Ok(());
@@ -131,13 +160,14 @@ pub(crate) fn peers(repo: &Repo, out: &mut Output) -> Result {
         out.remark("nobody yet; `threads invite DB --role write` invites somebody");
         return Ok(());
     }
-    let row = |(peer, threads): (&threads_core::PeerId, &Vec<String>)| {
+    let row = |(peer, threads): (&PeerId, &Vec<Shares>)| {
         let state = if connected.contains(peer) {
             "connected"
         } else {
             "away"
         };
-        [peer.to_string(), state.to_owned(), threads.join(", ")]
+        let shares: Vec<_> = threads.iter().map(Shares::to_string).collect();
+        [peer.to_string(), state.to_owned(), shares.join(", ")]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
     Ok(out.table(["PEER", "STATE", "SHARES"], &rows)?)

@@ -3,11 +3,11 @@
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
-use threads_core::ErrorKind;
+use threads_core::{Error, ErrorKind};
 use threads_db::{InviteOptions, InviteStatus};
 
 use crate::args::{Decide, Invite, Join, OfThread, RevokeInvite};
-use crate::exit::{Advise, Result};
+use crate::exit::{Advise, Failure, Result};
 use crate::link::control;
 use crate::output::{Output, time};
 use crate::repo::{self, Repo, quoted};
@@ -191,7 +191,20 @@ pub(crate) fn members(repo: &Repo, args: &OfThread, out: &mut Output) -> Result 
 
 pub(crate) fn leave(repo: &Repo, args: &OfThread, out: &mut Output) -> Result {
     let node = repo.writer()?;
-    repo::open(&node, &args.db)?.leave()?;
+    let db = repo::open(&node, &args.db)?;
+    if db
+        .rules()?
+        .is_some_and(|rules| rules.root == node.peer_id())
+    {
+        let error =
+            Error::invalid("the root of a thread cannot leave it: nobody could change its rules");
+        let help = format!(
+            "`threads acl grant {} PEER --acl` has somebody else change the rules from day to day",
+            quoted(db.name())
+        );
+        return Err(Failure::new(error, help));
+    }
+    db.leave()?;
     out.done("the thread is left");
     out.remark("left; what is here stays here, and members are told when they are reached");
     Ok(())

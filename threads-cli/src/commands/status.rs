@@ -6,15 +6,19 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use threads_core::PeerId;
 use threads_db::sync::{PeerStatus, SyncStatus};
-use threads_db::{Db, Fork, HeldRecord};
+use threads_db::{Db, Fork, HeldReason, HeldRecord};
 
 use crate::args::Status;
+use crate::commands::acl;
 use crate::commands::watch::POLL;
 use crate::exit::Result;
 use crate::interrupt;
 use crate::link::control;
 use crate::output::{Output, grouped, time};
 use crate::repo::{self, Repo, quoted};
+
+/// What is said of roles where there are no rules.
+const NO_RULES: &str = "all";
 
 pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
     let node = repo.live()?;
@@ -28,22 +32,28 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
     }
     let mut rows = Vec::new();
     let mut copies = Vec::new();
+    let mut apart = Vec::new();
     for thread in node.threads()? {
         let db = repo::open(&node, &thread.id.to_string())?;
         let sync = db.sync_status()?;
+        let roles = acl::roles_of(&db, &node.peer_id())?;
         if out.is_json() {
             out.value(&json!({
                 "id": db.id(), "name": db.name(), "records": thread.records, "held": sync.held,
-                "copy": db.is_copy()?, "in_sync": sync.is_in_sync(), "peers": sync.peers,
+                "roles": acl::roles_json(&db, &node.peer_id())?, "access": by_rules(&db, &sync)?, "copy": db.is_copy()?, "in_sync": sync.is_in_sync(), "peers": sync.peers,
             }))?;
             continue;
         }
         if db.is_copy()? {
             copies.push(quoted(db.name()));
         }
+        if by_rules(&db, &sync)? > 0 {
+            apart.push(quoted(db.name()));
+        }
         rows.push([
             thread.name,
             grouped(thread.records),
+            roles.unwrap_or_else(|| NO_RULES.to_owned()),
             grouped(sync.held.pending),
             grouped(sync.held.quarantined),
             in_words(&sync),
@@ -57,11 +67,40 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
         return Ok(());
     }
     out.table(
-        ["NAME", "RECORDS", "WAITING", "QUARANTINED", "PEERS"],
+        [
+            "NAME",
+            "RECORDS",
+            "YOU MAY",
+            "WAITING",
+            "QUARANTINED",
+            "PEERS",
+        ],
         &rows,
     )?;
+    for name in apart {
+        tell_apart(&name, out);
+    }
     tell_copies(&copies, out);
     super::keystore::hint(repo, out)
+}
+
+/// How many records the rules keep from being applied.
+fn by_rules(db: &Db, sync: &SyncStatus) -> Result<usize> {
+    if sync.held.quarantined == 0 {
+        return Ok(0);
+    }
+    Ok(db.held()?.iter().filter(|held| is_by_rules(held)).count())
+}
+
+fn is_by_rules(held: &HeldRecord) -> bool {
+    matches!(held.reason, HeldReason::Access(_))
+}
+
+fn tell_apart(name: &str, out: &mut Output) {
+    out.remark(format_args!(
+        "the rules keep records of {name} from being applied: `threads quarantine ls {name}` lists them, \
+         `threads why {name} RECORD` says why"
+    ));
 }
 
 /// Where a thread stands with its peers, in a few words.
@@ -103,7 +142,8 @@ fn in_json(db: &Db, sync: &SyncStatus, connected: &[PeerId]) -> Result<serde_jso
     Ok(json!({
         "id": db.id(), "name": db.name(), "held": db.held()?, "copy": db.is_copy()?,
         "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
-        "connected": connected, "forks": db.forks()?,
+        "connected": connected, "forks": db.forks()?, "access": by_rules(db, sync)?,
+        "roles": acl::roles_json(db, &db.node().peer_id())?,
     }))
 }
 
@@ -119,6 +159,9 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
         let rows: Vec<_> = held.iter().map(row).collect();
         out.table(["RECORD", "SINCE (UTC)", "WHY"], &rows)?;
         out.remark("any command that changes the repository tries them again");
+        if held.iter().any(is_by_rules) {
+            tell_apart(&quoted(db.name()), out);
+        }
     }
     if !forks.is_empty() {
         let rows: Vec<_> = forks.iter().map(fork_row).collect();
@@ -138,14 +181,15 @@ fn tell_peers(db: &Db, sync: &SyncStatus, connected: &[PeerId], out: &mut Output
             quoted(db.name())
         ));
     } else {
-        let rows: Vec<_> = sync
-            .peers
-            .iter()
-            .map(|peer| peer_row(peer, sync, connected))
-            .collect();
+        let mut rows = Vec::new();
+        for peer in &sync.peers {
+            let roles = acl::roles_of(db, &peer.peer)?;
+            rows.push(peer_row(peer, roles, sync, connected));
+        }
         out.table(
             [
                 "PEER",
+                "MAY",
                 "STATE",
                 "LACKS",
                 "HAS MORE",
@@ -206,7 +250,12 @@ fn fork_row(fork: &Fork) -> [String; 3] {
 }
 
 /// What one peer has, as far as it said.
-fn peer_row(peer: &PeerStatus, sync: &SyncStatus, connected: &[PeerId]) -> [String; 6] {
+fn peer_row(
+    peer: &PeerStatus,
+    roles: Option<String>,
+    sync: &SyncStatus,
+    connected: &[PeerId],
+) -> [String; 7] {
     let state = if connected.contains(&peer.peer) {
         "connected"
     } else {
@@ -222,6 +271,7 @@ fn peer_row(peer: &PeerStatus, sync: &SyncStatus, connected: &[PeerId]) -> [Stri
     };
     [
         peer.peer.to_string(),
+        roles.unwrap_or_else(|| NO_RULES.to_owned()),
         state,
         grouped(peer.lacks),
         grouped(peer.missing),

@@ -9,6 +9,7 @@ use threads_db::sync::SyncStatus;
 use threads_db::{Db, Node};
 
 use crate::args::Sync;
+use crate::commands::acl;
 use crate::exit::{Failure, Result};
 use crate::link::control;
 use crate::meter::Meter;
@@ -35,6 +36,7 @@ pub(crate) fn run(repo: &Repo, args: &Sync, out: &mut Output) -> Result {
         return until_level(&node, args, wait, &who, out);
     }
     let node = repo.writer()?;
+    acl::attend(&node)?;
     let online = Online::start(&node, &Reach::anywhere())?;
     let who = || online.connected.peers();
     let ended = until_level(&node, args, wait, &who, out);

@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod access;
 mod acl;
 mod carry;
 mod errors;
@@ -17,3 +18,5 @@ mod keystore;
 mod main_job;
 mod peers;
 mod pipes;
+#[cfg(unix)]
+mod readme;

@@ -13,6 +13,7 @@ mod common;
 mod apart;
 #[cfg(target_os = "linux")]
 #[path = "../../../threads-db/tests/sync/frames.rs"]
+#[allow(dead_code, reason = "this test binary uses its own part")]
 mod frames;
 mod gossip;
 #[cfg(target_os = "linux")]
