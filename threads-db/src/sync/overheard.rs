@@ -11,8 +11,9 @@ use super::io::Done;
 use super::limits::{ANNOUNCED_MS_MAX, OPENINGS_MAX};
 use super::shares;
 use super::store::replica_key;
+use crate::access;
 use crate::layout::{Number, peers};
-use crate::node::Node;
+use crate::node::{self, Node};
 use crate::thread::OwnLog;
 
 /// An operation on the store.
@@ -105,6 +106,19 @@ impl Node {
 
     pub(super) fn sharers(&self, thread: Number) -> Result<Vec<PeerId>> {
         shares::of_thread(&*self.inner.store.read()?, thread)
+    }
+
+    /// Those of some peers who may not have a thread, by its rules.
+    pub(super) fn barred(&self, thread: Number, peers: Vec<PeerId>) -> Result<Vec<PeerId>> {
+        let txn = self.inner.store.read()?;
+        let id = node::thread_id(&*txn, thread)?;
+        let mut barred = Vec::new();
+        for peer in peers {
+            if !access::may_share(&*self.inner.policy, &*txn, &id, &peer)? {
+                barred.push(peer);
+            }
+        }
+        Ok(barred)
     }
 
     fn topics(&self, asked: Option<Number>) -> Result<Vec<(Number, Topic)>> {

@@ -291,19 +291,6 @@ impl Node {
         })
     }
 
-    /// Those of some peers who may not have a thread, by its rules.
-    fn barred(&self, thread: Number, peers: Vec<PeerId>) -> Result<Vec<PeerId>> {
-        let txn = self.inner.store.read()?;
-        let id = node::thread_id(&*txn, thread)?;
-        let mut barred = Vec::new();
-        for peer in peers {
-            if !access::may_share(&*self.inner.policy, &*txn, &id, &peer)? {
-                barred.push(peer);
-            }
-        }
-        Ok(barred)
-    }
-
     /// A page for a peer; an empty one when it may not have the thread any more.
     fn page_for(&self, db: &Db, peer: &PeerId, ranges: &[Range]) -> Result<super::io::Page> {
         let txn = self.snapshot_on_disk()?;

@@ -90,7 +90,7 @@ impl Seen {
             .map(|(name, record)| (*record, name.clone()))
             .collect();
         let held = db.held().unwrap().into_iter().map(|held| {
-            let apart = matches!(held.reason, HeldReason::Quarantine(_));
+            let apart = matches!(held.reason, HeldReason::Access(_));
             assert!(apart, "{held:?}");
             names[&held.record].clone()
         });
