@@ -255,6 +255,9 @@ pub struct Learned {
     /// Why statements of the record do not count, in words, if some do not. A node does not write
     /// such a record itself.
     pub void: Option<Cow<'static, str>>,
+    /// Whether what it says is of no effect for what others say, so that nobody needs to name it: say
+    /// because its author has no right to it.
+    pub passing: bool,
     /// Which records have to be judged again.
     pub again: Vec<Again>,
 }

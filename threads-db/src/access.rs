@@ -38,7 +38,7 @@ fn decode(value: &[u8]) -> Result<Vec<Cid>> {
 }
 
 /// Notes what a record that stands in its log now says of access records: those that it names hold
-/// for the records after it too, and an access record is the latest one until another names it.
+/// for the records after it too.
 pub(crate) fn note(
     txn: &mut dyn WriteTxn,
     place: Place,
@@ -46,15 +46,6 @@ pub(crate) fn note(
 ) -> Result<()> {
     if fields.acl.is_empty() && !fields.access {
         return Ok(());
-    }
-    if fields.access {
-        let mut latest = latest(txn.as_read(), place.thread)?;
-        let before = named(txn.as_read(), place, fields)?;
-        latest.retain(|other| !before.contains(other) && other != cid);
-        latest.push(*cid);
-        latest.sort();
-        let value = block::encode(&latest)?;
-        txn.put(Keyspace::Meta, &meta::latest_access(place.thread), &value)?;
     }
     // After an access record of its own a log knows that one, and by it all that it names.
     let named = match fields.access {
@@ -65,6 +56,21 @@ pub(crate) fn note(
     txn.put(Keyspace::Meta, &last, &named)?;
     let key = meta::named_access(place.thread, place.log, place.seq);
     txn.put(Keyspace::Meta, &key, &named)
+}
+
+/// Notes an access record that matters to others, and those that it knows of: it is one of the latest until
+/// another names it.
+pub(crate) fn enter(
+    txn: &mut dyn WriteTxn,
+    place: Place,
+    (cid, before): (&Cid, &[Cid]),
+) -> Result<()> {
+    let mut latest = latest(txn.as_read(), place.thread)?;
+    latest.retain(|other| !before.contains(other) && other != cid);
+    latest.push(*cid);
+    latest.sort();
+    let value = block::encode(&latest)?;
+    txn.put(Keyspace::Meta, &meta::latest_access(place.thread), &value)
 }
 
 /// The latest access records of a thread: those that no other one names.

@@ -256,6 +256,7 @@ impl<'a> Ingest<'a> {
         }
         let place = self.place(&record, &standing)?;
         let is_next = !stands && !matches!(standing, Standing::Forks(_));
+        let unsound = opened.is_err();
         let judged = match opened {
             Ok(opened) => match self.kept_apart(&record, &opened, (place, is_next, stands))? {
                 None => Ok(opened),
@@ -283,21 +284,27 @@ impl<'a> Ingest<'a> {
             dispatcher::link(txn, self.thread, (&record, &line), at, blocks)?;
             self.came(&record, line)?;
         }
-        match judged {
+        let access = record
+            .fields()
+            .access
+            .then(|| (record.id(), record.fields().clone()));
+        let said = match judged {
             Ok(opened) => {
-                let access = opened
-                    .statements()
-                    .map(|_| (record.id(), record.fields().clone()));
-                self.apply_record(record, &opened, place)?;
-                match (access, opened.statements()) {
-                    (Some((id, fields)), Some(statements)) => {
-                        self.learn((id, &fields), place, statements).map(drop)
-                    }
-                    _ => Ok(()),
-                }
+                self.apply_record(record, &opened, (place, stands))?;
+                opened.statements().map(<[_]>::to_vec).or(Some(Vec::new()))
             }
-            Err(_) => Ok(()),
+            // It says nothing that anybody could know, and others may name it all the same.
+            Err(_) => unsound.then(Vec::new),
+        };
+        match (access, said) {
+            (Some((id, fields)), Some(said)) => self.learn((id, &fields), place, &said).map(drop),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether the thread is shared with more peers by what came.
+    pub(crate) fn has_members(&self) -> bool {
+        self.intake.members
     }
 
     /// Opens a record's event. One that breaks a rule is the time and the fault: the record is sound,
@@ -321,7 +328,7 @@ impl<'a> Ingest<'a> {
         &mut self,
         record: Verified<SignedRecord>,
         opened: &Opened,
-        place: Place,
+        (place, stands): (Place, bool),
     ) -> Result<()> {
         // `may_apply` has judged it.
         let record = record.authorise(|_| Ok(()))?;
@@ -334,7 +341,12 @@ impl<'a> Ingest<'a> {
             rejudged: None,
         };
         self.tip = dispatcher::publish(&mut *self.txn, self.thread, &incoming, &self.tip)?;
-        let effects = self.apply_all(opened.batch(), place, time, Turn::New(position))?;
+        // One that stood already may have been applied before.
+        let turn = match stands {
+            true => Turn::Again(position),
+            false => Turn::New(position),
+        };
+        let effects = self.apply_all(opened.batch(), place, time, turn)?;
         let origin = dispatcher::Origin::Elsewhere;
         dispatcher::broadcast(&mut *self.txn, self.thread, &incoming, effects, origin)?;
         if let Some(batch) = opened.batch() {

@@ -3,7 +3,7 @@
 use threads_core::access::{self, ACCESS_FORMAT, Statement};
 use threads_core::batch::{BATCH_FORMAT, Batch};
 use threads_core::event::{Event, Position};
-use threads_core::record::{Fields, SignedRecord};
+use threads_core::record::{Fields, Rejection, SignedRecord};
 use threads_core::{CodecId, ErrorKind, Hlc, Result};
 
 use crate::chain::Blocks;
@@ -71,6 +71,10 @@ impl Thread {
         };
         let position = self.position(record.fields());
         let header = event.open_header(&position, &read)?;
+        if record.fields().access && header.recipient().is_some() {
+            // What is said about access is said to all.
+            return Err(Rejection::Malformed.into());
+        }
         let own = &self.node.agreement;
         let body = match header.recipient() {
             Some(recipient) if recipient != own.public => Body::Private,

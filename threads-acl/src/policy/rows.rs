@@ -7,7 +7,7 @@ use threads_core::block;
 use threads_core::datastore::Direction;
 use threads_core::policy::AccessRecord;
 use threads_core::reducer::{ReadView, View};
-use threads_core::{Cid, Error, PeerId, Result};
+use threads_core::{Cid, Error, PeerId, Result, ThreadId};
 
 const STAMP: &[u8] = b"s";
 const RECORDS: &[u8] = b"r";
@@ -26,6 +26,27 @@ pub(super) struct Row {
     pub(super) author: PeerId,
     pub(super) acl: Vec<Cid>,
     pub(super) statements: Vec<Statement>,
+}
+
+impl Row {
+    pub(super) fn of(record: &AccessRecord<'_>) -> Self {
+        Self {
+            record: record.id,
+            author: record.author,
+            acl: record.acl.to_vec(),
+            statements: record.statements.to_vec(),
+        }
+    }
+
+    pub(super) fn record_of<'a>(&'a self, thread: &'a ThreadId) -> AccessRecord<'a> {
+        AccessRecord {
+            thread,
+            author: self.author,
+            id: self.record,
+            acl: &self.acl,
+            statements: &self.statements,
+        }
+    }
 }
 
 fn damaged() -> Error {
@@ -91,12 +112,7 @@ pub(super) fn append(
     before: &Stamp,
     record: &AccessRecord<'_>,
 ) -> Result<Stamp> {
-    let row = Row {
-        record: record.id,
-        author: record.author,
-        acl: record.acl.to_vec(),
-        statements: record.statements.to_vec(),
-    };
+    let row = Row::of(record);
     let key = [RECORDS, &before.records.to_be_bytes()].concat();
     view.put(&key, &block::encode(&row)?)?;
     let stamp = before.with(&record.id);

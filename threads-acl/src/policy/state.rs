@@ -68,6 +68,8 @@ pub(super) struct State {
     entities: Names<EntityTag>,
     /// The last event of each record.
     records: HashMap<Cid, AclId>,
+    /// What came before the beginning of the thread: taken in when that is known.
+    early: Vec<Row>,
     seen: HashMap<AclId, Vec<Dep>>,
     cards: BTreeMap<PeerId, PeerCard>,
     said: Vec<Said>,
@@ -87,6 +89,7 @@ impl State {
             peers: Names::new(),
             entities: Names::new(),
             records: HashMap::new(),
+            early: Vec::new(),
             seen: HashMap::new(),
             cards: BTreeMap::new(),
             said: Vec::new(),
@@ -105,19 +108,13 @@ impl State {
     fn from_rows(thread: &ThreadId, rows: Vec<Row>) -> Result<Self> {
         let mut state = Self::new(thread);
         for row in rows {
-            state.learn(&AccessRecord {
-                thread,
-                author: row.author,
-                id: row.record,
-                acl: &row.acl,
-                statements: &row.statements,
-            })?;
+            state.learn(&row.record_of(thread))?;
         }
         Ok(state)
     }
 
     pub(super) fn knows(&self, record: &Cid) -> bool {
-        self.records.contains_key(record)
+        self.records.contains_key(record) || self.early.iter().any(|row| row.record == *record)
     }
 
     pub(super) fn evaluator(&self) -> &Evaluator {
@@ -154,9 +151,49 @@ impl State {
         self.cards.get(peer).copied()
     }
 
-    /// Takes in an access record.
+    /// Takes in an access record. What comes before the beginning of the thread waits for that, so that the
+    /// order in which they came makes no difference.
     pub(super) fn learn(&mut self, record: &AccessRecord<'_>) -> Result<Learned> {
-        let mut learned = Learned::default();
+        let mut statements = record.statements.iter();
+        if self.genesis.is_some() {
+            return self.take(record);
+        }
+        if !statements.any(|statement| self.begins(record, statement)) {
+            self.early.push(Row::of(record));
+            return Ok(Learned {
+                void: Some("it names no beginning of the thread".into()),
+                passing: true,
+                ..Learned::default()
+            });
+        }
+        let mut learned = self.take(record)?;
+        for row in std::mem::take(&mut self.early) {
+            self.take(&row.record_of(&self.thread.clone()))?;
+        }
+        // All that was judged so far was judged without rules.
+        learned.again = vec![Again::default()];
+        Ok(learned)
+    }
+
+    /// Whether a statement is the beginning of this thread.
+    fn begins(&self, record: &AccessRecord<'_>, statement: &Statement) -> bool {
+        match statement {
+            Statement::Genesis(genesis) => {
+                genesis.root() == record.author && genesis.is_of(&self.thread)
+            }
+            _ => false,
+        }
+    }
+
+    fn take(&mut self, record: &AccessRecord<'_>) -> Result<Learned> {
+        let mut learned = Learned {
+            passing: true,
+            ..Learned::default()
+        };
+        if self.genesis.is_none() {
+            // Root is the first to have a number.
+            self.peers.number(record.author);
+        }
         let mut parents: Vec<_> = record
             .acl
             .iter()
@@ -176,11 +213,13 @@ impl State {
             });
         }
         let last = match parents[..] {
-            [last] if record.statements.len() == 1 || self.is_of(last, record) => last,
+            [last] if self.is_of(last, record) => Some(last),
             // It said nothing that counts for anybody: it stands for what it names.
             _ => self.mark(record, parents)?,
         };
-        self.records.insert(record.id, last);
+        if let Some(last) = last {
+            self.records.insert(record.id, last);
+        }
         let own = self.said.iter().rev().take(record.statements.len());
         learned.void = own.rev().find_map(|said| self.void(said)).map(Cow::Owned);
         Ok(learned)
@@ -194,7 +233,7 @@ impl State {
     }
 
     /// An event without effect, by which others can name a record.
-    fn mark(&mut self, record: &AccessRecord<'_>, parents: Vec<AclId>) -> Result<AclId> {
+    fn mark(&mut self, record: &AccessRecord<'_>, parents: Vec<AclId>) -> Result<Option<AclId>> {
         let author = Peer(self.peers.number(record.author));
         let kind = AclKind::Genesis;
         let event = AclEvent {
@@ -202,7 +241,11 @@ impl State {
             parents,
             kind,
         };
-        self.evaluator.insert(event).map(|(id, _)| id)
+        match self.evaluator.insert(event) {
+            Ok((id, _)) => Ok(Some(id)),
+            Err(error) if error.kind() == ErrorKind::Full => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes in one statement. Gives its number, or why it has none.
@@ -214,15 +257,10 @@ impl State {
         learned: &mut Learned,
     ) -> Result<Result<Option<AclId>, Cow<'static, str>>> {
         if let Statement::Genesis(genesis) = statement {
-            if genesis.root() != record.author || !genesis.is_of(&self.thread) {
+            if !self.begins(record, statement) {
                 return Ok(Err("it is the beginning of another thread".into()));
             }
-            if self.genesis.is_none() {
-                self.genesis = Some(genesis.clone());
-                self.peers.number(record.author);
-            }
-        } else if self.genesis.is_none() {
-            return Ok(Err("it names no beginning of the thread".into()));
+            self.genesis.get_or_insert_with(|| genesis.clone());
         }
         let kind = match statement {
             Statement::Genesis(_) => AclKind::Genesis,
@@ -247,7 +285,8 @@ impl State {
                 self.cards.insert(card.peer(), *card);
                 return Ok(Ok(None));
             }
-            Statement::Rekey(_) => return Ok(self.rekey(record)),
+            // Of effect by what it brings; whether its author may is what an event says.
+            Statement::Rekey(_) => AclKind::Checkpoint,
             _ => return Ok(Err("this version does not know what it says".into())),
         };
         let author = Peer(self.peers.number(record.author));
@@ -256,13 +295,17 @@ impl State {
             parents: parents.to_vec(),
             kind,
         };
+        // Who has nothing to leave says nothing to anybody by leaving.
+        let leaves_nothing = kind == AclKind::Leave && !self.has_any_role(author);
         let (id, changes) = match self.evaluator.insert(event) {
             Ok(inserted) => inserted,
-            Err(error) if error.kind() == ErrorKind::Invalid => {
+            // Of more than there may be, and of what has no meaning, nobody can make errors for others.
+            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Full) => {
                 return Ok(Err(error.to_string().into()));
             }
             Err(error) => return Err(error),
         };
+        learned.passing &= leaves_nothing || !self.evaluator.is_authorised(id);
         if !statement.seen().is_empty() {
             self.seen.insert(id, statement.seen().to_vec());
         }
@@ -271,13 +314,9 @@ impl State {
         Ok(Ok(Some(id)))
     }
 
-    /// Keys are given by who may change the rules.
-    fn rekey(&self, record: &AccessRecord<'_>) -> Result<Option<AclId>, Cow<'static, str>> {
-        let roles = self.roles(&record.author, &Scope::Acl).unwrap_or_default();
-        match roles.contains(&Role::Write) {
-            true => Ok(None),
-            false => Err("its author may not change the rules".into()),
-        }
+    fn has_any_role(&self, peer: Peer) -> bool {
+        let has = |scope| !self.evaluator.roles(peer, scope).is_empty();
+        has(crate::Scope::Thread) || has(crate::Scope::Acl)
     }
 
     fn who(&mut self, subject: &Subject) -> Who {
@@ -416,6 +455,10 @@ impl State {
         match &said.event {
             Err(why) => Some(why.to_string()),
             Ok(None) => None,
+            Ok(Some(id)) if matches!(said.statement, Statement::Rekey(_)) => {
+                let refused = || "its author may not change the rules".to_owned();
+                (!self.evaluator.is_authorised(*id)).then(refused)
+            }
             Ok(Some(id)) => match self.evaluator.event(*id)?.1 {
                 AclKind::Genesis | AclKind::Checkpoint => None,
                 _ if self.evaluator.counts(*id) => None,

@@ -67,16 +67,18 @@ impl WriteTransaction<'_> {
                 "this record changes definitions or members: make those changes anew",
             ));
         }
-        let mut changed = 0;
-        for event in &batch.events {
-            changed += usize::from(self.stage_event(event)?);
-        }
         let adopted = AdoptedEntity {
             record: record.to_string(),
             by: thread.own_author(),
         };
-        self.save_reserved(ADOPTED, &adopted.record, &adopted)?;
-        Ok(changed)
+        self.whole(|txn| {
+            let mut changed = 0;
+            for event in &batch.events {
+                changed += usize::from(txn.stage_event(event)?);
+            }
+            txn.save_reserved(ADOPTED, &adopted.record, &adopted)?;
+            Ok(changed)
+        })
     }
 
     /// Stages an event as it is, if it changes anything. It is checked as little as one of another peer:

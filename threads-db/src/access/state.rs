@@ -1,6 +1,8 @@
 //! Stating who may do what: access statements in a transaction, and the record that they become.
 
-use threads_core::access::{self, ACCESS_FORMAT, EntityTag, Role, Scope, Statement, Subject};
+use threads_core::access::{
+    self, ACCESS_FORMAT, EntityTag, Role, SEEN_MAX, Scope, Statement, Subject,
+};
 use threads_core::datastore::ReadTxn;
 use threads_core::event::{Encryption, Position, SealedEvent};
 use threads_core::record::{Dep, Record};
@@ -203,8 +205,9 @@ impl WriteTransaction<'_> {
         dispatcher::publish(&mut *self.txn, thread, &incoming, &tip)?;
         dispatcher::broadcast(&mut *self.txn, thread, &incoming, Vec::new(), Origin::Here)?;
         self.staged.log = Some((log, number, seq + 1));
-        let learned =
-            Ingest::new(&mut *self.txn, thread)?.learn((id, &fields), place, &statements)?;
+        let mut ingest = Ingest::new(&mut *self.txn, thread)?;
+        let learned = ingest.learn((id, &fields), place, &statements)?;
+        self.staged.members |= ingest.has_members();
         match learned.void {
             Some(why) => Err(refused(why)),
             None => Ok(Commit {
@@ -235,5 +238,8 @@ pub(crate) fn seen_of(
         }
         lines = own;
     }
-    Ok(line::head_links(lines))
+    let mut links = line::head_links(lines);
+    // What is left out counts as not seen: nobody can keep others from removing them by having many logs.
+    links.truncate(SEEN_MAX);
+    Ok(links)
 }

@@ -6,7 +6,7 @@ use threads_core::access::{EntityTag, Statement, Subject};
 use threads_core::batch::Batch;
 use threads_core::datastore::{Direction, Keyspace};
 use threads_core::policy::{AccessRecord, Again, Learned, Verdict, policy_prefix};
-use threads_core::record::{Fields, Record, SignedRecord, Verified};
+use threads_core::record::{Dep, Fields, Record, SignedRecord, Verified};
 use threads_core::reducer::View;
 use threads_core::{Cid, Error, ErrorKind, PeerId, Result};
 
@@ -19,7 +19,7 @@ use crate::held::{self, Why};
 use crate::history;
 use crate::invite;
 use crate::layout::{self, Place, Prefix};
-use crate::line;
+use crate::line::{self, Line};
 use crate::opened::Opened;
 use crate::sync::shares;
 
@@ -50,6 +50,9 @@ impl Ingest<'_> {
         let prefix = policy_prefix(&self.thread.id);
         let mut view = View::new(&mut *self.txn, &prefix)?;
         let learned = self.thread.node.policy.learn(&record, &mut view)?;
+        if !learned.passing {
+            access::enter(&mut *self.txn, place, (&id, &acl))?;
+        }
         for place in self.concerned(&learned.again)? {
             self.judge_again(place, &id)?;
         }
@@ -103,7 +106,12 @@ impl Ingest<'_> {
             // Of a log that nobody forked it is enough to know the last one that was seen.
             let seen = again.beyond.iter().find(|dep| dep.log == line.log);
             let seen = seen.filter(|_| !self.forked);
-            let first = seen.map_or(line.first, |dep| line.first.max(dep.seq + 1));
+            let seen = match seen {
+                Some(dep) => self.is_of(&line, dep)?.then_some(dep),
+                None => None,
+            };
+            let next = |dep: &Dep| line.first.max(dep.seq.saturating_add(1));
+            let first = seen.map_or(line.first, next);
             for seq in first..=head.seq {
                 let place = line.place(self.thread.number, seq);
                 if seen.is_some() || !self.was_seen(again, place)? {
@@ -112,6 +120,12 @@ impl Ingest<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether what somebody says to have seen is a record of this line, where it says.
+    fn is_of(&self, line: &Line, dep: &Dep) -> Result<bool> {
+        let at = chain::locate(self.txn.as_read(), self.thread.number, &dep.cid)?;
+        Ok(at == Some(line.place(self.thread.number, dep.seq)))
     }
 
     fn was_seen(&self, again: &Again, place: Place) -> Result<bool> {

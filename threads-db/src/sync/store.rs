@@ -314,7 +314,8 @@ impl Node {
             taken.take(db, &blocks)?;
         }
         if taken.access && !db.thread().is_blind() {
-            db.attend_access()?;
+            // What came is committed; what is left undone here is tried again with the next news.
+            _ = db.attend_access();
         }
         let txn = self.snapshot_on_disk()?;
         let heads = heads_of(&*txn, db.id(), taken.logs.keys().chain(&taken.moved))?;
