@@ -16,6 +16,7 @@ use super::{
 };
 use crate::db::Db;
 use crate::node::Node;
+use crate::sync::shares;
 
 /// What came of using an invite.
 ///
@@ -286,7 +287,14 @@ impl Db {
         let (row, unused) = {
             let thread = self.thread();
             let rows = Rows::read(&*thread.node.store.read()?, thread.number)?;
-            (rows.invite(id).cloned(), rows.used(id) == 0)
+            let row = rows.invite(id).cloned();
+            // Who came may have nothing to its name but that it was seen.
+            let txn = thread.node.store.read()?;
+            let came = match row.as_ref().and_then(|row| row.to) {
+                Some(peer) => !shares::acked(&*txn, thread.number, &peer)?.is_empty(),
+                None => false,
+            };
+            (row, rows.used(id) == 0 && !came)
         };
         let row = row.ok_or_else(|| no_such("no such invite: list them", id))?;
         let row = InviteEntity {
