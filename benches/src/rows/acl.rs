@@ -11,6 +11,8 @@ use crate::clock::timed;
 use crate::report::{Reach, Row};
 
 const EVENTS: usize = 10_000;
+/// Fewer let nobody in on the small side.
+const EVENTS_LEAST: usize = 2_000;
 /// Changes for each access-control event.
 const CHANGES: usize = 10;
 const ADMINS: u32 = 10;
@@ -172,7 +174,7 @@ fn event(turn: usize, ids: &[AclId]) -> AclEvent {
 
 /// Ten times the events and changes: ten times the time, and a little more for what does not fit caches.
 pub(crate) fn settle(bench: &Bench) -> Result<Row> {
-    let count = bench.size(EVENTS);
+    let count = bench.size(EVENTS).max(EVENTS_LEAST);
     let (large, small) = (World::new(count)?, World::new((count / FACTOR).max(1))?);
     let (large_s, small_s) = bench.in_turns(|| large.settle(), || small.settle())?;
     let what = (
@@ -194,7 +196,7 @@ pub(crate) fn settle(bench: &Bench) -> Result<Row> {
 
 /// One removal that comes late, of a writer who has a hundredth of the changes.
 pub(crate) fn late(bench: &Bench) -> Result<Row> {
-    let count = bench.size(EVENTS);
+    let count = bench.size(EVENTS).max(EVENTS_LEAST);
     let world = World::new(count)?;
     let settled = world.evaluator()?;
     let removed = writer(0);
