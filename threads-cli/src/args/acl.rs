@@ -31,7 +31,7 @@ pub(crate) enum AclCommand {
     History(OfThread),
     /// Say what the rules of access control make of a history, and store nothing
     ///
-    /// The history is {"events": [{"id", "author", "kind", "deps": [ids], ...}]}, in any order, with kind
+    /// The history is {"events": [{"id", "author", "kind", "deps", ...}]}, in any order, with kind
     /// genesis, grant, revoke, restrict, checkpoint, create, save or delete. A grant or revoke has a
     /// target (a name, or * for everyone), a role (replicate, read, write or delete) and a scope (thread,
     /// acl or entity:ID); the others have an entity. The author of the genesis is root. Events whose deps are
