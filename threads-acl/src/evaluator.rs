@@ -10,8 +10,10 @@ use crate::past::Past;
 use crate::{AclEvent, AclId, AclKind, Changes, Entity, Peer, Role, RoleSet, Scope, Who};
 
 mod authority;
+mod spoken;
 mod support;
 
+use spoken::Spoken;
 pub(crate) use support::{Claim, Lack, Test};
 
 /// The most access-control events of a thread.
@@ -78,6 +80,8 @@ pub struct Evaluator {
     by_author: HashMap<Peer, Vec<AclId>>,
     held: HashMap<(Who, Scope), Held>,
     restrictions: HashMap<Entity, Vec<AclId>>,
+    /// Of whom and of what events speak that count.
+    spoken: Spoken,
     /// Every removal of somebody's say in the list.
     list_removals: Vec<AclId>,
     /// Root's events that seal, and the seals of each removal (R4).
@@ -102,6 +106,7 @@ impl Evaluator {
             by_author: HashMap::new(),
             held: HashMap::new(),
             restrictions: HashMap::new(),
+            spoken: Spoken::default(),
             list_removals: Vec::new(),
             sealers: Vec::new(),
             seals: HashMap::new(),

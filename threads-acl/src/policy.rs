@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use threads_core::access::{EntityTag, PeerRules, Role, Rules, Scope, Stated, Subject};
+use threads_core::access::{EntityTag, Role, Rules, Scope, Stated, Subject};
 use threads_core::codec::ActionKind;
 use threads_core::datastore::ReadTxn;
 use threads_core::policy::{
@@ -16,6 +16,7 @@ use threads_core::{PeerId, Result, ThreadId, Variant};
 
 use crate::{AclId, Data, Entity, Judgement, Peer, Refusal, Standing};
 
+mod cards;
 mod rows;
 mod state;
 mod words;
@@ -284,15 +285,6 @@ fn outcome(judgement: Judgement) -> Result<Standing, Refusal> {
     match judgement {
         Judgement::Applied(standing) => Ok(standing),
         Judgement::Refused(refusal) => Err(refusal),
-    }
-}
-
-/// What one peer may do, from what the evaluator says.
-fn peer_rules(state: &State, peer: &PeerId) -> PeerRules {
-    PeerRules {
-        thread: state.roles(peer, &Scope::Thread).unwrap_or_default(),
-        acl: state.roles(peer, &Scope::Acl).unwrap_or_default(),
-        card: state.card(peer),
     }
 }
 

@@ -3,13 +3,13 @@
 
 use threads_acl::{ACL_EVENTS_MAX, Acl};
 use threads_core::access::{
-    Genesis, History, Role, Rules, STATEMENTS_MAX, Scope, Statement, Subject,
+    EntityTag, Genesis, History, Role, Rules, STATEMENTS_MAX, Scope, Statement, Subject,
 };
 use threads_core::block::{DAG_CBOR, cid_of};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Memory};
 use threads_core::policy::{AccessPolicy, AccessRecord, Learned, policy_prefix};
 use threads_core::reducer::View;
-use threads_core::{Cid, PeerId, ThreadId, system_rng};
+use threads_core::{Cid, IdentityKey, PeerCard, PeerId, ThreadId, system_rng};
 
 struct Node {
     store: Memory,
@@ -35,9 +35,19 @@ impl Node {
     }
 
     fn learn(&self, author: u8, number: u32, acl: &[Cid], statements: &[Statement]) -> Learned {
+        self.learn_from(peer(author), number, acl, statements)
+    }
+
+    fn learn_from(
+        &self,
+        author: PeerId,
+        number: u32,
+        acl: &[Cid],
+        statements: &[Statement],
+    ) -> Learned {
         let record = AccessRecord {
             thread: &self.thread,
-            author: peer(author),
+            author,
             id: id(number),
             acl,
             statements,
@@ -56,8 +66,12 @@ impl Node {
 }
 
 fn grant(to: u8, scope: Scope) -> Statement {
+    grant_to(peer(to), scope)
+}
+
+fn grant_to(to: PeerId, scope: Scope) -> Statement {
     Statement::Grant {
-        to: Subject::Peer(peer(to)),
+        to: Subject::Peer(to),
         scope,
         role: Role::Write,
     }
@@ -110,4 +124,155 @@ fn a_stranger_who_fills_the_rules_makes_no_errors_for_others() {
     }
     let learned = node.learn(1, records + 1, &[id(0)], &[grant(2, Scope::Thread)]);
     assert!(learned.void.unwrap().contains("as many"));
+}
+
+/// A card of a peer, as it may sign many: with an agreement key of another identity.
+fn card(identity: &IdentityKey, number: u8) -> PeerCard {
+    let agreement = IdentityKey::from_bytes(&[number; 32])
+        .agreement_key()
+        .public_key();
+    let body = [&identity.peer_id().key_bytes()[..], &agreement.to_bytes()].concat();
+    let sig = identity.sign(&[b"threads/card/1", &body[..]].concat());
+    PeerCard::from_bytes(&[&body[..], &sig].concat()).unwrap()
+}
+
+/// Every order of some things.
+fn orders(of: usize) -> Vec<Vec<usize>> {
+    if of == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(of - 1).into_iter();
+    let longer = shorter.flat_map(|order| {
+        (0..of).map(move |at| {
+            let mut order = order.clone();
+            order.insert(at, of - 1);
+            order
+        })
+    });
+    longer.collect()
+}
+
+#[test]
+fn which_card_counts_does_not_depend_on_what_came_last() {
+    let bob = IdentityKey::from_bytes(&[7; 32]);
+    let mut cards: Vec<_> = (20..24).map(|number| card(&bob, number)).collect();
+    cards.sort_by_key(PeerCard::to_bytes);
+    let genesis = Genesis::new(peer(1), History::All, &mut system_rng());
+    let (begun, of) = (vec![Statement::Genesis(genesis.clone())], bob.peer_id());
+    let tell = |node: &Node, author: PeerId, number: u32, acl: &[Cid], card: PeerCard| {
+        node.learn_from(author, number, acl, &[Statement::Card(card)]);
+    };
+    let begun = [begun, vec![grant_to(of, Scope::Thread)]].concat();
+    // By others: root, Bob's friend, somebody.
+    for order in orders(3) {
+        let node = Node::new(&genesis);
+        node.learn(1, 0, &[], &begun);
+        for at in order {
+            tell(
+                &node,
+                peer(at as u8 + 1),
+                at as u32 + 1,
+                &[id(0)],
+                cards[at],
+            );
+        }
+        assert_eq!(
+            node.rules().unwrap().of(&of).card,
+            Some(cards[2]),
+            "the greatest"
+        );
+        // What Bob says himself is the newest, though others may say again what was; and what he says
+        // later is newer.
+        tell(&node, of, 10, &[id(0)], cards[1]);
+        tell(&node, of, 11, &[id(10)], cards[0]);
+        tell(&node, peer(9), 12, &[id(11)], cards[3]);
+        assert_eq!(
+            node.rules().unwrap().of(&of).card,
+            Some(cards[0]),
+            "the latest of Bob's own"
+        );
+    }
+    // Bob at two places at once: two come after the first, and do not know each other.
+    let own: [(u32, &[Cid], usize); 4] = [
+        (1, &[id(0)], 3),
+        (2, &[id(1)], 1),
+        (3, &[id(1)], 2),
+        (4, &[id(2)], 0),
+    ];
+    let sound = |order: &Vec<usize>| {
+        let at = |of: usize| order.iter().position(|item| *item == of);
+        at(0) < at(1) && at(0) < at(2) && at(1) < at(3)
+    };
+    let orders: Vec<_> = orders(4).into_iter().filter(sound).collect();
+    assert_eq!(orders.len(), 3);
+    for order in orders {
+        let node = Node::new(&genesis);
+        node.learn(1, 0, &[], &begun);
+        for at in order {
+            let (number, acl, card) = own[at];
+            tell(&node, of, number, acl, cards[card]);
+        }
+        let again = Node {
+            policy: Acl::new(),
+            ..node
+        };
+        assert_eq!(again.rules().unwrap().of(&of).card, Some(cards[2]));
+    }
+}
+
+#[test]
+fn rules_name_only_what_counts_and_cost_no_more() {
+    let genesis = Genesis::new(peer(1), History::All, &mut system_rng());
+    let node = Node::new(&genesis);
+    let tag = |number: u16| {
+        let mut bytes = [0; 16];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        EntityTag::from_bytes(bytes)
+    };
+    let begun = [
+        Statement::Genesis(genesis),
+        grant(2, Scope::Thread),
+        grant(3, Scope::Thread),
+    ];
+    node.learn(1, 0, &[], &begun);
+    // A stranger names 20 records of entities, and as many peers.
+    for number in 1..=20u8 {
+        let name = |at: usize| {
+            let place = u16::from(number) * 1_024 + at as u16;
+            let mut key = [9; 32];
+            key[..2].copy_from_slice(&place.to_be_bytes());
+            let to = PeerId::from_key_bytes(key);
+            grant_to(to, Scope::Entity(tag(place)))
+        };
+        let named: Vec<_> = (0..STATEMENTS_MAX).map(name).collect();
+        node.learn(9, u32::from(number), &[id(0)], &named);
+    }
+    let restrict = Statement::Restrict {
+        entity: tag(1),
+        seen: vec![],
+    };
+    let revoke = Statement::Revoke {
+        from: Subject::Peer(peer(3)),
+        scope: Scope::Thread,
+        role: Role::Replicate,
+        seen: vec![],
+    };
+    node.learn(
+        1,
+        100,
+        &[id(0)],
+        &[restrict, grant(2, Scope::Entity(tag(1))), revoke],
+    );
+    // To ask of each peer for each entity would be 400 million questions.
+    let rules = node.rules().unwrap();
+    let peers: Vec<_> = rules.peers.keys().copied().collect();
+    assert_eq!(peers, [peer(1), peer(2), peer(3)]);
+    assert!(rules.of(&peer(3)).thread.is_empty());
+    let entities: Vec<_> = rules.entities.into_iter().collect();
+    let [(entity, of)] = &entities[..] else {
+        panic!("{} entities", entities.len())
+    };
+    assert!(*entity == tag(1) && of.restricted);
+    assert_eq!(of.roles[&Subject::Peer(peer(2))], [Role::Write]);
+    assert_eq!(of.roles.len(), 1);
 }

@@ -308,6 +308,7 @@ impl Node {
                 read,
                 later,
                 choice: Mutex::default(),
+                attended: Mutex::default(),
                 log_key: Mutex::default(),
                 catalogue: Catalogue::unread(),
             };

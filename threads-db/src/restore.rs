@@ -215,6 +215,7 @@ impl Node {
             read,
             later: Later::new(later),
             choice: Mutex::default(),
+            attended: Mutex::default(),
             log_key: Mutex::default(),
             catalogue: Catalogue::unread(),
         }

@@ -220,6 +220,7 @@ impl Evaluator {
                 continue;
             }
             self.counts[id.index()] = counts;
+            self.note_spoken(id, counts);
             let event = &self.known[id.index()];
             changes.note(id, event.author, &event.kind, id == new);
             if let AclKind::Grant {

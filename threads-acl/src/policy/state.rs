@@ -1,19 +1,20 @@
 //! The rules of one thread in memory: the evaluator, and the names of what it numbers.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use threads_core::access::{
-    EntityRules, EntityTag, Genesis, Role, Rules, Scope, Stated, Statement, Subject,
-};
+use threads_core::access::{EntityTag, Genesis, Role, Scope, Stated, Statement, Subject};
 use threads_core::policy::{AccessRecord, Again, Learned};
 use threads_core::record::Dep;
 use threads_core::reducer::{ReadView, View};
-use threads_core::{Cid, ErrorKind, PeerCard, PeerId, Result, ThreadId};
+use threads_core::{Cid, ErrorKind, PeerId, Result, ThreadId};
 
+use super::cards::Cards;
 use super::rows::{self, Row};
-use super::{named, peer_rules, words};
+use super::{named, words};
 use crate::{AclEvent, AclId, AclKind, Changes, Entity, Evaluator, Peer, Who};
+
+mod rules;
 
 /// Numbers for names.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub(super) struct State {
     /// What came before the beginning of the thread: taken in when that is known.
     early: Vec<Row>,
     seen: HashMap<AclId, Vec<Dep>>,
-    cards: BTreeMap<PeerId, PeerCard>,
+    cards: Cards,
     said: Vec<Said>,
     /// Removals of admins by others than root, that none of root's events has in its past.
     unsealed: BTreeSet<AclId>,
@@ -91,7 +92,7 @@ impl State {
             records: HashMap::new(),
             early: Vec::new(),
             seen: HashMap::new(),
-            cards: BTreeMap::new(),
+            cards: Cards::default(),
             said: Vec::new(),
             unsealed: BTreeSet::new(),
         }
@@ -145,10 +146,6 @@ impl State {
     /// What the author of a removal or restriction had seen.
     pub(super) fn seen(&self, id: AclId) -> &[Dep] {
         self.seen.get(&id).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    pub(super) fn card(&self, peer: &PeerId) -> Option<PeerCard> {
-        self.cards.get(peer).copied()
     }
 
     /// Takes in an access record. What comes before the beginning of the thread waits for that, so that the
@@ -281,10 +278,12 @@ impl State {
             }
             Statement::Checkpoint => AclKind::Checkpoint,
             Statement::Leave { .. } => AclKind::Leave,
-            Statement::Card(card) => {
-                self.cards.insert(card.peer(), *card);
+            Statement::Card(card) if card.peer() != record.author => {
+                self.cards.state(card);
                 return Ok(Ok(None));
             }
+            // An event without effect, so that others of the peer can be told to come after it.
+            Statement::Card(_) => AclKind::Genesis,
             // Of effect by what it brings; whether its author may is what an event says.
             Statement::Rekey(_) => AclKind::Checkpoint,
             _ => return Ok(Err("this version does not know what it says".into())),
@@ -295,8 +294,9 @@ impl State {
             parents: parents.to_vec(),
             kind,
         };
-        // Who has nothing to leave says nothing to anybody by leaving.
-        let leaves_nothing = kind == AclKind::Leave && !self.has_any_role(author);
+        // Who has nothing to leave says nothing to anybody by leaving; nor who is nobody, by a card.
+        let own_card = matches!(statement, Statement::Card(_));
+        let says_nothing = (kind == AclKind::Leave || own_card) && !self.has_any_role(author);
         let (id, changes) = match self.evaluator.insert(event) {
             Ok(inserted) => inserted,
             // Of more than there may be, and of what has no meaning, nobody can make errors for others.
@@ -305,7 +305,10 @@ impl State {
             }
             Err(error) => return Err(error),
         };
-        learned.passing &= leaves_nothing || !self.evaluator.is_authorised(id);
+        learned.passing &= says_nothing || !(own_card || self.evaluator.is_authorised(id));
+        if let Statement::Card(card) = statement {
+            self.cards.state_own(&self.evaluator, id, card);
+        }
         if !statement.seen().is_empty() {
             self.seen.insert(id, statement.seen().to_vec());
         }
@@ -394,50 +397,6 @@ impl State {
             _ => given.may(*role),
         };
         Some(Role::ALL.into_iter().filter(has).collect())
-    }
-
-    pub(super) fn rules(&self) -> Option<Rules> {
-        let genesis = self.genesis.as_ref()?;
-        let mut rules = Rules::new(genesis.root(), genesis.history());
-        let default = self.evaluator.default_roles(crate::Scope::Thread);
-        rules.default = Role::ALL
-            .into_iter()
-            .filter(|role| default.may(*role))
-            .collect();
-        let default_acl = self.evaluator.default_roles(crate::Scope::Acl);
-        rules.default_acl = default_acl.iter().collect();
-        for peer in &self.peers.names {
-            rules.peers.insert(*peer, peer_rules(self, peer));
-        }
-        for tag in &self.entities.names {
-            rules.entities.insert(*tag, self.entity_rules(tag));
-        }
-        rules.unsealed = self.unsealed.iter().any(|id| self.evaluator.counts(*id));
-        Some(rules)
-    }
-
-    fn entity_rules(&self, tag: &EntityTag) -> EntityRules {
-        let entity = self.entity(tag);
-        let scope = crate::Scope::Entity(entity);
-        let mut rules = EntityRules {
-            restricted: self.evaluator.is_restricted(entity),
-            ..EntityRules::default()
-        };
-        let default = self.evaluator.default_roles(scope);
-        if !default.is_empty() {
-            rules
-                .roles
-                .insert(Subject::Everybody, default.iter().collect());
-        }
-        for peer in self.peers.names.iter().skip(1) {
-            let given = self.evaluator.roles(self.peer(peer), scope);
-            if !given.is_empty() {
-                rules
-                    .roles
-                    .insert(Subject::Peer(*peer), given.iter().collect());
-            }
-        }
-        rules
     }
 
     pub(super) fn statements(&self) -> Vec<Stated> {

@@ -26,9 +26,10 @@ pub struct Rules {
     pub default: Vec<Role>,
     /// The same for the rules themselves.
     pub default_acl: Vec<Role>,
-    /// Peers that rules name, but for root.
+    /// Root, the peers that grants and removals name which count, and, where everybody has a role, those
+    /// whose card is known.
     pub peers: BTreeMap<PeerId, PeerRules>,
-    /// Entities that are restricted, or for which roles are given: who has which.
+    /// Entities that are restricted, or for which roles were given or taken: who has which.
     pub entities: BTreeMap<EntityTag, EntityRules>,
     /// Whether admins were removed by others than root since root last stated what it knows: until it
     /// does so again, what those admins write back-dated may still count.

@@ -1,7 +1,9 @@
 //! What a node does for a thread's rules by itself.
 
+use std::sync::PoisonError;
+
 use threads_core::Result;
-use threads_core::access::Statement;
+use threads_core::access::{Scope, Statement};
 use threads_core::datastore::Datastore;
 
 use super::rotate;
@@ -21,10 +23,36 @@ impl Db {
     /// assert!(!db.attend_access().unwrap(), "a thread without rules needs nothing");
     /// ```
     pub fn attend_access(&self) -> Result<bool> {
+        let thread = self.thread();
+        let latest = super::latest(&*thread.node.store.read()?, thread.number)?;
+        // Put in whole, so a panic elsewhere broke nothing.
+        let attended = || {
+            thread
+                .attended
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        // What others need not name changes nothing of that.
+        if latest.is_empty() || attended().as_ref() == Some(&latest) {
+            return Ok(false);
+        }
+        let stated = self.state_what_is_due()?;
+        if !stated {
+            *attended() = Some(latest);
+        }
+        Ok(stated)
+    }
+
+    fn state_what_is_due(&self) -> Result<bool> {
+        let own = self.thread().own_author();
+        let may_change = self.roles(&own, &Scope::Acl)?;
+        if may_change.is_none_or(|roles| roles.is_empty()) {
+            return Ok(false);
+        }
         let Some(rules) = self.rules()? else {
             return Ok(false);
         };
-        if rules.root == self.thread().own_author() && rules.unsealed {
+        if rules.root == own && rules.unsealed {
             // Keys that are due are made with it.
             self.write(|txn| txn.state(Statement::Checkpoint))?;
             return Ok(true);

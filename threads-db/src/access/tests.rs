@@ -2,6 +2,7 @@
 //! them, on readers and blind replicas alike.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod attending;
 mod author;
 mod backdating;
 #[path = "../../../threads-acl/tests/common/mod.rs"]
