@@ -1,9 +1,11 @@
 //! Defining collections: schemas, indexes and codecs, as events of the thread.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use threads_core::Result;
 use threads_core::codec::{Action, ActionKind};
-use threads_core::datastore::{Keyspace, WriteTxn};
+use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::module::{CollectionSpec, INDEXES_MAX, IndexSpec};
 use threads_core::{CollectionName, Error, FieldPath};
 
@@ -12,7 +14,7 @@ use crate::catalogue::{
     IndexEntity, SCHEMAS, SchemaEntity, index_name, kept, path_digest, reserved,
 };
 use crate::index;
-use crate::layout::{self, meta};
+use crate::layout::{self, Number, Prefix, meta};
 use crate::schema::{CompiledSchema, schema_id};
 use crate::thread::Thread;
 use crate::txn::WriteTransaction;
@@ -273,21 +275,21 @@ fn sync_indexes(
     entities: &[IndexEntity],
 ) -> Result<()> {
     let kept = kept(entities, &definition.name);
+    let key = |entity: &IndexEntity| meta::index(definition.number, &path_digest(&entity.paths));
+    let wanted: BTreeSet<_> = kept.iter().map(|entity| key(entity)).collect();
     let stale = txn
         .get(Keyspace::Meta, &meta::stale(definition.number))?
         .is_some();
-    for entity in entities
-        .iter()
-        .filter(|entity| entity.collection == definition.name)
-    {
-        let key = meta::index(definition.number, &path_digest(&entity.paths));
-        let wanted = kept.iter().any(|kept| kept.paths == entity.paths);
-        let number = layout::number(txn.as_read(), &key)?;
-        if let Some(number) = number.filter(|_| stale || !wanted) {
+    // One whose definition was undone is not among the entities, and may be done again.
+    for (key, number) in numbered(txn.as_read(), definition)? {
+        if stale || !wanted.contains(&key) {
             index::clear(txn, thread.number, number)?;
             txn.delete(Keyspace::Meta, &key)?;
         }
-        if wanted && layout::number(txn.as_read(), &key)?.is_none() {
+    }
+    for entity in kept {
+        let key = key(entity);
+        if layout::number(txn.as_read(), &key)?.is_none() {
             fill(txn, thread, definition, entity, &key)?;
         }
     }
@@ -295,6 +297,17 @@ fn sync_indexes(
         txn.delete(Keyspace::Meta, &meta::stale(definition.number))?;
     }
     Ok(())
+}
+
+/// The indexes of a collection that have rows here: where their numbers are, and these.
+fn numbered(txn: &dyn ReadTxn, definition: &Definition) -> Result<Vec<(Vec<u8>, Number)>> {
+    let prefix = Prefix::new(&meta::indexes(definition.number));
+    let rows = txn.scan(Keyspace::Meta, prefix.range(), Direction::Forward)?;
+    rows.map(|row| {
+        let (key, number) = row?;
+        Ok((key.into_owned(), layout::as_number(&number)?))
+    })
+    .collect()
 }
 
 fn fill(

@@ -302,10 +302,15 @@ pub(crate) fn number(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<Number>> {
     let Some(bytes) = txn.get(Keyspace::Meta, key)? else {
         return Ok(None);
     };
-    let bytes: [u8; 4] = (&*bytes)
+    as_number(&bytes).map(Some)
+}
+
+/// A number as it is filed.
+pub(crate) fn as_number(bytes: &[u8]) -> Result<Number> {
+    let bytes = bytes
         .try_into()
         .map_err(|_| Error::corrupt("a local number is damaged"))?;
-    Ok(Some(Number::from_be_bytes(bytes)))
+    Ok(Number::from_be_bytes(bytes))
 }
 
 /// Gives out the next number.

@@ -7,6 +7,7 @@ mod author;
 mod backdating;
 #[path = "../../../threads-acl/tests/common/mod.rs"]
 mod common;
+mod definitions;
 mod watch;
 
 use author::{Branch, author};

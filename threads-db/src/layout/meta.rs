@@ -133,7 +133,12 @@ pub(crate) fn collection(thread: Number, name: &CollectionName) -> Vec<u8> {
 
 /// An index is known by its collection and a digest of its paths.
 pub(crate) fn index(collection: Number, paths: &[u8; 32]) -> Vec<u8> {
-    [b"idx/", &collection.to_be_bytes()[..], &paths[..16]].concat()
+    [&indexes(collection)[..], &paths[..16]].concat()
+}
+
+/// What the keys of all indexes of a collection begin with.
+pub(crate) fn indexes(collection: Number) -> Vec<u8> {
+    [b"idx/", &collection.to_be_bytes()[..]].concat()
 }
 
 /// Set once an entity has had more than one entry in the index.

@@ -121,7 +121,7 @@ fn last(db: &Db) -> Blocks {
     blocks(db, &entry.record)
 }
 
-fn blocks(db: &Db, record: &Cid) -> Blocks {
+pub(super) fn blocks(db: &Db, record: &Cid) -> Blocks {
     let thread = db.thread();
     let txn = thread.node.store.read().unwrap();
     let place = chain::locate(&*txn, thread.number, record).unwrap();
