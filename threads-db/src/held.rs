@@ -3,7 +3,7 @@
 //! A record is held when others that it builds on are missing, when it is dated ahead of this
 //! machine's clock, or when the access policy has not accepted it. It is kept under its reason and
 //! tried again when something changes; nothing of what it says is seen before. What is kept is
-//! bounded: for waiting records by thread, for quarantined ones by author, for all by node.
+//! bounded: for waiting records by thread, for quarantined ones by author, for each of the two by node.
 //!
 //! Rows are numbered as they arrive. A record that already stands in its log, because only the
 //! policy keeps it from being applied, has its blocks there; any other has them in its row.
@@ -28,10 +28,10 @@ pub use list::{HeldCounts, HeldReason, HeldRecord};
 /// of either.
 const RECORDS_MAX: u64 = 10_000;
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// The most bytes of all held records of a node, and up to how many there is room for more in
-/// quarantine: authors cost nothing, and what waits is to find room beside all of them.
-const NODE_BYTES_MAX: u64 = 256 * 1024 * 1024;
-const QUARANTINE_BYTES_MAX: u64 = NODE_BYTES_MAX / 2;
+/// The most bytes of all records of a node that wait, and of all that are in quarantine: authors cost
+/// nothing, and what waits is to find room whatever they send. What stands in its log is in neither.
+const WAITING_BYTES_MAX: u64 = 256 * 1024 * 1024;
+const QUARANTINE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// How many of the oldest waiting records are looked at for one to give up.
 const OLDEST_MAX: usize = 64;
 /// The longest reason that is kept, in characters.
@@ -171,6 +171,15 @@ impl Tally {
 }
 
 impl Entry {
+    /// The count of the node that it is in, with the most bytes of it; none of what stands in its log.
+    fn of_node(&self) -> Option<(&'static [u8], u64)> {
+        self.blocks.as_ref()?;
+        Some(match self.row.why.is_quarantine() {
+            true => (meta::HELD_APART, QUARANTINE_BYTES_MAX),
+            false => (meta::HELD_WAITING, WAITING_BYTES_MAX),
+        })
+    }
+
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let row = block::encode(&self.row)?;
         let blocks = self.blocks.as_ref().map(chain::join).unwrap_or_default();
@@ -306,13 +315,13 @@ pub(crate) fn keep(
         kept: true,
         given_up: 0,
     };
-    if entry.blocks.is_some() {
-        room = make_room(txn, thread, &entry.row, bytes)?;
+    if let Some(of_node) = entry.of_node() {
+        room = make_room(txn, thread, &entry.row, (bytes, of_node))?;
     }
     if !room.kept {
         return Ok(room);
     }
-    count(txn, thread, &entry.row, |tally| tally.plus(bytes))?;
+    count(txn, thread, entry, |tally| tally.plus(bytes))?;
     let (row, number) = (&entry.row, arrival.to_be_bytes());
     let place = layout::held::place(thread, &row.log, row.seq, &row.record);
     txn.put(Keyspace::Held, &place, &number)?;
@@ -347,9 +356,10 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, arrival: u64) -> Re
     let Some(value) = txn.get(Keyspace::Held, &key)?.map(|value| value.to_vec()) else {
         return Ok(());
     };
-    let row = Entry::decode(&value)?.row;
+    let entry = Entry::decode(&value)?;
     let less = Tally::default().plus(value.len() as u64);
-    count(txn, thread, &row, |tally| tally.minus(less))?;
+    count(txn, thread, &entry, |tally| tally.minus(less))?;
+    let row = entry.row;
     let place = layout::held::place(thread, &row.log, row.seq, &row.record);
     txn.delete(Keyspace::Held, &place)?;
     for cid in row.why.missing() {
@@ -361,15 +371,17 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, arrival: u64) -> Re
     txn.delete(Keyspace::Held, &key)
 }
 
-/// Changes the two counts that a row is in.
+/// Changes the counts that an entry is in.
 fn count(
     txn: &mut dyn WriteTxn,
     thread: Number,
-    row: &Row,
+    entry: &Entry,
     change: impl Fn(Tally) -> Tally,
 ) -> Result<()> {
-    let key = layout::held::tally(thread, row.owner());
-    for (space, key) in [(Keyspace::Held, &key[..]), (Keyspace::Meta, meta::HELD)] {
+    let key = layout::held::tally(thread, entry.row.owner());
+    let own = [(Keyspace::Held, &key[..]), (Keyspace::Meta, meta::HELD)];
+    let of_node = entry.of_node().map(|(key, _)| (Keyspace::Meta, key));
+    for (space, key) in own.into_iter().chain(of_node) {
         let tally = change(Tally::get(txn.as_read(), space, key)?);
         tally.put(txn, space, key)?;
     }
@@ -379,19 +391,19 @@ fn count(
 /// Makes room for a row, if the bounds allow it. Quarantine never gives anything up: whoever fills
 /// it is refused. Of what waits, the oldest that nothing else waits for is given up; whoever sent it
 /// can send it again. Nothing is given up where that makes too little room.
-fn make_room(txn: &mut dyn WriteTxn, thread: Number, row: &Row, bytes: u64) -> Result<Kept> {
+fn make_room(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    row: &Row,
+    (bytes, (of_node, most)): (u64, (&[u8], u64)),
+) -> Result<Kept> {
     let key = layout::held::tally(thread, row.owner());
+    let quarantine = row.why.is_quarantine();
     let mut given_up = 0;
     // Ends: every turn gives up one of finitely many rows.
     loop {
         let own = Tally::get(txn.as_read(), Keyspace::Held, &key)?.plus(bytes);
-        let node = Tally::get(txn.as_read(), Keyspace::Meta, meta::HELD)?.plus(bytes);
-        let quarantine = row.why.is_quarantine();
-        let most = if quarantine {
-            QUARANTINE_BYTES_MAX
-        } else {
-            NODE_BYTES_MAX
-        };
+        let node = Tally::get(txn.as_read(), Keyspace::Meta, of_node)?.plus(bytes);
         let kept = own.within_bounds() && node.bytes <= most;
         let others = node.minus(own).bytes;
         if kept || quarantine || others + bytes > most {
@@ -430,18 +442,14 @@ fn unneeded(txn: &dyn ReadTxn, thread: Number, newcomer: &Why) -> Result<Option<
     Ok(None)
 }
 
-/// Takes a thread's held records off the count of the node, before its rows are cleared.
+/// Takes a thread's held records off the counts of the node, before its rows are cleared.
 pub(crate) fn forget(txn: &mut dyn WriteTxn, thread: Number) -> Result<()> {
-    let bounds = Prefix::new(&layout::held::tallies(thread));
-    let mut tallies = Vec::new();
-    for row in txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)? {
-        let (key, value) = row?;
-        tallies.push((key.into_owned(), Tally::decode(&value)?));
+    for arrival in arrivals(txn.as_read(), thread)? {
+        let key = layout::held::row(thread, arrival);
+        let value = txn.get(Keyspace::Held, &key)?.unwrap_or_default();
+        let less = Tally::default().plus(value.len() as u64);
+        let entry = Entry::decode(&value)?;
+        count(txn, thread, &entry, |tally| tally.minus(less))?;
     }
-    let mut node = Tally::get(txn.as_read(), Keyspace::Meta, meta::HELD)?;
-    for (key, tally) in tallies {
-        node = node.minus(tally);
-        txn.delete(Keyspace::Held, &key)?;
-    }
-    node.put(txn, Keyspace::Meta, meta::HELD)
+    Ok(())
 }

@@ -277,7 +277,7 @@ fn row_35_bytes_are_bounded_by_thread_and_by_node() {
     }
     let node = Tally::get(&*txn, Keyspace::Meta, meta::HELD).unwrap();
     assert!(
-        node.bytes <= NODE_BYTES_MAX && node.records == 255,
+        node.bytes <= WAITING_BYTES_MAX && node.records == 255,
         "{node:?}"
     );
     let seqs = kept_seqs(&*txn, 0);
@@ -328,7 +328,7 @@ fn row_35_what_is_in_quarantine_does_not_keep_the_oldest_that_waits_from_being_g
 }
 
 #[test]
-fn row_35_quarantine_leaves_room_for_what_waits_and_nothing_is_given_up_in_vain() {
+fn row_35_quarantine_takes_no_room_of_what_waits_and_nothing_is_given_up_in_vain() {
     const MIB: usize = 1024 * 1024;
     let store = Memory::new();
     let mut txn = store.write().unwrap();
@@ -339,18 +339,46 @@ fn row_35_quarantine_leaves_room_for_what_waits_and_nothing_is_given_up_in_vain(
             keep(&mut *txn, 7, None, &apart).unwrap();
         }
     }
-    assert_eq!(kept_seqs(&*txn, 7).len(), 127, "half of what a node holds");
-    for thread in [8, 9] {
+    assert_eq!(kept_seqs(&*txn, 7).len(), 127, "the bound of a node");
+    for thread in [8, 9, 10, 11] {
         for n in 0..63 {
             let room = keep(&mut *txn, thread, None, &waits(n, MIB)).unwrap();
             assert_eq!((room.kept, room.given_up), (true, 0));
         }
     }
-    // Two more fit. Then only another thread's could make room for a long one.
+    // Three more fit. Then only another thread's could make room for a long one.
     assert!(keep(&mut *txn, 6, None, &waits(0, MIB)).unwrap().kept);
     let room = keep(&mut *txn, 6, None, &waits(1, 9 * MIB)).unwrap();
     assert_eq!((room.kept, room.given_up), (false, 0));
     assert_eq!(kept_seqs(&*txn, 6), [0]);
+}
+
+/// There is always room for what stands in its log, so it must not take that of others.
+#[test]
+fn what_stands_and_is_not_applied_takes_no_room_of_what_waits_in_other_threads() {
+    let store = Memory::new();
+    let mut txn = store.write().unwrap();
+    let (node, most) = (meta::HELD_WAITING, WAITING_BYTES_MAX);
+    for n in 0..1_000 {
+        let mut stands = entry(n, 1, Why::access("the author may not write"));
+        stands.blocks = None;
+        assert!(keep(&mut *txn, 7, None, &stands).unwrap().kept);
+    }
+    let count = |txn: &dyn ReadTxn, key| Tally::get(txn, Keyspace::Meta, key).unwrap();
+    assert_eq!(count(&*txn, meta::HELD).records, 1_000);
+    assert_eq!(count(&*txn, node), Tally::default());
+    assert_eq!(count(&*txn, meta::HELD_APART), Tally::default());
+    // As if there were as many of them as a node waits for: another thread's find room.
+    let full = Tally {
+        records: 1,
+        bytes: most,
+    };
+    full.put(&mut *txn, Keyspace::Meta, meta::HELD).unwrap();
+    assert!(keep(&mut *txn, 8, None, &waits(0, 1)).unwrap().kept);
+    let waiting = count(&*txn, node);
+    assert_eq!(waiting.records, 1);
+    forget(&mut *txn, 8).unwrap();
+    assert_eq!(count(&*txn, node), Tally::default());
 }
 
 /// Whoever follows its log, or names it in another one, waits for it.

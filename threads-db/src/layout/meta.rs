@@ -163,6 +163,9 @@ pub(crate) fn index_partial(index: Number) -> Vec<u8> {
 
 /// How much is held on the node, over all its threads.
 pub(crate) const HELD: &[u8] = b"held";
+/// The same of those that wait, and of those in quarantine, which do not stand in their logs.
+pub(crate) const HELD_WAITING: &[u8] = b"held/waiting";
+pub(crate) const HELD_APART: &[u8] = b"held/apart";
 
 pub(crate) const KEPT: &[u8] = b"kept/";
 
