@@ -17,7 +17,7 @@ pub(crate) use acl::{
     AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, QuarantineAdopt,
     QuarantineCommand, QuarantineShow, RecordOrEntity, Who, Why,
 };
-pub(crate) use keys::{Begin, IdentityCommand, KeystoreCommand};
+pub(crate) use keys::{Begin, IdentityCommand, KeysCommand, KeystoreCommand};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
 
 const STYLES: Styles = Styles::styled()
@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// Say what protects the keys in the repository, or change it
     #[command(subcommand)]
     Keystore(KeystoreCommand),
+    /// See and change the keys that a thread with rules is sealed under
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Write the identity down as 24 words, or bring it back by them
     #[command(subcommand)]
     Identity(IdentityCommand),

@@ -7,6 +7,7 @@ mod demo;
 mod entity;
 mod find;
 mod import;
+mod keys;
 mod keystore;
 mod prove;
 mod quarantine;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Serve(args) => serve::run(&repo, args, out),
         Command::Id => serve::id(&repo, out),
         Command::Keystore(command) => keystore::run(&repo, &command, out),
+        Command::Keys(command) => keys::run(&repo, &command, out),
         Command::Identity(command) => keystore::identity(&repo, &command, out),
         Command::Invite(args) => share::invite(&repo, args, out),
         Command::Invites(args) => share::invites(&repo, &args, out),

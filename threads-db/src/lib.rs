@@ -10,6 +10,7 @@ mod definitions;
 mod dispatcher;
 mod document;
 mod entity;
+mod epoch;
 mod export;
 mod feed;
 mod fork;
@@ -51,6 +52,7 @@ mod whole;
 
 pub use collection::Collection;
 pub use db::{CollectionInfo, Db};
+pub use epoch::{EpochHeld, EpochInfo};
 pub use export::{ExportOptions, ExportReport};
 pub use feed::{Change, Rejudged};
 pub use fork::{Branch, Fork};

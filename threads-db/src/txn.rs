@@ -361,17 +361,21 @@ impl<'a> WriteTransaction<'a> {
                 "a step of this transaction failed half-way, so none of it is committed: begin again",
             ));
         }
-        let mut commit = match self.staged.events.is_empty() {
+        let written = match self.staged.events.is_empty() {
             true => None,
             false => Some(self.dispatch()?),
         };
-        if !self.staged.statements.is_empty() {
-            commit = Some(self.dispatch_access()?);
-            commit = self.rotate_if_due()?.or(commit);
-        }
-        let Some(commit) = commit else {
+        let stated = match self.staged.statements.is_empty() {
+            true => None,
+            false => Some(self.dispatch_access()?),
+        };
+        let changed_rules = stated.is_some();
+        let Some(commit) = stated.or(written) else {
             return Ok(None);
         };
+        let rotated = self.rotate_if_due()?;
+        // New keys belong to the rules that made them due; those that were due anyway, to nothing written here.
+        let commit = rotated.filter(|_| changed_rules).unwrap_or(commit);
         self.txn.commit(durability)?;
         let thread = self.db.thread();
         let news = News(Fresh::Committed(thread.number));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+use super::OfThread;
 use crate::exit::Result;
 use crate::passphrase;
 
@@ -56,6 +57,17 @@ pub(crate) enum KeystoreCommand {
     /// Have the system's keyring forget it
     #[cfg(all(feature = "keyring", target_os = "linux"))]
     Forget,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make new keys for what is written from now on, sealed to those who may have them by the rules
+    ///
+    /// Removing a reader does so by itself, and so do 30 days. Do it besides when keys may have got lost: a
+    /// stolen device, after `threads acl revoke` has removed it.
+    Rotate(OfThread),
+    /// List the epochs: since when, by whom, for whom, and what of their keys is here
+    Epochs(OfThread),
 }
 
 #[derive(Debug, Subcommand)]

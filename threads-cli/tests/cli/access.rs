@@ -442,3 +442,45 @@ fn whoever_is_removed_while_connected_gets_nothing_more() {
         "{peers:?}"
     );
 }
+
+#[test]
+fn new_keys_are_made_by_who_may_and_listed() {
+    let ann = root();
+    let bob = invited(&ann, "read");
+    let epochs = |place: &Place| place.ok(["--json", "keys", "epochs", "t"]).rows();
+    let [first] = &epochs(&ann)[..] else {
+        panic!("{:?}", epochs(&ann));
+    };
+    assert_eq!(
+        (&first["epoch"], &first["in_use"], &first["held"]),
+        (&json!("0000000000000000"), &json!(true), &json!("read"))
+    );
+    let made = ann.ok(["keys", "rotate", "t"]);
+    assert!(
+        made.err.contains("2 readers and 0 replicas get"),
+        "{made:#?}"
+    );
+    let number = made.out.trim();
+    let listed = epochs(&ann);
+    assert_eq!(listed.len(), 2);
+    assert_eq!(
+        (&listed[1]["epoch"], &listed[1]["in_use"], &listed[1]["by"]),
+        (&json!(number), &json!(true), &json!(peer(&ann)))
+    );
+    assert_eq!(listed[0]["in_use"], json!(false));
+    let table = ann.ok(["keys", "epochs", "t"]);
+    assert!(
+        table.out.contains("2 readers, 0 replicas") && table.err.contains(number),
+        "{table:#?}"
+    );
+    // Who reads has them too, opens what is written under them, and makes none.
+    set(&ann, 7);
+    carry(&ann, &bob);
+    assert_eq!(n(&bob), 7);
+    assert_eq!(epochs(&bob), epochs(&ann));
+    let said = bob.fails(6, ["keys", "rotate", "t"]);
+    assert!(said.contains("`threads acl show t`"), "{said}");
+    ann.ok(["create", "open"]);
+    let said = ann.fails(10, ["keys", "rotate", "open"]);
+    assert!(said.contains("--access-controlled"), "{said}");
+}

@@ -6,13 +6,13 @@ use threads_core::Result;
 use threads_core::access::{Scope, Statement};
 use threads_core::datastore::Datastore;
 
-use super::rotate;
 use crate::db::Db;
 
 impl Db {
     /// States what others wait for, and this node may state: when it is root's, that it knows of the admins
     /// that other admins have removed; new keys, when two were removed at once and each of them has those
-    /// that were made for the other's removal. Says whether it stated anything.
+    /// that were made for the other's removal, or when those in use have served for 30 days or 2^20 records.
+    /// Says whether it stated anything.
     ///
     /// # Errors
     ///
@@ -24,7 +24,11 @@ impl Db {
     /// ```
     pub fn attend_access(&self) -> Result<bool> {
         let thread = self.thread();
-        let latest = super::latest(&*thread.node.store.read()?, thread.number)?;
+        let (latest, worn) = {
+            let txn = thread.node.store.read()?;
+            let latest = super::latest(&*txn, thread.number)?;
+            (latest, thread.rotation_is_due(&*txn)?)
+        };
         // Put in whole, so a panic elsewhere broke nothing.
         let attended = || {
             thread
@@ -32,8 +36,8 @@ impl Db {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        // What others need not name changes nothing of that.
-        if latest.is_empty() || attended().as_ref() == Some(&latest) {
+        // What others need not name changes nothing of that; but keys grow old.
+        if !worn && (latest.is_empty() || attended().as_ref() == Some(&latest)) {
             return Ok(false);
         }
         let stated = self.state_what_is_due()?;
@@ -59,7 +63,7 @@ impl Db {
         }
         let due = {
             let txn = self.thread().node.store.read()?;
-            rotate::is_due(self, &rules, &*txn)?
+            self.thread().rotation_is_due(&*txn)?
         };
         if due {
             self.rotate_keys()?;

@@ -9,6 +9,7 @@ use threads_core::group::GroupKeys;
 use threads_core::{Cid, EpochKeys, Error, Hlc, PeerCard, PeerId, Result, Variant};
 
 use super::latest;
+use super::rotate::Rotates;
 use crate::chain;
 use crate::thread::Thread;
 use crate::txn::WriteTransaction;
@@ -17,7 +18,17 @@ use crate::txn::WriteTransaction;
 #[derive(Debug)]
 pub(crate) struct Choice {
     latest: Vec<Cid>,
-    epoch: Option<u64>,
+    epoch: Option<InUse>,
+}
+
+/// The epoch that is in use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InUse {
+    pub(crate) number: u64,
+    /// When its keys were made, in milliseconds since 1970 by the clock of whoever made them, if it was said.
+    pub(crate) made_ms: Option<u64>,
+    /// Whether this node is one to make the next ones.
+    pub(crate) rotates: Option<Rotates>,
 }
 
 /// Who was given the keys of an epoch, as far as statements say.
@@ -110,6 +121,18 @@ impl Thread {
         if self.id.variant() != Variant::AccessControlled {
             return Ok(0);
         }
+        let in_use = self.epoch_in_use(txn)?.ok_or_else(|| {
+            Error::unavailable(
+                "nobody may read what would be written now but those who were removed too: somebody who \
+                 may change the rules has to rotate the keys",
+            )
+            .with("thread", &self.id)
+        })?;
+        Ok(in_use.number)
+    }
+
+    /// What [`Thread::writing_epoch`] gives, and what there is to know about it.
+    pub(crate) fn epoch_in_use(&self, txn: &dyn ReadTxn) -> Result<Option<InUse>> {
         let latest = latest(txn, self.number)?;
         // A choice is put in whole, so a panic elsewhere broke nothing.
         let mut choice = self
@@ -117,26 +140,23 @@ impl Thread {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let known = choice.as_ref().filter(|choice| choice.latest == latest);
-        let epoch = match known {
+        Ok(match known {
             Some(choice) => choice.epoch,
             None => {
                 let epoch = self.choose_epoch(txn)?;
                 *choice = Some(Choice { latest, epoch });
                 epoch
             }
-        };
-        epoch.ok_or_else(|| {
-            Error::unavailable(
-                "nobody may read what would be written now but those who were removed too: somebody who \
-                 may change the rules has to rotate the keys",
-            )
-            .with("thread", &self.id)
         })
     }
 
-    fn choose_epoch(&self, txn: &dyn ReadTxn) -> Result<Option<u64>> {
+    fn choose_epoch(&self, txn: &dyn ReadTxn) -> Result<Option<InUse>> {
         let Some(rules) = self.node.policy.rules(&self.id, txn)? else {
-            return Ok(Some(0));
+            return Ok(Some(InUse {
+                number: 0,
+                made_ms: None,
+                rotates: None,
+            }));
         };
         let stated = self.node.policy.statements(&self.id, txn)?;
         let given = self.given(txn, &rules, &stated)?;
@@ -147,7 +167,20 @@ impl Thread {
                 best = best.max(Some((given.time, epoch)));
             }
         }
-        Ok(best.map(|(_, epoch)| epoch))
+        let Some((time, number)) = best else {
+            return Ok(None);
+        };
+        let made_ms = match (number, stated.first()) {
+            // The first keys are as old as the thread.
+            (0, None) => None,
+            (0, Some(first)) => Some(self.stated_at(txn, &first.record)?.wall_ms),
+            _ => Some(time.wall_ms),
+        };
+        Ok(Some(InUse {
+            number,
+            made_ms,
+            rotates: Rotates::of(&rules, &self.own_author()),
+        }))
     }
 
     /// Whether the keys of an epoch are here, as the transaction sees it, which may have brought them.
@@ -207,7 +240,7 @@ impl Thread {
     }
 
     /// The time of an access record.
-    fn stated_at(&self, txn: &dyn ReadTxn, record: &Cid) -> Result<Hlc> {
+    pub(crate) fn stated_at(&self, txn: &dyn ReadTxn, record: &Cid) -> Result<Hlc> {
         let missing =
             || Error::corrupt("an access record that was learned does not stand in its log");
         let place = chain::locate(txn, self.number, record)?.ok_or_else(missing)?;

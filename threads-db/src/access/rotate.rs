@@ -2,10 +2,19 @@
 
 use threads_core::access::{PeerRules, Role, Rules};
 use threads_core::datastore::ReadTxn;
-use threads_core::{Error, ErrorKind, PeerCard, PeerId, Result};
+use threads_core::{Error, PeerCard, PeerId, Result, Variant};
 
+use super::epochs::InUse;
 use crate::db::Db;
+use crate::thread::{Thread, Tip};
 use crate::txn::{Commit, WriteTransaction};
+
+/// Root makes new keys when those in use are so old, in milliseconds: 30 days.
+const ROTATE_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Or when so many records came since.
+const ROTATE_RECORDS: u64 = 1 << 20;
+/// Others who may do it wait longer, each by another part of a quarter of that, so that not all of them do it.
+const SPREAD: u64 = 4;
 
 impl Db {
     /// Makes new keys for what is written from now on, sealed to all who may read or keep the thread by its
@@ -50,11 +59,29 @@ impl Members {
     }
 }
 
-/// Whether a peer may state new keys, and would have them itself.
-fn may_rotate(rules: &Rules, peer: &PeerId) -> bool {
-    let own = rules.of(peer);
-    let reads = own.thread.contains(&Role::Read) && own.card.is_some();
-    own.acl.contains(&Role::Write) && reads
+/// A peer that may state new keys, and would have them itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rotates {
+    /// How much longer than root it waits with it, from 0 to 255.
+    patience: u64,
+}
+
+impl Rotates {
+    /// `None` for a peer that may not.
+    pub(crate) fn of(rules: &Rules, peer: &PeerId) -> Option<Self> {
+        let own = rules.of(peer);
+        let reads = own.thread.contains(&Role::Read) && own.card.is_some();
+        let may = own.acl.contains(&Role::Write) && reads;
+        let patience = match *peer == rules.root {
+            true => 0,
+            false => u64::from(peer.key_bytes()[0]),
+        };
+        may.then_some(Self { patience })
+    }
+
+    fn longer(self, wait: u64) -> u64 {
+        wait + wait / SPREAD * self.patience / u64::from(u8::MAX)
+    }
 }
 
 impl WriteTransaction<'_> {
@@ -72,17 +99,10 @@ impl WriteTransaction<'_> {
         self.rekey(&members.readers, &members.replicas)
     }
 
-    /// After rules changed: makes new keys, if somebody has those in use who may not read any more, and this
-    /// node is one to do it. The removal and the keys are committed together.
+    /// Makes new keys, if they are due and this node is one to do it: so a removal and the keys that follow
+    /// from it are committed together.
     pub(crate) fn rotate_if_due(&mut self) -> Result<Option<Commit>> {
-        let thread = self.thread();
-        match thread.writing_epoch(self.txn.as_read()) {
-            Err(error) if error.kind() == ErrorKind::Unavailable => {}
-            Ok(_) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let rules = self.rules()?;
-        if !rules.is_some_and(|rules| may_rotate(&rules, &thread.own_author())) {
+        if !self.thread().rotation_is_due(self.txn.as_read())? {
             return Ok(None);
         }
         self.rotate()?;
@@ -90,15 +110,36 @@ impl WriteTransaction<'_> {
     }
 }
 
-/// Whether new keys are due that this node has to make.
-pub(crate) fn is_due(db: &Db, rules: &Rules, txn: &dyn ReadTxn) -> Result<bool> {
-    let thread = db.thread();
-    if !may_rotate(rules, &thread.own_author()) {
-        return Ok(false);
+impl Thread {
+    /// Whether new keys are due that this node has to make: somebody has all keys that there are who may
+    /// not read any more, or those in use have been in use for long.
+    pub(crate) fn rotation_is_due(&self, txn: &dyn ReadTxn) -> Result<bool> {
+        if self.id.variant() != Variant::AccessControlled {
+            return Ok(false);
+        }
+        let Some(in_use) = self.epoch_in_use(txn)? else {
+            let rules = self.node.policy.rules(&self.id, txn)?;
+            let may = rules.and_then(|rules| Rotates::of(&rules, &self.own_author()));
+            return Ok(may.is_some());
+        };
+        self.is_worn(txn, in_use)
     }
-    match thread.writing_epoch(txn) {
-        Err(error) if error.kind() == ErrorKind::Unavailable => Ok(true),
-        Err(error) => Err(error),
-        Ok(_) => Ok(false),
+
+    /// Whether keys have been in use for as long as this node lets them.
+    fn is_worn(&self, txn: &dyn ReadTxn, in_use: InUse) -> Result<bool> {
+        let Some(rotates) = in_use.rotates else {
+            return Ok(false);
+        };
+        let now = self.node.clock.now_ms();
+        let age = in_use.made_ms.map(|made| now.saturating_sub(made));
+        if age.is_some_and(|age| age >= rotates.longer(ROTATE_MS)) {
+            return Ok(true);
+        }
+        let since = self.epoch_since(txn, in_use.number)?;
+        let came = Tip::get(txn, self.number)?.position.saturating_sub(since);
+        Ok(came >= rotates.longer(ROTATE_RECORDS))
     }
 }
+
+#[cfg(test)]
+mod tests;

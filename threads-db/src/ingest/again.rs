@@ -75,7 +75,6 @@ impl Ingest<'_> {
         for peer in peers {
             self.intake.members |= access::share(&mut *self.txn, self.thread, &peer)?;
         }
-        self.intake.access = true;
         Ok(learned)
     }
 

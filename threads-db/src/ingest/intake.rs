@@ -17,8 +17,6 @@ pub(crate) struct Intake {
     pub(crate) dropped: u64,
     /// How many the thread holds now.
     pub(crate) held: u64,
-    /// Whether the policy learned anything.
-    pub(crate) access: bool,
     /// How many are sealed under keys that are not here.
     pub(crate) locked: u64,
     /// Whether they brought keys.
@@ -42,7 +40,6 @@ impl Intake {
         self.present += more.present;
         self.dropped += more.dropped;
         self.held = more.held;
-        self.access |= more.access;
         self.locked += more.locked;
         self.keys |= more.keys;
         self.members |= more.members;

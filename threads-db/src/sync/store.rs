@@ -313,7 +313,7 @@ impl Node {
         if !self.is_full_for(&*self.inner.store.read()?, db.id())? {
             taken.take(db, &blocks)?;
         }
-        if taken.access && !db.thread().is_blind() {
+        if !db.thread().is_blind() {
             // What came is committed; what is left undone here is tried again with the next news.
             _ = db.attend_access();
         }
@@ -413,8 +413,6 @@ struct Taking {
     moved: BTreeSet<LogId>,
     astray: Frontier,
     new: u64,
-    /// Whether rules changed.
-    access: bool,
     locked: bool,
     refused: Option<Error>,
 }
@@ -424,7 +422,6 @@ impl Taking {
         match ingest::take_in(db.thread(), blocks) {
             Ok(intake) => {
                 self.new += intake.new;
-                self.access |= intake.access;
                 self.locked |= intake.locked > 0;
                 raise_all(&mut self.logs, &intake.logs);
                 raise_all(&mut self.logs, &intake.lines);
