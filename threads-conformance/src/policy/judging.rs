@@ -49,10 +49,19 @@ pub(super) fn verdicts_do_not_depend_on_the_order(subject: &Subject) -> Checked 
                 format_args!("accepted are {seen:?} in place of {accepted:?}"),
             )?;
             let seen = other.told(&story.thread)?;
+            for (number, (seen, told)) in seen.0.iter().zip(&told.0).enumerate() {
+                // First the roles of a peer in the thread, then in the list.
+                let peer = number / 2;
+                ensure(
+                    seen == told,
+                    &done,
+                    format_args!("roles of peer {peer} are {seen:?} in place of {told:?}"),
+                )?;
+            }
             ensure(
-                seen == told,
+                seen.1 == told.1,
                 &done,
-                format_args!("it tells {seen:?} in place of {told:?}"),
+                format_args!("rules are {:?} in place of {:?}", seen.1, told.1),
             )?;
         }
         Ok(())

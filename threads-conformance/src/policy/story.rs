@@ -25,7 +25,7 @@ pub(super) struct Story {
 }
 
 /// An access record.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Told {
     pub(super) id: Cid,
     pub(super) author: PeerId,
@@ -36,7 +36,7 @@ pub(super) struct Told {
 }
 
 /// A record of a change.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Datum {
     pub(super) author: PeerId,
     pub(super) log: LogId,
@@ -47,12 +47,102 @@ pub(super) struct Datum {
     pub(super) changes: Vec<Change>,
 }
 
+/// What was stated; a law that is about a change shows it.
 impl fmt::Debug for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(&self.told)
-            .entries(&self.data)
-            .finish()
+        let stated = self.told.iter().enumerate();
+        stated
+            .into_iter()
+            .try_for_each(|(place, told)| write!(f, "\n    {place}: {told:?}"))
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, who knows of {:?}, states",
+            Peer(&self.author),
+            self.names
+        )?;
+        self.statements
+            .iter()
+            .try_for_each(|statement| match statement {
+                Statement::Genesis(_) => write!(f, " the genesis"),
+                Statement::Grant { to, scope, role } => {
+                    write!(f, " a grant of {role} in {scope} to {}", Whom(to))
+                }
+                Statement::Revoke {
+                    from,
+                    scope,
+                    role,
+                    seen,
+                } => {
+                    write!(
+                        f,
+                        " a removal of {role} in {scope} from {}{}",
+                        Whom(from),
+                        Seen(seen)
+                    )
+                }
+                Statement::Restrict { entity, seen } => {
+                    write!(f, " a restriction of {entity}{}", Seen(seen))
+                }
+                Statement::Leave { seen } => write!(f, " its leaving{}", Seen(seen)),
+                other => write!(f, " {other:?}"),
+            })
+    }
+}
+
+impl fmt::Debug for Datum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (author, seq) = (Peer(&self.author), self.seq);
+        write!(
+            f,
+            "change {seq} of {author}, who knows of {:?}:",
+            self.names
+        )?;
+        let mut changes = self.changes.iter();
+        changes.try_for_each(|one| write!(f, " {:?} {}", one.action, one.entity))
+    }
+}
+
+/// A peer by its number.
+struct Peer<'a>(&'a PeerId);
+
+impl fmt::Display for Peer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = (0..PEERS).find(|number| peer(*number) == *self.0);
+        match number {
+            Some(number) => write!(f, "peer {number}"),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+struct Whom<'a>(&'a Subject);
+
+impl fmt::Display for Whom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Subject::Peer(peer) => Peer(peer).fmt(f),
+            Subject::Everybody => f.write_str("everybody"),
+        }
+    }
+}
+
+/// What had been seen: so many records of each peer.
+struct Seen<'a>(&'a [Dep]);
+
+impl fmt::Display for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(", having seen")?;
+        for number in 0..PEERS {
+            if let Some(dep) = self.0.iter().find(|dep| dep.log == log(number)) {
+                write!(f, " {} of peer {number}", dep.seq)?;
+            }
+        }
+        f.write_str(if self.0.is_empty() { " nothing" } else { "" })
     }
 }
 
