@@ -15,6 +15,9 @@ pub mod transport;
 #[doc = include_str!("../guides/writing-a-codec.md")]
 pub mod writing_a_codec {}
 
+#[doc = include_str!("../guides/writing-a-policy.md")]
+pub mod writing_a_policy {}
+
 #[doc = include_str!("../guides/writing-a-store.md")]
 pub mod writing_a_store {}
 

@@ -25,6 +25,7 @@
 //! A policy without rules of its own needs `judge` only, and may read what a
 //! [`Reducer`](crate::reducer::Reducer) keeps. One that reads access statements implements `learn`
 //! too, and tells what the rules are. Reasons are read by people: say which rule was broken.
+//! `docs/writing-a-policy.md` leads there in an hour.
 //!
 //! # For users
 //!
