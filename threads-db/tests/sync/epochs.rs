@@ -372,77 +372,88 @@ impl Dice {
     }
 }
 
+/// How many orders are tried, on two threads.
+const ORDERS: u64 = 1_000;
+const THREADS: u64 = 2;
+
 /// Rows 47 and 56: whatever the order of removals, lost and whole, joins, writes and meetings, nobody reads
 /// what was written by somebody who knew that they were removed, and in the end the others read all.
 #[test]
 fn row_56_what_is_written_is_for_whom_its_writer_takes_for_readers() {
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let seeds = (0..ORDERS / THREADS).map(move |seed| seed * THREADS + thread);
+            scope.spawn(|| seeds.for_each(try_order));
+        }
+    });
+}
+
+fn try_order(seed: u64) {
     const MEMBERS: usize = 5;
-    for seed in 0..40 {
-        let mut dice = Dice(seed);
-        let mut net = team(MEMBERS);
-        let peers: Vec<_> = (0..MEMBERS).map(|node| net.node(node).peer_id()).collect();
-        let readers_of = |net: &Net, node: usize| -> Vec<usize> {
-            let rules = net.db(node).rules().unwrap().unwrap();
-            let reads = |node: &usize| rules.of(&peers[*node]).thread.contains(&Role::Write);
-            (0..MEMBERS).filter(reads).collect()
-        };
-        let mut written: Vec<(String, Vec<usize>)> = Vec::new();
-        for step in 0..30 {
-            let node = dice.roll(MEMBERS);
-            let readers = readers_of(&net, node);
-            match dice.roll(6) {
-                // The first two may remove the others.
-                0 if node < 2 => {
-                    let gone = 2 + dice.roll(MEMBERS - 2);
-                    let rest: Vec<_> = readers.into_iter().filter(|r| *r != gone).collect();
-                    match dice.roll(4) {
-                        0 => revoke(net.db(node), peers[gone]),
-                        _ => drop(remove(&net, node, gone, &rest)),
-                    }
+    let mut dice = Dice(seed);
+    let mut net = team(MEMBERS);
+    let peers: Vec<_> = (0..MEMBERS).map(|node| net.node(node).peer_id()).collect();
+    let readers_of = |net: &Net, node: usize| -> Vec<usize> {
+        let rules = net.db(node).rules().unwrap().unwrap();
+        let reads = |node: &usize| rules.of(&peers[*node]).thread.contains(&Role::Write);
+        (0..MEMBERS).filter(reads).collect()
+    };
+    let mut written: Vec<(String, Vec<usize>)> = Vec::new();
+    for step in 0..30 {
+        let node = dice.roll(MEMBERS);
+        let readers = readers_of(&net, node);
+        match dice.roll(6) {
+            // The first two may remove the others.
+            0 if node < 2 => {
+                let gone = 2 + dice.roll(MEMBERS - 2);
+                let rest: Vec<_> = readers.into_iter().filter(|r| *r != gone).collect();
+                match dice.roll(4) {
+                    0 => revoke(net.db(node), peers[gone]),
+                    _ => drop(remove(&net, node, gone, &rest)),
                 }
-                1 if node < 2 => {
-                    let cards = cards(&net, &readers);
-                    net.db(node).write(|txn| txn.rekey(&cards, &[])).unwrap();
+            }
+            1 if node < 2 => {
+                let cards = cards(&net, &readers);
+                net.db(node).write(|txn| txn.rekey(&cards, &[])).unwrap();
+            }
+            2 | 3 => {
+                let id = format!("{seed}-{step}");
+                let things = net.db(node).collection("Thing");
+                match things.and_then(|things| things.save(&json!({"_id": id}))) {
+                    Ok(_) => written.push((id, readers)),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
                 }
-                2 | 3 => {
-                    let id = format!("{seed}-{step}");
-                    let things = net.db(node).collection("Thing");
-                    match things.and_then(|things| things.save(&json!({"_id": id}))) {
-                        Ok(_) => written.push((id, readers)),
-                        Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
-                    }
-                }
-                _ => {
-                    let other = dice.roll(MEMBERS);
-                    if other != node {
-                        net.connect(node, other);
-                        net.run();
-                        net.part(node, other);
-                        net.run();
-                    }
+            }
+            _ => {
+                let other = dice.roll(MEMBERS);
+                if other != node {
+                    net.connect(node, other);
+                    net.run();
+                    net.part(node, other);
+                    net.run();
                 }
             }
         }
-        let everybody: Vec<_> = (0..MEMBERS).collect();
-        connect(&mut net, &everybody);
-        for (id, readers) in &written {
-            for node in 0..MEMBERS {
-                let may = readers.contains(&node);
-                assert!(
-                    may || !reads(&net, node, id),
-                    "seed {seed}: {node} reads {id}"
-                );
-                assert!(
-                    node > 1 || reads(&net, node, id),
-                    "seed {seed}: {node} lacks {id}"
-                );
-            }
-        }
-        assert!(net.cut_off().is_empty(), "seed {seed}");
+    }
+    let everybody: Vec<_> = (0..MEMBERS).collect();
+    connect(&mut net, &everybody);
+    for (id, readers) in &written {
         for node in 0..MEMBERS {
-            let report = net.db(node).verify(&mut |_| ()).unwrap();
-            assert!(report.is_clean(), "seed {seed}: {report:?}");
+            let may = readers.contains(&node);
+            assert!(
+                may || !reads(&net, node, id),
+                "seed {seed}: {node} reads {id}"
+            );
+            assert!(
+                node > 1 || reads(&net, node, id),
+                "seed {seed}: {node} lacks {id}"
+            );
         }
+    }
+    assert!(net.cut_off().is_empty(), "seed {seed}");
+    for node in 0..MEMBERS {
+        let report = net.db(node).verify(&mut |_| ()).unwrap();
+        assert!(report.is_clean(), "seed {seed}: {report:?}");
     }
 }
 
