@@ -47,6 +47,10 @@ pub struct Run {
     pub events: u64,
     /// How many frames were sent.
     pub frames: u64,
+    /// How many records came to peers to be taken in, each as often as it did.
+    pub records_came: u64,
+    /// How many had to be, with no trouble and no forks: each to every peer but the one that wrote it.
+    pub records_due: u64,
     /// How long it took in the simulation, in milliseconds.
     pub took_ms: u64,
 }

@@ -69,6 +69,7 @@ pub(super) struct World<'a> {
     oracle: Oracle,
     /// How many frames were sent.
     frames: u64,
+    records_came: u64,
     digest: Digest,
     /// Whether what happens is printed.
     aloud: bool,
@@ -96,6 +97,7 @@ impl<'a> World<'a> {
             publications: Vec::new(),
             oracle: Oracle::default(),
             frames: 0,
+            records_came: 0,
             digest: Digest::new(),
             aloud: std::env::var_os("THREADS_TRACE").is_some(),
         }
@@ -146,8 +148,16 @@ impl<'a> World<'a> {
             digest: self.digest.0,
             events: self.events,
             frames: self.frames,
+            records_came: self.records_came,
+            records_due: self.records_due(),
             took_ms: self.now,
         })
+    }
+
+    fn records_due(&self) -> u64 {
+        let heads = self.oracle.visible(0).into_iter().flatten();
+        let records: u64 = heads.map(|(_, seq)| seq).sum();
+        records * (self.peers.len() as u64 - 1)
     }
 
     fn run_until(&mut self, end: u64) -> Played {
@@ -327,6 +337,7 @@ impl<'a> World<'a> {
             return Ok(());
         };
         self.digest.add(b"work");
+        self.records_came += work.records_that_came();
         let worked = up.node.perform(work);
         if !self.has_failed(at) {
             let in_ms = 1 + self.net.below(WORK_MS_MAX) * self.net.slowness(at);

@@ -25,6 +25,8 @@ pub(crate) struct Active {
     pub(crate) loading: bool,
     /// Whether something changed since the store was asked, so that the answer may be old.
     pub(crate) outdated: bool,
+    /// What came in while the store was being asked, which the answer may not know of.
+    came: Heads,
     /// Logs that moved while it was not loaded.
     pub(crate) moved: BTreeSet<LogId>,
     /// With each connected peer that shares it.
@@ -63,7 +65,8 @@ pub(crate) struct Link {
     pub(crate) pushing: bool,
     /// Whether it is being told numbers, by a list or by ranges.
     pub(crate) telling: bool,
-    /// Whether all that it has is to be compared by ranges. Until then it is told nothing.
+    /// Whether all that it has is to be compared by ranges, or being so. Until then it is told and sent
+    /// nothing.
     pub(crate) compare: bool,
     /// Whether it has more than could be noted: when nothing is left to be pulled the two compare again.
     pub(crate) again: bool,
@@ -103,6 +106,13 @@ impl Probe {
         let from = to.saturating_sub(width - 1).max(1);
         Self { from, to, width }
     }
+}
+
+/// What a peer was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Records,
+    Numbers,
 }
 
 /// A pull that is under way: from one peer at a time.
@@ -242,9 +252,29 @@ impl Link {
         raise_all(&mut self.theirs, &heads);
     }
 
+    /// It said all that it has, when it was shown a digest of what is here. That told it nothing of any
+    /// log: it is told of all of them, also of those that both have alike. What this node wrote, and told it
+    /// before, it pulls.
+    pub(crate) fn compares(&mut self, theirs: Frontier, own: &BTreeSet<LogId>) {
+        let unread = std::mem::take(&mut self.unread);
+        let pulls =
+            |log: &LogId, told: u64| (unread || own.contains(log)) && at(&theirs, log) < told;
+        self.told.retain(|log, told| pulls(log, *told));
+        (self.theirs, self.again) = (theirs, false);
+    }
+
     /// It knows that this is here.
     pub(crate) fn has_been_told(&mut self, heads: &Frontier) {
         raise_all(&mut self.told, heads);
+    }
+
+    /// It takes more of the thread again. What it was told of meanwhile it did not take note of.
+    pub(crate) fn has_room(&mut self) {
+        if std::mem::take(&mut self.full) {
+            let theirs = &self.theirs;
+            let told = self.told.iter_mut();
+            told.for_each(|(log, seq)| *seq = (*seq).min(at(theirs, log)));
+        }
     }
 
     /// What is here is bounded; what it says of other logs is not. What there is no room for is heard of
@@ -345,6 +375,9 @@ impl Active {
     pub(crate) fn advance(&mut self, heads: &Heads, cuts: Cuts) {
         self.cuts.extend(cuts);
         self.cut();
+        if self.loading {
+            self.came.extend(heads);
+        }
         for (log, (seq, check)) in heads {
             raise(&mut self.heads, *log, *seq);
             if at(&self.heads, log) == *seq {
@@ -358,6 +391,8 @@ impl Active {
         self.heads.clear();
         self.checks.clear();
         self.advance(heads, cuts);
+        let came = std::mem::take(&mut self.came);
+        self.advance(&came, Cuts::new());
     }
 
     /// The heads of lines, to be told.
@@ -399,13 +434,16 @@ impl Active {
         all.fold(0, u64::saturating_add) > PUSH_RECORDS_MAX
     }
 
-    /// What this node wrote and the peer lacks, unless the peer pulls.
+    /// What this node wrote and the peer lacks, unless the peer pulls. What it was told of it pulls: what
+    /// came after that waits, for it would not follow what the peer has.
     pub(crate) fn to_push(&self, link: &Link) -> Vec<Range> {
         let proofs = self.proofs(link);
-        if link.full || self.is_behind(link) {
+        if link.full || link.compare || self.is_behind(link) {
             return proofs;
         }
-        let ranges = self.own.iter().filter_map(|log| {
+        let pulls = |log: &&LogId| at(&link.told, log) > at(&link.theirs, log);
+        let untold = self.own.iter().filter(|log| !pulls(log));
+        let ranges = untold.filter_map(|log| {
             let range = Range {
                 log: *log,
                 from: after(&link.theirs, log),
@@ -414,6 +452,20 @@ impl Active {
             (range.from <= range.to).then_some(range)
         });
         proofs.into_iter().chain(ranges).take(RANGES_MAX).collect()
+    }
+
+    /// A peer was told numbers, or sent records up to them. What this node wrote, and the peer holds back, it
+    /// is sent again.
+    pub(crate) fn has_been_sent(&mut self, peer: &PeerId, sent: Sent, upto: &Frontier) {
+        let Some(link) = self.links.get_mut(peer) else {
+            return;
+        };
+        for (log, seq) in upto {
+            let took = at(&link.theirs, log) >= *seq;
+            if took || sent == Sent::Numbers || !self.own.contains(log) {
+                raise(&mut link.told, *log, *seq);
+            }
+        }
     }
 
     /// What the peer has not been told of and will not be pushed. While a push is under way it is not

@@ -13,7 +13,7 @@ use super::locate::Located;
 use super::machine::{Doing, Machine};
 use super::timers::Timer;
 use super::vouch::{Vouch, Vouched};
-use super::wire::{Answer, Frontier, HEADS_MAX, Heads, Verdict, joint, list, listed};
+use super::wire::{Answer, Frontier, HEADS_MAX, Heads, Verdict, joint, list, listed, numbers};
 use crate::layout::Number;
 
 /// How far logs have got here, and whether more is taken.
@@ -91,12 +91,14 @@ impl Machine {
                     same.push(thread);
                     Verdict::Same
                 }
-                Compared::Differs(thread, proof, heads) => {
+                Compared::Differs(thread, proof, claim, heads) => {
                     proofs.push(proof);
                     self.shares(from, thread);
                     match heads.len() <= listable {
                         true => {
                             listable -= heads.len();
+                            let link = self.link_with(thread, from, claim);
+                            link.has_been_told(&numbers(&heads));
                             Verdict::Differs(list(&heads))
                         }
                         // What does not fit can be asked for.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use threads_core::rand_core::CryptoRng;
 use threads_core::{PeerId, Result};
 
-use super::active::raise_all;
+use super::active::{Sent, raise_all};
 use super::io::{Done, Heard, Op, Room, TakenIn, Which};
 use super::limits::{GRACE_MS, REPAIR_AFTER_MS, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS};
 use super::machine::{Call, Doing, Machine, Peer, put_off};
@@ -13,13 +13,6 @@ use super::pause::Pause;
 use super::timers::Timer;
 use super::wire::{self, Answer, Ask, Frontier, Head, list, numbers};
 use crate::layout::Number;
-
-/// What a peer was sent.
-#[derive(Clone, Copy)]
-pub(super) enum Sent {
-    Records,
-    Numbers,
-}
 
 /// Whether a connected peer has shown the thread's key.
 pub(super) fn proved(peers: &BTreeMap<PeerId, Peer>, peer: &PeerId, thread: Number) -> bool {
@@ -222,9 +215,14 @@ impl Machine {
             Sent::Records | Sent::Numbers => {}
         }
         link.full = room == Room::None;
+        let reveals = |(log, seq): (&_, &u64)| link.theirs.get(log).is_none_or(|said| said < seq);
+        if heads.iter().any(reveals) {
+            // It may be on its way.
+            link.pull_at = now + GRACE_MS;
+        }
         let mut heads = link.replied(heads);
-        raise_all(&mut link.told, upto);
         if let Some(active) = self.active.get_mut(&thread) {
+            active.has_been_sent(&peer, sent, upto);
             let agreed = active.suspect(&peer, &said);
             for (log, seq) in &mut heads {
                 // What it said since stays as it is.
@@ -305,7 +303,9 @@ impl Machine {
         let now = self.now;
         let link = self.link_with(thread, from, heard.claim);
         link.suspect(&heard.ours, &heard.theirs);
-        link.full &= heard.room.is_none();
+        if heard.room.is_some() {
+            link.has_room();
+        }
         link.has_been_told(ours);
         link.says(theirs.clone());
         if has_more {

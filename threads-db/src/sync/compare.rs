@@ -4,8 +4,9 @@
 use subtle::ConstantTimeEq;
 use threads_core::{PeerId, Result};
 
+use super::active::Link;
 use super::io::{Op, Share, Which};
-use super::limits::{COMPARED_MAX, GREET_AFTER_MS};
+use super::limits::{COMPARED_MAX, GRACE_MS, GREET_AFTER_MS};
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
 use super::vouch::Vouch;
@@ -35,6 +36,7 @@ impl Machine {
         };
         let threads = shares.iter().map(|share| share.thread);
         known.threads.extend(threads);
+        known.asks = false;
         let last = shares.last().map(|share| share.thread);
         let more = match which {
             Which::From(_) if shares.len() == COMPARED_MAX => last.and_then(|n| n.checked_add(1)),
@@ -112,13 +114,14 @@ impl Machine {
     fn differs(&mut self, peer: PeerId, share: &Share, heads: &Heads) {
         let now = self.now;
         self.shares(peer, share.thread);
-        let link = self.link_with(share.thread, peer, share.claim);
-        // It knows a digest of what is here, which told it nothing of any log: it is told of all of them,
-        // also of those that both have alike.
-        link.theirs = numbers(heads);
-        (link.unread, link.again) = (false, false);
-        link.told.clear();
-        (link.tell_at, link.pull_at) = (Some(now), now);
+        // Two that asked each other at once would both get what the one with the smaller id pushes.
+        let asks = self.peers.get(&peer).is_some_and(|known| known.asks);
+        let grace = if asks && peer < self.me { GRACE_MS } else { 0 };
+        let active = self.activate(share.thread);
+        let link = active.links.entry(peer);
+        let link = link.or_insert_with(|| Link::new(share.claim));
+        link.compares(numbers(heads), &active.own);
+        (link.tell_at, link.pull_at) = (Some(now), now + grace);
         link.suspect(&share.heads, heads);
         let theirs = agreed(&share.heads, heads);
         self.op(Op::Acked(share.thread, peer, theirs, None), Doing::Note);

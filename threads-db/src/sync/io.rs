@@ -101,6 +101,20 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Work(pub(crate) OpId, pub(crate) Op);
 
+impl Work {
+    /// How many records came from a peer, to be taken in.
+    ///
+    /// ```
+    /// fn takes_in(work: &threads_db::sync::Work) -> bool { work.records_that_came() > 0 }
+    /// ```
+    pub fn records_that_came(&self) -> u64 {
+        match &self.1 {
+            Op::TakeIn(_, parcels) | Op::Receive(.., parcels) => parcels.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// What came of work on the store. To lose it loses what the work was for: after a crash, begin with a
 /// new machine.
 ///
@@ -257,7 +271,8 @@ pub(crate) struct Share {
 pub(crate) enum Compared {
     Unknown,
     Same(Number, Proof),
-    Differs(Number, Proof, Heads),
+    /// With what shows the peer the key when this node asks it something.
+    Differs(Number, Proof, Claim, Heads),
     /// There are too many heads to list.
     Many(Number, Proof),
 }

@@ -11,8 +11,7 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::transport::Acceptance;
 use threads_core::{Error, LogId, PeerId, Result};
 
-use super::active::{Active, Link, raise};
-use super::attend::Sent;
+use super::active::{Active, Link, Sent, raise};
 use super::comparison::Comparing;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
@@ -68,6 +67,8 @@ pub(super) struct Peer {
     pub(super) proven: BTreeSet<Number>,
     /// Whether the two have compared their threads since they connected, or are about to.
     pub(super) greeted: bool,
+    /// Whether it asked how threads stand since this node asked it that.
+    pub(super) asks: bool,
     /// Whether it is in one network with this node.
     pub(super) near: bool,
     /// The first thread about which it is to be asked next where others are.
@@ -206,6 +207,7 @@ impl Machine {
                 threads: BTreeSet::new(),
                 proven: BTreeSet::new(),
                 greeted: false,
+                asks: false,
                 near: false,
                 locate_from: 0,
                 unfound: BTreeSet::new(),
@@ -433,7 +435,7 @@ impl Machine {
         }
         let op = match Ask::decode(frame) {
             Ok(Ask::Heads(claims)) => {
-                peer.greeted = true;
+                (peer.greeted, peer.asks) = (true, true);
                 Op::Compare(from, claims)
             }
             Ok(Ask::Pull(claim, ranges)) => Op::Serve(from, claim, ranges),

@@ -27,7 +27,7 @@ impl Machine {
         let ours = list(&active.named(&active.heads));
         if let Some(link) = active.links.get_mut(&peer) {
             link.is_called();
-            (link.compare, link.telling) = (false, true);
+            link.telling = true;
             self.comparing.insert(peer, (thread, Comparison::new(ours)));
             self.ask_ranges(thread, peer);
         }
@@ -78,7 +78,7 @@ impl Machine {
         // It begins again.
         self.comparing.remove(&peer);
         if let Some(link) = self.link(thread, &peer) {
-            (link.compare, link.telling) = (true, false);
+            link.telling = false;
             put_off(link, &answer, now, rng);
         }
         self.next_comparison(thread, peer);
@@ -97,7 +97,7 @@ impl Machine {
         let Some(link) = active.links.get_mut(&peer) else {
             return;
         };
-        link.telling = false;
+        (link.compare, link.telling) = (false, false);
         link.pause.clear();
         link.again |= !learned.whole;
         link.has_been_told(&learned.told);

@@ -258,7 +258,10 @@ impl Node {
                         Compared::Same(thread, proof)
                     }
                     false if heads.len() > LISTED_MAX => Compared::Many(thread, proof),
-                    false => Compared::Differs(thread, proof, heads),
+                    false => {
+                        let claim = Claim::new(&replica, &self.peer_id(), peer);
+                        Compared::Differs(thread, proof, claim, heads)
+                    }
                 })
             };
             claims.iter().map(one).collect::<Result<_>>()?

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_conformance::sim::lab::{Lab, Things};
 use threads_conformance::sim::run::run;
-use threads_conformance::sim::script::{Script, Step};
+use threads_conformance::sim::script::{Act, Script, Step};
 use threads_conformance::sim::{generate, seeds};
 use threads_core::Result;
 use threads_core::datastore::{Datastore, Keyspace};
@@ -34,6 +34,40 @@ fn one_seed_has_one_history() {
         let (once, twice) = (run(&lab(), &script, None), run(&lab(), &script, None));
         assert_eq!(once, twice);
     }
+}
+
+/// What peers write in a seed's script, with nothing in the way; and all of it apart, before they meet.
+fn without_trouble(seed: u64) -> [Script; 2] {
+    let mut together = generate::script(seed);
+    let writes = |step: &Step| matches!(step.act, Act::Write { .. });
+    together.steps.retain(writes);
+    let (peers, mut apart) = (together.peers, together.clone());
+    let pairs = (0..peers).flat_map(|from| (0..peers).map(move |to| (from, to)));
+    for (from, to) in pairs.filter(|(from, to)| from != to) {
+        let (cut, heal) = (Act::Cut { from, to }, Act::Heal { from, to });
+        apart.steps.insert(0, Step { at_ms: 0, act: cut });
+        let at_ms = 70_000;
+        apart.steps.push(Step { at_ms, act: heal });
+    }
+    [together, apart]
+}
+
+#[test]
+fn without_trouble_hardly_anything_is_sent_twice() {
+    let (mut came, mut due) = (0, 0);
+    for seed in 0..20 {
+        let [together, apart] = without_trouble(seed);
+        let met = run(&lab(), &together, None).unwrap();
+        assert_eq!(met.records_came, met.records_due, "seed {seed}, together");
+        let met = run(&lab(), &apart, None).unwrap();
+        if apart.peers == 2 {
+            assert_eq!(met.records_came, met.records_due, "seed {seed}, apart");
+        }
+        (came, due) = (came + met.records_came, due + met.records_due);
+    }
+    // Of many that meet at once, one may send what another is asked for.
+    assert!(due > 1_000, "{due} records");
+    assert!(20 * came <= 21 * due, "{came} records came, {due} were due");
 }
 
 /// The same on a store of one's own, on which nothing crashes.

@@ -12,6 +12,7 @@ mod gossip;
 mod invites;
 mod many;
 mod net;
+mod once;
 mod receipts;
 mod replicas;
 mod victim;

@@ -1,6 +1,6 @@
 //! A network in memory that delivers at once, in order.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -64,10 +64,48 @@ struct Publication {
     reached: BTreeSet<usize>,
 }
 
+/// What happens next, of all that could: which one of so many, each time that there is a choice.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Order {
+    chosen: Vec<(usize, usize)>,
+    /// How many choices were made.
+    made: usize,
+}
+
+impl Order {
+    fn choose(&mut self, of: usize) -> usize {
+        if of < 2 {
+            return 0;
+        }
+        if self.made == self.chosen.len() {
+            self.chosen.push((0, of));
+        }
+        self.made += 1;
+        self.chosen[self.made - 1].0
+    }
+
+    /// The next order, of those that differ in the first choices.
+    pub(crate) fn next(&self, choices: usize) -> Option<Self> {
+        let mut chosen = self.chosen.clone();
+        chosen.truncate(choices);
+        while let Some((choice, of)) = chosen.pop() {
+            if choice + 1 < of {
+                chosen.push((choice + 1, of));
+                return Some(Self { chosen, made: 0 });
+            }
+        }
+        None
+    }
+}
+
 pub(crate) struct Net {
     ends: Vec<End>,
     now: u64,
     queue: VecDeque<(usize, Input)>,
+    /// Frames on their way, by when they arrive.
+    sent: BTreeMap<(u64, u64), (usize, Input)>,
+    frames_take: u64,
+    order: Option<Order>,
     /// What was asked, by the number of the request.
     requests: Vec<Asked>,
     received: Vec<u64>,
@@ -125,6 +163,9 @@ impl Net {
             ends: ends.collect(),
             now: 0,
             queue: VecDeque::new(),
+            sent: BTreeMap::new(),
+            frames_take: 0,
+            order: None,
             requests: Vec::new(),
             received: vec![0; nodes],
             records: vec![0; nodes],
@@ -362,7 +403,9 @@ impl Net {
                     .map(|news| (at, Input::News(news)));
                 self.queue.extend(news);
             }
-            if let Some((at, input)) = self.queue.pop_front() {
+            let of = self.queue.len();
+            let next = self.order.as_mut().map_or(0, |order| order.choose(of));
+            if let Some((at, input)) = self.queue.remove(next) {
                 self.step(at, input);
                 continue;
             }
@@ -370,12 +413,19 @@ impl Net {
             let wake = wake
                 .filter_map(|(at, end)| Some((end.machine.wake_at()?, at)))
                 .min();
-            let Some((when, at)) = wake.filter(|(when, _)| *when <= end) else {
+            let arrives = self.sent.first_key_value().map(|((when, _), _)| *when);
+            let first = wake.map(|(when, _)| when).into_iter().chain(arrives).min();
+            let Some(when) = first.filter(|when| *when <= end) else {
                 self.now = end;
                 return;
             };
             self.now = self.now.max(when);
-            self.queue.push_back((at, Input::Woken));
+            if arrives == Some(when) {
+                self.queue
+                    .extend(self.sent.pop_first().map(|(_, sent)| sent));
+            } else if let Some((_, at)) = wake {
+                self.queue.push_back((at, Input::Woken));
+            }
         }
         panic!("there is always something left to be done");
     }
@@ -433,8 +483,7 @@ impl Net {
                     });
                     let (from, request) =
                         (self.ends[at].node.peer_id(), self.requests.len() as u64 - 1);
-                    self.queue
-                        .push_back((to, Input::Request(from, request, frame)));
+                    self.send(to, Input::Request(from, request, frame));
                 }
                 Output::Reply(request, frame) => self.reply(request, Ok(frame)),
                 Output::Refuse(request) => self.reply(request, Err(Error::unavailable("refused"))),
@@ -551,7 +600,46 @@ impl Net {
             None => reply,
         };
         let input = Input::Reply(asked.call, reply);
-        self.queue.push_back((asked.from, input));
+        self.send(asked.from, input);
+    }
+
+    fn send(&mut self, to: usize, input: Input) {
+        if self.frames_take == 0 {
+            return self.queue.push_back((to, input));
+        }
+        let number = self.sent.last_key_value().map_or(0, |((_, n), _)| n + 1);
+        let arrives = (self.now + self.frames_take, number);
+        self.sent.insert(arrives, (to, input));
+    }
+
+    /// Has frames take so many milliseconds from now on.
+    pub(crate) fn frames_take(&mut self, ms: u64) {
+        self.frames_take = ms;
+    }
+
+    /// Has things happen in an order, once those that wait have.
+    pub(crate) fn in_order(&mut self, order: Order) {
+        for _ in 0..self.queue.len() {
+            if let Some((at, input)) = self.queue.pop_front() {
+                self.step(at, input);
+            }
+        }
+        self.order = Some(order);
+    }
+
+    /// The order in which things happened.
+    pub(crate) fn order(&self) -> Order {
+        self.order.clone().unwrap_or_default()
+    }
+
+    /// Makes a node that of another network, as it is on its disk.
+    pub(crate) fn put_back_from(&mut self, node: usize, other: &Self) {
+        self.now = other.now;
+        self.ends[node].clock.set(BEGIN_MS + self.now);
+        let db = other.db(node).id().to_string();
+        let mut end = End::new(other.backup(node), Arc::clone(&self.ends[node].clock));
+        end.db = Some(end.node.open(&db).unwrap());
+        self.ends[node] = end;
     }
 
     /// The bytes that were sent to a node.
