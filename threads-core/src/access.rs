@@ -37,6 +37,8 @@ pub const ACCESS_FORMAT: &str = "access/1";
 pub const STATEMENTS_MAX: usize = 1_024;
 /// The most records that one statement says its author had seen.
 pub const SEEN_MAX: usize = 1_024;
+/// The most records that one statement has emptied.
+pub const PURGED_MAX: usize = 1_024;
 /// The most members that one statement brings new keys to.
 pub const RECIPIENTS_MAX: usize = 4_096;
 
@@ -193,6 +195,12 @@ pub enum Statement {
     Card(#[serde(with = "card")] PeerCard),
     /// New keys for what is written from now on, sealed to each who may have them.
     Rekey(Rekey),
+    /// What these records say of entities that were deleted is to be erased: event and body go, and of each
+    /// the sealed record stays.
+    Purge {
+        /// The records, ascending.
+        records: Vec<Dep>,
+    },
 }
 
 /// The keys of a new epoch, sealed to those who may have them.
@@ -236,7 +244,8 @@ impl Statement {
 /// # Errors
 ///
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when there is none, or more than [`STATEMENTS_MAX`],
-/// or one is not in its form: `seen` ascends and has at most [`SEEN_MAX`] items, recipients ascend.
+/// or one is not in its form: `seen` ascends and has at most [`SEEN_MAX`] items, recipients ascend, and so
+/// does what is to be purged, of at most [`PURGED_MAX`].
 ///
 /// ```
 /// assert!(threads_core::access::encode(&[]).is_err());
@@ -270,6 +279,12 @@ fn check(statements: &[Statement]) -> Result<(), &'static str> {
         let seen = statement.seen();
         if seen.len() > SEEN_MAX || !seen.is_sorted_by(|a, b| a < b) {
             return Err("what a statement has seen ascends, and is at most 1,024 records");
+        }
+        if let Statement::Purge { records } = statement {
+            let ascend = records.is_sorted_by(|a, b| a < b);
+            if !ascend || records.is_empty() || records.len() > PURGED_MAX {
+                return Err("what is to be purged ascends, and is 1 to 1,024 records");
+            }
         }
         if let Statement::Rekey(rekey) = statement {
             let ascend = |peers: &[crate::PeerId]| peers.is_sorted_by(|a, b| a < b);
@@ -352,6 +367,9 @@ mod tests {
                 scheme: "each/1".to_owned(),
                 sealed: ByteBuf::from(vec![1, 2]),
             }),
+            Statement::Purge {
+                records: vec![dep(1), dep(2)],
+            },
         ]
     }
 
@@ -368,6 +386,12 @@ mod tests {
             vec![Statement::Checkpoint; STATEMENTS_MAX + 1],
             vec![Statement::Leave {
                 seen: vec![dep(2), dep(1)],
+            }],
+            vec![Statement::Purge {
+                records: Vec::new(),
+            }],
+            vec![Statement::Purge {
+                records: vec![dep(1), dep(1)],
             }],
             vec![Statement::Rekey(Rekey {
                 epoch: 1,

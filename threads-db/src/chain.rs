@@ -1,14 +1,24 @@
 //! The chain on disk: each record with its event and body, by place, and the way from a CID to it.
+//!
+//! Of a record that was purged only the sealed record is left: its event is empty, which no event is, and in
+//! place of the body is the CID of the record by which it was purged.
 
 use std::borrow::Cow;
 
-use threads_core::block::{Block, DAG_CBOR, RAW, cid_of};
+use serde::{Deserialize, Serialize};
+use threads_core::block::{self, Block, DAG_CBOR, RAW, check_link, cid_of};
 use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
 use threads_core::event::Event;
-use threads_core::record::{Record, SignedRecord};
+use threads_core::record::{Record, Rejection, SignedRecord};
 use threads_core::{Cid, Error, Result};
 
 use crate::layout::{Number, Place, link};
+
+/// What stands in a file for the event of a record that was purged; its body is empty there.
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    purged: Cid,
+}
 
 /// The blocks of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +40,41 @@ impl Blocks {
         (self.record.len() + self.event.len() + self.body.len()) as u64
     }
 
-    /// Checks that the record points to the event, and the event to the body.
+    /// What is left of a record that is purged by another one.
+    pub(crate) fn emptied(record: Vec<u8>, by: &Cid) -> Self {
+        Self {
+            record,
+            event: Vec::new(),
+            body: by.to_bytes(),
+        }
+    }
+
+    pub(crate) fn is_emptied(&self) -> bool {
+        self.event.is_empty()
+    }
+
+    /// By which record it was purged, if it was.
+    pub(crate) fn purged_by(&self) -> Result<Option<Cid>> {
+        if !self.is_emptied() {
+            return Ok(None);
+        }
+        let by = Cid::try_from(&self.body[..]).map_err(|_| Rejection::Malformed)?;
+        check_link(&by).map_err(|_| Rejection::BadLink)?;
+        match by.to_bytes() == self.body {
+            true => Ok(Some(by)),
+            false => Err(Rejection::Malformed.into()),
+        }
+    }
+
+    /// Checks that the record points to the event, and the event to the body. What was said about access
+    /// is never purged.
     pub(crate) fn check_links(&self, record: &SignedRecord) -> Result<()> {
+        if self.purged_by()?.is_some() {
+            return match record.fields().access {
+                true => Err(Rejection::Malformed.into()),
+                false => Ok(()),
+            };
+        }
         let event = cid_of(DAG_CBOR, &self.event);
         let body = cid_of(RAW, &self.body);
         if record.block_id() != event || Event::decode(&self.event)?.body_id() != body {
@@ -43,13 +86,30 @@ impl Blocks {
         Ok(())
     }
 
-    /// The three as blocks with their CIDs, in the order in which they travel.
-    pub(crate) fn into_blocks(self) -> [Block; 3] {
-        [
+    /// The three as blocks with their CIDs, in the order in which a file has them.
+    pub(crate) fn into_blocks(self) -> Result<[Block; 3]> {
+        let (event, body) = match self.purged_by()? {
+            Some(purged) => (block::encode(&Marker { purged })?, Vec::new()),
+            None => (self.event, self.body),
+        };
+        Ok([
             Block::cbor(self.record),
-            Block::cbor(self.event),
-            Block::raw(self.body),
-        ]
+            Block::cbor(event),
+            Block::raw(body),
+        ])
+    }
+
+    /// The inverse of [`into_blocks`](Self::into_blocks).
+    pub(crate) fn from_blocks([record, event, body]: [Block; 3]) -> Self {
+        let record = record.into_bytes();
+        match block::decode::<Marker>(event.bytes()) {
+            Ok(marker) if body.bytes().is_empty() => Self::emptied(record, &marker.purged),
+            _ => Self {
+                record,
+                event: event.into_bytes(),
+                body: body.into_bytes(),
+            },
+        }
     }
 }
 

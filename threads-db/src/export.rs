@@ -2,7 +2,8 @@
 //!
 //! The root block, the **manifest**, is DAG-CBOR: `{version, thread, logs: [{log, seq, cid}], records?}` and,
 //! when asked for, `keys`: the thread's name, replica key and read key under a passphrase. After it
-//! come the records in the order of their times, each as three blocks: record, event, body.
+//! come the records in the order of their times, each as three blocks: record, event, body; of one that was
+//! purged, the record, `{purged: CID}` and an empty body.
 
 use std::io::Write;
 
@@ -166,7 +167,7 @@ impl Db {
         let mut order = ByTime::new(&*txn, thread)?;
         let mut records = 0;
         while let Some(place) = order.next(&*txn, thread)? {
-            for block in chain::expect(&*txn, place)?.into_blocks() {
+            for block in chain::expect(&*txn, place)?.into_blocks()? {
                 car.write(&block)?;
             }
             records += 1;
@@ -225,7 +226,7 @@ impl ByTime {
         let mut next = Vec::new();
         for (line, head) in line::all(txn, thread)? {
             let place = line.place(thread.number, line.first);
-            let (time, cid) = time_of(txn, thread, place)?;
+            let (time, cid) = time_of(txn, thread, place, Hlc::ZERO)?;
             let cid = line.parent.map(|_| cid);
             next.push(Next {
                 order: (time, line.log, line.first, cid),
@@ -249,12 +250,12 @@ impl ByTime {
         }
         let seq = next.place.seq + 1;
         let place = Place { seq, ..next.place };
-        let (_, log, _, branch) = next.order;
+        let (before, log, _, branch) = next.order;
         // With one line there is nothing to compare.
         let order = match self.next.len() {
             1 => (Hlc::ZERO, log, seq, branch),
             _ => {
-                let (time, cid) = time_of(txn, thread, place)?;
+                let (time, cid) = time_of(txn, thread, place, before)?;
                 (time, log, seq, branch.map(|_| cid))
             }
         };
@@ -267,8 +268,12 @@ impl ByTime {
     }
 }
 
-fn time_of(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Result<(Hlc, Cid)> {
+/// The time of a record, and its CID. One that was purged has that of the one before it.
+fn time_of(txn: &dyn ReadTxn, thread: &Thread, place: Place, before: Hlc) -> Result<(Hlc, Cid)> {
     let blocks = chain::expect(txn, place)?;
+    if blocks.is_emptied() {
+        return Ok((before, blocks.record_id()));
+    }
     let time = match thread.is_blind() {
         // It knows the times of access records alone: by those a branch would come before what it is off.
         true => Hlc::ZERO,

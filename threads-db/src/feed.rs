@@ -16,6 +16,7 @@ use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, LogId, PeerId, Res
 use crate::entity::{EntityRow, Life};
 use crate::history::{self, Events, HistoryRow};
 use crate::layout::{self, EventPlace, Number, Place, meta};
+use crate::purge;
 use crate::thread::Thread;
 
 /// How many entities a reader of the feed remembers the latest state of.
@@ -38,7 +39,7 @@ pub struct Change {
     pub entity: EntityId,
     /// What happened to it: the net change.
     pub action: ActionKind,
-    /// Its value before; `None` when it did not live.
+    /// Its value before; `None` when it did not live, or was [purged](crate::Db::purge).
     pub before: Option<Value>,
     /// Its value after; `None` when it does not live.
     pub after: Option<Value>,
@@ -67,7 +68,7 @@ pub struct Change {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejudged {
-    /// What it had changed was undone: its author turned out not to have had the right.
+    /// What it had changed was undone: its author turned out not to have had the right, or it was purged.
     Reverted(Cid),
     /// It was applied after all.
     Restored(Cid),
@@ -164,8 +165,10 @@ impl FeedReader {
             });
             let places: Vec<_> = places.collect();
             let lives = self.lives(&mut events, txn, thread, event, &places, position)?;
-            let Some(change) = net(thread, &event.entity, &lives)? else {
-                continue;
+            let change = match net(thread, &event.entity, &lives)? {
+                Some(change) => change,
+                None if was_purged(txn, thread, event, &lives)? => (ActionKind::Delete, None, None),
+                None => continue,
             };
             let (action, before, after) = change;
             changes.push(Change {
@@ -220,6 +223,17 @@ impl FeedReader {
         );
         Ok(lives)
     }
+}
+
+/// Whether an entity was deleted of which nothing else is known any more: whoever knew it is to hear of that.
+fn was_purged(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    event: &EntityEvent,
+    lives: &(Life, Life),
+) -> Result<bool> {
+    let died = matches!(lives, (Life::Unknown, Life::Deleted));
+    Ok(died && purge::is_entity(txn, thread.number, &event.collection, &event.entity)?)
 }
 
 /// An entity's life as it was known before a position and at it, and the last of its events known

@@ -7,26 +7,28 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use threads_core::access::Statement;
 use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
-use threads_core::policy::Verdict;
 use threads_core::record::{Record, SignedRecord, Verified};
-use threads_core::{Error, ErrorKind, Hlc, LogId, PeerId, Result};
+use threads_core::{Cid, Error, ErrorKind, Hlc, LogId, PeerId, Result};
 
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
-use crate::dispatcher::{self, Incoming, Judged};
+use crate::dispatcher::{self, Incoming};
+use crate::feed::Rejudged;
 use crate::held::{self, Entry, Why};
 use crate::invite;
 use crate::layout::{self, Place, meta};
 use crate::line;
 use crate::opened::Opened;
+use crate::purge;
 use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
 
 mod again;
+mod emptied;
 mod entities;
 mod intake;
+mod reasons;
 mod standing;
 mod timely;
 
@@ -50,6 +52,10 @@ pub(crate) struct Ingest<'a> {
     holding: bool,
     /// Whether any of its logs was forked.
     forked: bool,
+    /// Whether anything states a purge.
+    purging: bool,
+    /// Of a record that was applied once, then purged, and is whole again now: what had purged it.
+    refilled: Option<Cid>,
     /// The last record that stands in its log among those that came, by local number.
     stood: BTreeMap<layout::Number, (LogId, u64)>,
     /// The arrivals of held records that may be applied now.
@@ -114,6 +120,9 @@ fn take_in_open(thread: &Thread, blocks: &[&Blocks]) -> Result<Intake> {
         let news = News(Fresh::Members(thread.number));
         thread.node.notifier.notify_of(news);
     }
+    if intake.purges {
+        purge::settle(thread)?;
+    }
     Ok(intake)
 }
 
@@ -132,6 +141,9 @@ pub(crate) fn settle(thread: &Thread, mut ready: VecDeque<u64>) -> Result<Intake
         intake.add(settled.0);
         ready = settled.1;
     }
+    if intake.purges {
+        purge::settle(thread)?;
+    }
     Ok(intake)
 }
 
@@ -141,6 +153,7 @@ impl<'a> Ingest<'a> {
         let tip = Tip::get(txn.as_read(), thread.number)?;
         let holding = held::any(txn.as_read(), thread.number)?;
         let forked = line::any_forked(txn.as_read(), thread.number)?;
+        let purging = purge::any(txn.as_read(), thread.number)?;
         Ok(Self {
             txn,
             thread,
@@ -149,6 +162,8 @@ impl<'a> Ingest<'a> {
             now_ms: thread.node.clock.now_ms(),
             holding,
             forked,
+            purging,
+            refilled: None,
             stood: BTreeMap::new(),
             ready: VecDeque::new(),
             intake: Intake::default(),
@@ -159,6 +174,8 @@ impl<'a> Ingest<'a> {
     /// fork, and begins a branch.
     fn take(&mut self, record: Verified<SignedRecord>, blocks: &Blocks) -> Result<()> {
         let (fields, cid) = (record.fields(), record.id());
+        let emptied = self.to_be_emptied(&record, blocks)?;
+        let blocks = emptied.as_ref().unwrap_or(blocks);
         let arrival = match self.holding {
             true => {
                 let held = (&fields.log, fields.seq, &cid);
@@ -169,6 +186,11 @@ impl<'a> Ingest<'a> {
         if arrival.is_none()
             && let Standing::Stands(place) = self.standing(&record)?
         {
+            if self.fill(place, &record, blocks)? {
+                let admitted = self.admit(record, blocks, None);
+                self.refilled = None;
+                return admitted;
+            }
             self.stands(&record, place);
             self.intake.present += 1;
             return Ok(());
@@ -241,6 +263,9 @@ impl<'a> Ingest<'a> {
         blocks: &Blocks,
         arrival: Option<u64>,
     ) -> Result<()> {
+        if let Some(by) = blocks.purged_by()? {
+            return self.admit_emptied(record, (blocks, &by), arrival);
+        }
         let standing = self.standing(&record)?;
         let stands = matches!(standing, Standing::Stands(_));
         let opened = self.open(&record, blocks)?;
@@ -338,7 +363,7 @@ impl<'a> Ingest<'a> {
             place,
             time,
             position,
-            rejudged: None,
+            rejudged: self.refilled.take().map(Rejudged::Restored),
         };
         self.tip = dispatcher::publish(&mut *self.txn, self.thread, &incoming, &self.tip)?;
         // One that stood already may have been applied before.
@@ -355,86 +380,6 @@ impl<'a> Ingest<'a> {
         }
         self.intake.new += 1;
         Ok(())
-    }
-
-    /// Why a record cannot take its place in its log now, if it cannot.
-    fn must_wait(
-        &mut self,
-        (record, statements): (&SignedRecord, Option<&[Statement]>),
-        standing: &Standing,
-        time: Hlc,
-    ) -> Result<Option<Why>> {
-        // What is further ahead is not waited for: it stands, and is not applied.
-        if let Some(why @ Why::Early(_)) = self.ahead(time) {
-            return Ok(Some(why));
-        }
-        let fields = record.fields();
-        let mut missing = Vec::new();
-        if let Standing::Early(prev) = standing {
-            missing.push(*prev);
-        }
-        let seen = statements
-            .unwrap_or_default()
-            .iter()
-            .flat_map(Statement::seen);
-        for dep in fields.deps.iter().chain(seen) {
-            let known = chain::locate(self.txn.as_read(), self.thread.number, &dep.cid)?;
-            if known.is_none() {
-                self.goes_astray(&dep.log, dep.seq)?;
-                missing.push(dep.cid);
-            }
-        }
-        for cid in &fields.acl {
-            if chain::locate(self.txn.as_read(), self.thread.number, cid)?.is_none() {
-                missing.push(*cid);
-            }
-        }
-        // What a statement says to have seen may be much; each is missed once.
-        missing.truncate(MISSING_MAX);
-        Ok((!missing.is_empty()).then_some(Why::Missing(missing)))
-    }
-
-    /// Why a record that may stand in its log is not applied, if it is not.
-    fn kept_apart(
-        &self,
-        record: &SignedRecord,
-        opened: &Opened,
-        (place, is_next, stands): (Place, bool, bool),
-    ) -> Result<Option<Why>> {
-        match self.untimely(record, opened, place)? {
-            Some(why) => Ok(Some(why)),
-            // What an access record says is for the policy to learn, not to judge.
-            None if record.fields().access => Ok(None),
-            None => self.may_apply(record, opened, (place, is_next, stands)),
-        }
-    }
-
-    /// Why the policy keeps a record from being applied, if it does.
-    fn may_apply(
-        &self,
-        record: &SignedRecord,
-        opened: &Opened,
-        (place, is_next, stands): (Place, bool, bool),
-    ) -> Result<Option<Why>> {
-        let author = self.author(record, place)?;
-        let changes = opened.batch().map(dispatcher::changes);
-        let judged = Judged {
-            fields: record.fields(),
-            place,
-            is_next,
-            stands,
-            changes: changes.as_deref(),
-        };
-        let verdict = dispatcher::judge(self.txn.as_read(), self.thread, author, judged)?;
-        match verdict {
-            Verdict::Accept => Ok(None),
-            Verdict::Reject(why) => Err(dispatcher::refused(why)),
-            Verdict::Quarantine(why) => Ok(Some(Why::access(why))),
-            Verdict::Defer(awaiting) => Ok(Some(Why::Missing(awaiting))),
-            _ => Ok(Some(Why::quarantine(
-                "the access policy gave a verdict that this version does not know",
-            ))),
-        }
     }
 
     fn entry(&self, record: &SignedRecord, blocks: Option<Blocks>) -> Entry {

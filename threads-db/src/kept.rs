@@ -17,6 +17,15 @@ fn read(bytes: &[u8]) -> Result<u64> {
 
 /// Counts the bytes of a record that was put into a log of a thread.
 pub(crate) fn add(txn: &mut dyn WriteTxn, thread: &Thread, bytes: u64) -> Result<()> {
+    change(txn, thread, |before| before.saturating_add(bytes))
+}
+
+/// Counts the bytes that went from a record of a thread.
+pub(crate) fn subtract(txn: &mut dyn WriteTxn, thread: &Thread, bytes: u64) -> Result<()> {
+    change(txn, thread, |before| before.saturating_sub(bytes))
+}
+
+fn change(txn: &mut dyn WriteTxn, thread: &Thread, with: impl Fn(u64) -> u64) -> Result<()> {
     if !thread.is_blind() {
         return Ok(());
     }
@@ -25,8 +34,7 @@ pub(crate) fn add(txn: &mut dyn WriteTxn, thread: &Thread, bytes: u64) -> Result
         Some(row) => read(&row)?,
         None => 0,
     };
-    let after = before.saturating_add(bytes);
-    txn.put(Keyspace::Meta, &key, &after.to_be_bytes())
+    txn.put(Keyspace::Meta, &key, &with(before).to_be_bytes())
 }
 
 /// Forgets a thread.

@@ -202,6 +202,62 @@ pub(crate) mod held {
     }
 }
 
+/// Keys of [`Keyspace::Held`] about what was purged.
+pub(crate) mod purged {
+    use super::{Number, Place};
+    use threads_core::Cid;
+
+    fn tagged(thread: Number, tag: u8) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], &[tag]].concat()
+    }
+
+    fn digest(cid: &Cid) -> &[u8] {
+        &cid.hash().digest()[..16]
+    }
+
+    pub(crate) fn statements(thread: Number) -> Vec<u8> {
+        tagged(thread, b'g')
+    }
+
+    /// A record that states a purge.
+    pub(crate) fn statement(thread: Number, record: &Cid) -> Vec<u8> {
+        [&statements(thread)[..], digest(record)].concat()
+    }
+
+    /// By which purges that count a record is to be emptied.
+    pub(crate) fn listed_by(thread: Number, record: &Cid) -> Vec<u8> {
+        [&tagged(thread, b'u')[..], digest(record)].concat()
+    }
+
+    pub(crate) fn listed(thread: Number, record: &Cid, purge: &Cid) -> Vec<u8> {
+        [&listed_by(thread, record)[..], digest(purge)].concat()
+    }
+
+    pub(crate) fn all_emptied(thread: Number) -> Vec<u8> {
+        tagged(thread, b'e')
+    }
+
+    /// A record that is emptied, for a reason that is known.
+    pub(crate) fn emptied(place: Place) -> Vec<u8> {
+        [&all_emptied(place.thread)[..], &place.key()[4..]].concat()
+    }
+
+    pub(crate) fn all_stripped(thread: Number) -> Vec<u8> {
+        tagged(thread, b'x')
+    }
+
+    /// A record that came emptied, and nothing that counts here says so.
+    pub(crate) fn stripped(place: Place) -> Vec<u8> {
+        [&all_stripped(place.thread)[..], &place.key()[4..]].concat()
+    }
+
+    /// That events of an entity were purged here, by its number in its collection's.
+    pub(crate) fn entity(thread: Number, collection: Number, id: &str) -> Vec<u8> {
+        let number = collection.to_be_bytes();
+        [&tagged(thread, b'z')[..], &number, id.as_bytes()].concat()
+    }
+}
+
 /// Keys of [`Keyspace::Peers`].
 pub(crate) mod peers {
     use super::{LogId, Number};

@@ -14,10 +14,10 @@ use std::ops::Bound;
 use threads_core::block::sha256;
 use threads_core::books::{Head, HeadBook, HeadBookMut};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::record::Dep;
-use threads_core::{Cid, Error, LogId, Result};
+use threads_core::record::{Dep, Record, SignedRecord};
+use threads_core::{Cid, Error, Hlc, LogId, Result};
 
-use crate::chain;
+use crate::chain::{self, Blocks};
 use crate::layout::{self, Number, Place, Prefix, meta};
 use crate::sync::shares;
 use crate::thread::Thread;
@@ -356,14 +356,48 @@ fn end(txn: &mut dyn WriteTxn, thread: &Thread, line: Line, place: Place) -> Res
     Ok(ended.id)
 }
 
-/// The record at `place` as the head of a line.
+/// The record at `place` as the head of a line. One that was purged has the time of the last one before it
+/// that was not.
 pub(crate) fn head_at(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Result<Head> {
     let blocks = chain::expect(txn, place)?;
     Ok(Head {
         seq: place.seq,
         record: blocks.record_id(),
-        time: thread.time(&blocks)?,
+        time: match blocks.is_emptied() {
+            true => time_before(txn, thread, place)?,
+            false => thread.time(&blocks)?,
+        },
     })
+}
+
+/// A record that was purged is whole again: where it is the head of a line, that has its time.
+pub(crate) fn set_time(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    (place, record): (Place, &SignedRecord),
+    blocks: &Blocks,
+) -> Result<()> {
+    let line = at(txn.as_read(), &record.fields().log, place)?;
+    let head = HeadBook::new(txn.as_read()).get(&thread.id, &line.id)?;
+    let Some(head) = head.filter(|head| head.record == record.id()) else {
+        return Ok(());
+    };
+    let time = thread.time_of(record, blocks)?.max(head.time);
+    // The same place, so nothing is cut off.
+    HeadBookMut::new(txn).cut(&thread.id, &line.id, Some(&Head { time, ..head }))
+}
+
+/// The time of the last record before `place` in its log that was not purged; none when there is no such.
+pub(crate) fn time_before(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Result<Hlc> {
+    let mut seq = place.seq;
+    while seq > 1 {
+        seq -= 1;
+        let blocks = chain::expect(txn, ancestor(txn, place, seq)?)?;
+        if !blocks.is_emptied() {
+            return thread.time(&blocks);
+        }
+    }
+    Ok(Hlc::ZERO)
 }
 
 fn damaged() -> Error {

@@ -112,11 +112,9 @@ impl ChangeFilter {
             && entity
             && action
             && self.query.as_ref().is_none_or(|query| {
-                change
-                    .before
-                    .iter()
-                    .chain(&change.after)
-                    .any(|value| query.matches(value))
+                let mut values = change.before.iter().chain(&change.after).peekable();
+                // Whether what was purged met it nobody knows any more.
+                values.peek().is_none() || values.any(|value| query.matches(value))
             })
     }
 }

@@ -45,6 +45,12 @@ pub struct LogEntry {
     pub collections: Vec<CollectionName>,
     /// How many bytes its three blocks have.
     pub bytes: u64,
+    /// By which record it was purged, if it was: nobody knows its time then, nor what it changed.
+    #[serde(
+        serialize_with = "crate::text::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub purged_by: Option<Cid>,
 }
 
 /// What a block of a thread is.
@@ -65,9 +71,9 @@ pub struct Shown {
     /// Its event's block.
     #[serde(serialize_with = "crate::text::display")]
     pub event: Cid,
-    /// Its body's block.
-    #[serde(serialize_with = "crate::text::display")]
-    pub body: Cid,
+    /// Its body's block; none when it was purged, for only the event knew it.
+    #[serde(serialize_with = "crate::text::optional")]
+    pub body: Option<Cid>,
     /// How many bytes the three blocks have.
     pub bytes: [u64; 3],
     /// The log.
@@ -92,9 +98,15 @@ pub struct Shown {
     pub time: Hlc,
     /// The format of the body; none where the thread is kept without its read key.
     pub format: Option<CodecId>,
-    /// Whether this node can read the body: `readable`, `private`, `unknown format`, or `blind` where
-    /// the thread is kept without its read key.
+    /// Whether this node can read the body: `readable`, `private`, `unknown format`, `blind` where
+    /// the thread is kept without its read key, or `purged`.
     pub access: &'static str,
+    /// By which record it was purged, if it was.
+    #[serde(
+        serialize_with = "crate::text::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub purged_by: Option<Cid>,
     /// What the body says.
     pub events: Vec<ShownEvent>,
 }
@@ -155,6 +167,7 @@ impl Db {
                 actions: actions(opened.batch()),
                 collections: collections(opened.batch()),
                 bytes: blocks.bytes(),
+                purged_by: blocks.purged_by()?,
             });
         }
         Ok(entries)
@@ -169,7 +182,7 @@ impl Db {
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]
     /// let record = db.show(&db.log(Some(1)).unwrap()[0].record).unwrap();
-    /// assert_eq!(db.show(&record.body).unwrap().block, "body");
+    /// assert_eq!(db.show(&record.body.unwrap()).unwrap().block, "body");
     /// ```
     pub fn show(&self, cid: &Cid) -> Result<Shown> {
         let thread = self.thread();
@@ -192,7 +205,10 @@ impl Db {
         let mut order = ByTime::new(txn, thread)?;
         while let Some(place) = order.next(txn, thread)? {
             let blocks = chain::expect(txn, place)?;
-            let [_, event, body] = blocks.clone().into_blocks();
+            if blocks.is_emptied() {
+                continue;
+            }
+            let [_, event, body] = blocks.clone().into_blocks()?;
             for (part, block) in [("event", event), ("body", body)] {
                 if block.cid() == cid {
                     return Ok(Some((part, blocks)));
@@ -230,7 +246,10 @@ fn shown(block: &'static str, opened: &Opened, blocks: &Blocks) -> Result<Shown>
         block,
         record: opened.record.id(),
         event: fields.event,
-        body: Event::decode(&blocks.event)?.body_id(),
+        body: match blocks.is_emptied() {
+            true => None,
+            false => Some(Event::decode(&blocks.event)?.body_id()),
+        },
         bytes: [&blocks.record, &blocks.event, &blocks.body].map(|part| part.len() as u64),
         log: fields.log,
         seq: fields.seq,
@@ -248,7 +267,9 @@ fn shown(block: &'static str, opened: &Opened, blocks: &Blocks) -> Result<Shown>
             Body::Private => "private",
             Body::Unknown => "unknown format",
             Body::Blind => "blind",
+            Body::Purged => "purged",
         },
+        purged_by: blocks.purged_by()?,
         events: events
             .iter()
             .map(|event| ShownEvent {

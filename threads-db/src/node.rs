@@ -323,6 +323,7 @@ impl Node {
         if holding {
             db.catch_up_held()?;
         }
+        db.catch_up_purges()?;
         db.begin_access()?;
         let mut open = self.open_threads();
         if let Some(first) = open.get(&number).and_then(WeakDb::upgrade) {

@@ -31,6 +31,8 @@ pub(crate) enum Body {
     Unknown,
     /// The thread is kept here without its read key.
     Blind,
+    /// It was purged.
+    Purged,
 }
 
 impl Opened {
@@ -38,7 +40,7 @@ impl Opened {
     pub(crate) fn batch(&self) -> Option<&Batch> {
         match &self.body {
             Body::Batch(batch) => Some(batch),
-            Body::Access(_) | Body::Private | Body::Unknown | Body::Blind => None,
+            Body::Access(_) | Body::Private | Body::Unknown | Body::Blind | Body::Purged => None,
         }
     }
 
@@ -46,7 +48,7 @@ impl Opened {
     pub(crate) fn statements(&self) -> Option<&[Statement]> {
         match &self.body {
             Body::Access(statements) => Some(statements),
-            Body::Batch(_) | Body::Private | Body::Unknown | Body::Blind => None,
+            Body::Batch(_) | Body::Private | Body::Unknown | Body::Blind | Body::Purged => None,
         }
     }
 }
@@ -60,6 +62,14 @@ impl Thread {
 
     /// Opens the event of a record that is open already.
     pub(crate) fn open_event(&self, record: SignedRecord, blocks: &Blocks) -> Result<Opened> {
+        if blocks.purged_by()?.is_some() {
+            return Ok(Opened {
+                record,
+                time: Hlc::ZERO,
+                format: None,
+                body: Body::Purged,
+            });
+        }
         let event = Event::decode(&blocks.event)?;
         let Some(read) = self.header_key(record.fields())? else {
             return Ok(Opened {
@@ -102,8 +112,11 @@ impl Thread {
     }
 
     /// The time of the event of a record that is open already; its body is not looked at. No time where
-    /// the header is sealed to others, or does not open.
+    /// the header is sealed to others, does not open, or was purged.
     pub(crate) fn time_of(&self, record: &SignedRecord, blocks: &Blocks) -> Result<Hlc> {
+        if blocks.is_emptied() {
+            return Ok(Hlc::ZERO);
+        }
         let event = Event::decode(&blocks.event)?;
         let Some(read) = self.header_key(record.fields())? else {
             return Ok(Hlc::ZERO);

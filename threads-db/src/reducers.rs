@@ -155,6 +155,8 @@ fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Res
         let changes = feed.changes(txn.as_read(), thread, position)?;
         let events: Vec<_> = changes
             .into_iter()
+            // Of what was purged it is only known that it is gone.
+            .filter(|change| change.before.is_some() || change.after.is_some())
             .map(|change| event(thread, change))
             .collect();
         if !events.is_empty() {
@@ -168,6 +170,21 @@ fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Res
         }
     }
     put_position(txn, thread, reducer, last)
+}
+
+/// Makes all views again that saw every record, in a transaction that took something away which they may have
+/// seen. Where a reducer cannot digest the thread, its view is behind.
+pub(crate) fn replay_all(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+    for reducer in &thread.node.reducers {
+        match replay(txn, thread, &**reducer) {
+            Err(error) if is_its_own(&error) => {
+                let key = meta::reducer(thread.number, reducer.name());
+                txn.delete(Keyspace::Meta, &key)?;
+            }
+            replayed => replayed?,
+        }
+    }
+    Ok(())
 }
 
 /// What a reducer is given of a change.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
-use threads_core::block::{Block, decode};
+use threads_core::block::decode;
 use threads_core::datastore::{DatastoreExt, Direction, Durability, Keyspace};
 use threads_core::{EpochKeys, Error, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::Zeroizing;
@@ -378,7 +378,7 @@ fn take_all(
     while let Some(record) = car.next() {
         let event = car.next().ok_or_else(incomplete)??;
         let body = car.next().ok_or_else(incomplete)??;
-        let blocks = triple(record?, event, body);
+        let blocks = Blocks::from_blocks([record?, event, body]);
         bytes += blocks.bytes();
         chunk.push(blocks);
         if chunk.len() == RECORDS_PER_COMMIT || bytes >= BYTES_PER_COMMIT {
@@ -398,12 +398,4 @@ fn take_all(
 
 fn incomplete() -> Error {
     Error::corrupt("the file ends within a record: export it again")
-}
-
-fn triple(record: Block, event: Block, body: Block) -> Blocks {
-    Blocks {
-        record: record.into_bytes(),
-        event: event.into_bytes(),
-        body: body.into_bytes(),
-    }
 }

@@ -7,6 +7,7 @@ use threads_core::access::Statement;
 use threads_core::batch::{EVENTS_MAX, EntityEvent};
 use threads_core::codec::{Action, ActionKind, EventCodec};
 use threads_core::event::BODY_BYTES_MAX;
+use threads_core::record::Dep;
 use threads_core::{CollectionName, EntityId, Error, LogId, Result};
 
 use crate::catalogue::Definition;
@@ -26,6 +27,8 @@ pub(crate) struct Staged {
     pub(crate) events: Vec<EntityEvent>,
     /// What is stated about access.
     pub(crate) statements: Vec<Statement>,
+    /// The records that are emptied by this transaction, in a thread without rules.
+    pub(crate) purged: Vec<Dep>,
     /// How large the body will be, rounded up.
     pub(crate) bytes: usize,
     /// What each event did, for reducers; empty when there are none.

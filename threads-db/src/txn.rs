@@ -17,6 +17,7 @@ use threads_core::{Cid, EntityId, Error, Hlc, LogId, Result};
 use crate::catalogue::{Catalogue, Definition};
 use crate::collection::Collection;
 use crate::db::Db;
+use crate::purge;
 use crate::stage::Staged;
 use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
@@ -355,27 +356,38 @@ impl<'a> WriteTransaction<'a> {
     /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
     /// node.create("a").unwrap().begin().unwrap().commit_with(Durability::Immediate).unwrap();
     /// ```
-    pub fn commit_with(mut self, durability: Durability) -> Result<Option<Commit>> {
+    pub fn commit_with(self, durability: Durability) -> Result<Option<Commit>> {
+        let made = self.make_all(durability)?;
+        Ok(made.keys.or(made.statements).or(made.changes))
+    }
+
+    /// [`WriteTransaction::commit`], with all that it made.
+    pub(crate) fn commit_all(self) -> Result<Made> {
+        let durability = self.thread().node.durability;
+        self.make_all(durability)
+    }
+
+    fn make_all(mut self, durability: Durability) -> Result<Made> {
         if self.staged.broken {
             return Err(Error::invalid(
                 "a step of this transaction failed half-way, so none of it is committed: begin again",
             ));
         }
-        let written = match self.staged.events.is_empty() {
-            true => None,
-            false => Some(self.dispatch()?),
-        };
-        let stated = match self.staged.statements.is_empty() {
-            true => None,
-            false => Some(self.dispatch_access()?),
-        };
-        let changed_rules = stated.is_some();
-        let Some(commit) = stated.or(written) else {
-            return Ok(None);
-        };
+        let mut made = Made::default();
+        if !self.staged.events.is_empty() {
+            let changes = self.dispatch()?;
+            self.empty_staged(&changes.record)?;
+            made.changes = Some(changes);
+        }
+        if !self.staged.statements.is_empty() {
+            made.statements = Some(self.dispatch_access()?);
+        }
+        if made == Made::default() {
+            return Ok(made);
+        }
         let rotated = self.rotate_if_due()?;
         // New keys belong to the rules that made them due; those that were due anyway, to nothing written here.
-        let commit = rotated.filter(|_| changed_rules).unwrap_or(commit);
+        made.keys = rotated.filter(|_| made.statements.is_some());
         self.txn.commit(durability)?;
         let thread = self.db.thread();
         let news = News(Fresh::Committed(thread.number));
@@ -384,6 +396,19 @@ impl<'a> WriteTransaction<'a> {
             let news = News(Fresh::Members(thread.number));
             thread.node.notifier.notify_of(news);
         }
-        Ok(Some(commit))
+        if made.statements.is_some() {
+            // It is committed; what is left undone here is tried again when the thread is opened.
+            _ = purge::settle(thread);
+        }
+        Ok(made)
     }
+}
+
+/// The records that a transaction made.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub(crate) changes: Option<Commit>,
+    pub(crate) statements: Option<Commit>,
+    /// New keys, where the statements made them due.
+    pub(crate) keys: Option<Commit>,
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use threads_core::access::{EntityTag, Genesis, Role, Scope, Stated, Statement, Subject};
+use threads_core::codec::ActionKind;
 use threads_core::policy::{AccessRecord, Again, Learned};
 use threads_core::record::Dep;
 use threads_core::reducer::{ReadView, View};
@@ -12,7 +13,9 @@ use threads_core::{Cid, ErrorKind, PeerId, Result, ThreadId};
 use super::cards::Cards;
 use super::rows::{self, Row};
 use super::{named, words};
-use crate::{AclEvent, AclId, AclKind, Changes, Entity, Evaluator, Peer, Who};
+use crate::{
+    AclEvent, AclId, AclKind, Changes, Data, Entity, Evaluator, Judgement, Peer, Refusal, Who,
+};
 
 mod rules;
 
@@ -286,6 +289,8 @@ impl State {
             Statement::Card(_) => AclKind::Genesis,
             // Of effect by what it brings; whether its author may is what an event says.
             Statement::Rekey(_) => AclKind::Checkpoint,
+            // It changes no rule: what stands for it is judged like a delete.
+            Statement::Purge { .. } => AclKind::Genesis,
             _ => return Ok(Err("this version does not know what it says".into())),
         };
         let author = Peer(self.peers.number(record.author));
@@ -305,7 +310,11 @@ impl State {
             }
             Err(error) => return Err(error),
         };
-        learned.passing &= says_nothing || !(own_card || self.evaluator.is_authorised(id));
+        learned.passing &= match statement {
+            // Who takes the role to delete from its author later has seen it by that.
+            Statement::Purge { .. } => self.judge_purge(id).is_err(),
+            _ => says_nothing || !(own_card || self.evaluator.is_authorised(id)),
+        };
         if let Statement::Card(card) = statement {
             self.cards.state_own(&self.evaluator, id, card);
         }
@@ -418,6 +427,10 @@ impl State {
                 let refused = || "its author may not change the rules".to_owned();
                 (!self.evaluator.is_authorised(*id)).then(refused)
             }
+            Ok(Some(id)) if matches!(said.statement, Statement::Purge { .. }) => {
+                let refused = self.judge_purge(*id).err()?;
+                Some(words::refusal(self, &refused))
+            }
             Ok(Some(id)) => match self.evaluator.event(*id)?.1 {
                 AclKind::Genesis | AclKind::Checkpoint => None,
                 _ if self.evaluator.counts(*id) => None,
@@ -426,6 +439,26 @@ impl State {
                     Err(refusal) => Some(words::refusal(self, &refusal)),
                 },
             },
+        }
+    }
+
+    /// Whether the author of a purge may delete (R8), of an entity that no rule names: which ones it is about
+    /// those see who can read them. Who took the role had seen the purge exactly when the access records that
+    /// it knew reach it.
+    fn judge_purge(&self, id: AclId) -> Result<(), Refusal> {
+        let Some((author, _)) = self.evaluator.event(id) else {
+            return Ok(());
+        };
+        let data = Data {
+            author,
+            past: &[id],
+            entity: self.unnamed(),
+            action: ActionKind::Delete,
+        };
+        let covered = |removal| self.evaluator.reaches(removal, id);
+        match self.evaluator.judge(&data, &covered) {
+            Judgement::Applied(_) => Ok(()),
+            Judgement::Refused(refusal) => Err(refusal),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::chain;
 use crate::db::Db;
 use crate::dispatcher;
 use crate::layout::meta;
+use crate::purge;
 
 impl Db {
     /// Who may do what in this thread; `None` where there are no rules, so that whoever has the keys
@@ -86,6 +87,9 @@ impl Db {
             Ok(opened) => opened,
             Err(fault) => return Ok(vec![fault.to_string()]),
         };
+        if let Some(by) = blocks.purged_by()? {
+            return Ok(vec![purge::why(&*txn, place, &by)?]);
+        }
         if opened.record.fields().access {
             let stated = thread.node.policy.statements(&thread.id, &*txn)?;
             let stated = stated.into_iter().filter(|stated| stated.record == *record);

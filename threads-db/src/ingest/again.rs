@@ -21,6 +21,7 @@ use crate::invite;
 use crate::layout::{self, Place, Prefix};
 use crate::line::{self, Line};
 use crate::opened::Opened;
+use crate::purge;
 use crate::sync::shares;
 
 impl Ingest<'_> {
@@ -56,6 +57,7 @@ impl Ingest<'_> {
         for place in self.concerned(&learned.again)? {
             self.judge_again(place, &id)?;
         }
+        self.learn_purges(&id, statements, &learned)?;
         let subjects = statements.iter().filter_map(|statement| match statement {
             Statement::Grant {
                 to: Subject::Peer(peer),
@@ -76,6 +78,25 @@ impl Ingest<'_> {
             self.intake.members |= access::share(&mut *self.txn, self.thread, &peer)?;
         }
         Ok(learned)
+    }
+
+    /// Which purges count, when one is new or the rules made a difference.
+    fn learn_purges(
+        &mut self,
+        id: &Cid,
+        statements: &[Statement],
+        learned: &Learned,
+    ) -> Result<()> {
+        let new = purge::listed_in(statements).next().is_some();
+        if new {
+            purge::note(&mut *self.txn, self.thread, id)?;
+            self.purging = true;
+        }
+        if new || self.purging && !learned.again.is_empty() {
+            purge::judge(&mut *self.txn, self.thread)?;
+            self.intake.purges = true;
+        }
+        Ok(())
     }
 
     /// The records that have to be judged again.
@@ -186,7 +207,7 @@ impl Ingest<'_> {
             Err(error) if error.kind() == ErrorKind::Rejected => return Ok(()),
             opened => opened?,
         };
-        if opened.record.fields().access {
+        if opened.record.fields().access || blocks.is_emptied() {
             return Ok(());
         }
         let record = Verified::assume_stored(opened.record.clone());

@@ -19,6 +19,10 @@ pub(crate) struct Intake {
     pub(crate) held: u64,
     /// How many are sealed under keys that are not here.
     pub(crate) locked: u64,
+    /// Whether purges are to be carried out by them.
+    pub(crate) purges: bool,
+    /// How many came emptied, and nothing here says why.
+    pub(crate) stripped: u64,
     /// Whether they brought keys.
     pub(crate) keys: bool,
     /// Whether the thread is shared with more peers by them.
@@ -41,6 +45,8 @@ impl Intake {
         self.dropped += more.dropped;
         self.held = more.held;
         self.locked += more.locked;
+        self.purges |= more.purges;
+        self.stripped += more.stripped;
         self.keys |= more.keys;
         self.members |= more.members;
         self.logs.extend(more.logs);

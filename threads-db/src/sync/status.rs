@@ -13,6 +13,7 @@ use super::wire::Frontier;
 use crate::db::Db;
 use crate::held::{self, HeldCounts};
 use crate::line;
+use crate::purge::{self, EmptiedCounts};
 
 /// Where a thread stands.
 ///
@@ -31,6 +32,9 @@ pub struct SyncStatus {
     pub peers: Vec<PeerStatus>,
     /// Records that are here and not applied.
     pub held: HeldCounts,
+    /// Records of which only the sealed record is here: those that were purged, and those that somebody handed
+    /// on without what they said.
+    pub emptied: EmptiedCounts,
     /// Epochs of which records came that no keys here open, some of them: somebody who may change the rules
     /// has given their keys to others, and not to this node.
     pub locked: Vec<u64>,
@@ -107,7 +111,7 @@ impl PeerStatus {
 
 impl SyncStatus {
     /// Whether every peer that shares the thread has said that it has the same records, and nothing
-    /// is held back here.
+    /// is held back here, nor was handed on without what it said.
     ///
     /// ```
     #[doc = include_str!("../../doc/example_read.txt")]
@@ -115,7 +119,8 @@ impl SyncStatus {
     /// ```
     pub fn is_in_sync(&self) -> bool {
         let level = self.peers.iter().all(PeerStatus::is_level);
-        !self.peers.is_empty() && level && self.held.pending == 0
+        let whole = self.held.pending == 0 && self.emptied.stripped == 0;
+        !self.peers.is_empty() && level && whole
     }
 }
 
@@ -195,6 +200,7 @@ impl Db {
             logs,
             peers: peers.collect::<Result<_>>()?,
             held: held::counts(&*txn, thread.number)?,
+            emptied: purge::counts(&*txn, thread)?,
             locked: thread.locked(&*txn)?,
         })
     }

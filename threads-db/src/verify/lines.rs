@@ -10,23 +10,31 @@ use crate::layout::Place;
 use crate::line::{self, Line};
 
 impl Check<'_> {
-    pub(super) fn links(&mut self, place: Place, record: &SignedRecord, time: Hlc) -> Result<()> {
+    /// Checks a record's links. One that was purged has no time.
+    pub(super) fn links(
+        &mut self,
+        place: Place,
+        record: &SignedRecord,
+        time: Option<Hlc>,
+    ) -> Result<()> {
         let fields = record.fields();
-        let state = LogState {
-            seq: place.seq,
-            cid: Some(record.id()),
-            time: Some(time),
-        };
-        let seen = match self.logs.insert(place.log, state) {
+        let seen = match self.logs.remove(&place.log) {
             Some(seen) => seen,
             None => self.branched_off(place)?,
         };
+        let state = LogState {
+            seq: place.seq,
+            cid: Some(record.id()),
+            time: time.or(seen.time),
+        };
+        self.logs.insert(place.log, state);
         record.follows(seen.seq, seen.cid.as_ref())?;
         // What breaks this rule stands and is not applied. Blind replicas know no times, and what an
         // access record says is learned whatever its time.
         let reads = !self.thread.is_blind() && self.thread.header_key(fields)?.is_some();
         let free = !reads || fields.access || self.apart.contains(&place);
-        if !free && seen.time.is_some_and(|before| before >= time) {
+        let late = |before| time.is_some_and(|time| before >= time);
+        if !free && seen.time.is_some_and(late) {
             return Err(Error::corrupt(
                 "the record is not later than the one before it",
             ));

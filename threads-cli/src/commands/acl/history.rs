@@ -7,7 +7,7 @@ use threads_db::Db;
 use super::{Names, rules, who};
 use crate::args::OfThread;
 use crate::exit::Result;
-use crate::output::{Output, short, time};
+use crate::output::{Output, counted, short, time};
 use crate::repo::{self, Repo, quoted};
 
 pub(crate) fn run(repo: &Repo, args: &OfThread, out: &mut Output) -> Result {
@@ -78,6 +78,9 @@ fn in_words(statement: &Statement, names: &Names) -> String {
         Statement::Leave { .. } => "leaves".to_owned(),
         Statement::Card(card) => format!("names the key of {}", short(card.peer())),
         Statement::Rekey(rekey) => format!("changes the keys: epoch {:016x}", rekey.epoch),
+        Statement::Purge { records } => {
+            format!("purges {}", counted(records.len() as u64, "record"))
+        }
         _ => "something that this version does not know".to_owned(),
     }
 }
@@ -104,6 +107,13 @@ fn in_json(stated: &Stated, time_ms: u64, names: &Names) -> Value {
         Statement::Card(card) => json!({"kind": "card", "peer": card.peer()}),
         Statement::Rekey(rekey) => {
             json!({"kind": "rekey", "readers": rekey.readers, "replicas": rekey.replicas})
+        }
+        Statement::Purge { records } => {
+            let records: Vec<_> = records
+                .iter()
+                .map(|record| record.cid.to_string())
+                .collect();
+            json!({"kind": "purge", "records": records})
         }
         _ => json!({"kind": "unknown"}),
     };

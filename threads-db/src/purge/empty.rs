@@ -1,0 +1,282 @@
+//! Emptying records: what they said goes, and with it every trace of it in what was derived.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use threads_core::batch::EntityEvent;
+use threads_core::codec::ActionKind;
+use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
+use threads_core::record::{Dep, Record};
+use threads_core::{Cid, CollectionName, EntityId, ErrorKind, Result};
+
+use super::rows::{self, EmptiedRow};
+use crate::access::ADOPTED;
+use crate::chain::{self, Blocks};
+use crate::entity::{EntityRow, Life};
+use crate::feed::{FeedRow, Rejudged};
+use crate::held;
+use crate::history::{self, Events};
+use crate::kept;
+use crate::layout::{self, EventPlace, Place, meta, purged};
+use crate::opened::{Body, Opened};
+use crate::thread::{Thread, Tip};
+
+type Name = (CollectionName, EntityId);
+
+/// What becomes of a record that is to be emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It may go.
+    Goes,
+    /// It says something of what lives here, or of what nothing else says that it is dead.
+    Lives,
+    /// It has a format that is not known here, so nobody knows of what it is.
+    Unread,
+}
+
+/// Decides about records, and empties them, in one transaction.
+pub(crate) struct Emptier<'a> {
+    txn: &'a mut dyn WriteTxn,
+    thread: &'a Thread,
+    /// Whether entities are dead for good, of those that were asked for.
+    dead: BTreeMap<Name, bool>,
+    /// The entities that lost events.
+    touched: BTreeSet<Name>,
+    emptied: u64,
+}
+
+/// What a record may lose without anybody missing it: notes of who adopted what, of which it is one.
+fn is_note(event: &EntityEvent) -> bool {
+    event.collection.as_str() == ADOPTED
+}
+
+/// What becomes of a record, by what is known here. Whoever cannot read it does as told.
+pub(crate) fn fate(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    opened: &Opened,
+    dead: &mut BTreeMap<Name, bool>,
+) -> Result<Fate> {
+    let batch = match &opened.body {
+        Body::Batch(batch) => batch,
+        Body::Blind | Body::Private => return Ok(Fate::Goes),
+        Body::Unknown => return Ok(Fate::Unread),
+        Body::Access(_) | Body::Purged => return Ok(Fate::Lives),
+    };
+    for event in batch.events.iter().filter(|event| !is_note(event)) {
+        let name = (event.collection.clone(), event.entity.clone());
+        let is_dead = match dead.get(&name) {
+            Some(dead) => *dead,
+            None => {
+                let is_dead = is_dead(txn, thread, event)?;
+                dead.insert(name, is_dead);
+                is_dead
+            }
+        };
+        if !is_dead {
+            return Ok(Fate::Lives);
+        }
+    }
+    Ok(Fate::Goes)
+}
+
+/// Whether an entity is dead, and stays so without the records that are to be emptied: a delete of it that is
+/// applied is in another one.
+fn is_dead(txn: &dyn ReadTxn, thread: &Thread, event: &EntityEvent) -> Result<bool> {
+    let number = layout::number(txn, &meta::collection(thread.number, &event.collection))?;
+    let Some(number) = number.filter(|_| !event.collection.is_reserved()) else {
+        return Ok(false);
+    };
+    let (key, prefix) = history::keys(thread.number, number, event.entity.as_str());
+    let row = EntityRow::get(txn, &key)?;
+    if row.is_none_or(|row| row.life != Life::Deleted) {
+        return Ok(false);
+    }
+    let mut events = Events::new(txn, thread);
+    for row in history::rows(txn, thread, &prefix)?.iter().rev() {
+        let record = events
+            .record(row.place.of_record(thread.number))?
+            .record
+            .id();
+        let listed = rows::listed_by(txn, thread.number, &record, None)?.is_some();
+        if !listed && events.event(&row.place)?.action == ActionKind::Delete {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl<'a> Emptier<'a> {
+    pub(crate) fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Self {
+        Self {
+            txn,
+            thread,
+            dead: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            emptied: 0,
+        }
+    }
+
+    /// Empties a record that is listed by a purge which counts, if it is here and may go.
+    pub(crate) fn look_at(&mut self, dep: &Dep, by: &Cid) -> Result<()> {
+        let number = self.thread.number;
+        let Some(place) = chain::locate(self.txn.as_read(), number, &dep.cid)? else {
+            return self.look_at_held(dep, by);
+        };
+        let blocks = chain::expect(self.txn.as_read(), place)?;
+        if blocks.is_emptied() {
+            return match EmptiedRow::get(self.txn.as_read(), place)? {
+                Some(row) if !row.known => self.explain(place, blocks.record, row, by),
+                _ => Ok(()),
+            };
+        }
+        match self.open(&blocks)? {
+            Some(opened) if self.fate(&opened)? == Fate::Goes => {
+                self.empty(place, blocks, Some(&opened), by)
+            }
+            None => self.empty(place, blocks, None, by),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// It came emptied, and now it is known what for.
+    fn explain(&mut self, place: Place, record: Vec<u8>, row: EmptiedRow, by: &Cid) -> Result<()> {
+        let left = Blocks::emptied(record, by);
+        chain::put(&mut *self.txn, place, &left.record_id(), &left)?;
+        let (by, known) = (*by, true);
+        EmptiedRow { by, known, ..row }.put(&mut *self.txn, place)
+    }
+
+    /// The same of a record that waits outside its log.
+    fn look_at_held(&mut self, dep: &Dep, by: &Cid) -> Result<()> {
+        let number = self.thread.number;
+        let held = (&dep.log, dep.seq, &dep.cid);
+        let Some(arrival) = held::find(self.txn.as_read(), number, held)? else {
+            return Ok(());
+        };
+        let entry = held::get(self.txn.as_read(), number, arrival)?;
+        let Some(mut entry) = entry else {
+            return Ok(());
+        };
+        let Some(blocks) = entry.blocks.take().filter(|blocks| !blocks.is_emptied()) else {
+            return Ok(());
+        };
+        let goes = match self.open(&blocks)? {
+            Some(opened) => self.fate(&opened)? == Fate::Goes,
+            None => true,
+        };
+        if goes {
+            self.emptied += 1;
+            entry.blocks = Some(Blocks::emptied(blocks.record, by));
+            held::keep(&mut *self.txn, number, Some(arrival), &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Opens a record; none when its event breaks a rule, so that it is never applied.
+    fn open(&self, blocks: &Blocks) -> Result<Option<Opened>> {
+        match self.thread.open(blocks) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.kind() == ErrorKind::Rejected => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fate(&mut self, opened: &Opened) -> Result<Fate> {
+        fate(self.txn.as_read(), self.thread, opened, &mut self.dead)
+    }
+
+    /// Empties the record at `place`.
+    fn empty(
+        &mut self,
+        place: Place,
+        blocks: Blocks,
+        opened: Option<&Opened>,
+        by: &Cid,
+    ) -> Result<()> {
+        if let Some(opened) = opened {
+            self.forget_events(place, opened)?;
+        }
+        let record = self.thread.open_record(&blocks.record)?;
+        let (log, id) = (record.fields().log, record.id());
+        let number = self.thread.number;
+        let arrival = held::find(self.txn.as_read(), number, (&log, place.seq, &id))?;
+        match arrival {
+            Some(arrival) => held::remove(&mut *self.txn, number, arrival)?,
+            None => self.revert(place, by)?,
+        }
+        let before = blocks.bytes();
+        let left = Blocks::emptied(blocks.record, by);
+        let gone = before.saturating_sub(left.bytes());
+        chain::put(&mut *self.txn, place, &id, &left)?;
+        kept::subtract(&mut *self.txn, self.thread, gone)?;
+        self.emptied += 1;
+        let row = EmptiedRow {
+            by: *by,
+            known: true,
+            was_applied: arrival.is_none(),
+        };
+        row.put(&mut *self.txn, place)
+    }
+
+    /// Says in the feed that a record is not applied any more.
+    fn revert(&mut self, place: Place, by: &Cid) -> Result<()> {
+        let number = self.thread.number;
+        let mut tip = Tip::get(self.txn.as_read(), number)?;
+        tip.position += 1;
+        tip.put(&mut *self.txn, number)?;
+        let rejudged = Some(Rejudged::Reverted(*by));
+        let row = FeedRow { place, rejudged }.encode();
+        let key = layout::feed(number, tip.position);
+        self.txn.put(Keyspace::Feed, &key, &row)
+    }
+
+    /// Takes the events of a record out of the histories of their entities.
+    fn forget_events(&mut self, place: Place, opened: &Opened) -> Result<()> {
+        let events = opened.batch().map_or(&[][..], |batch| &batch.events);
+        for (event, index) in events.iter().zip(0..) {
+            let at = EventPlace {
+                time: opened.time,
+                log: place.log,
+                seq: place.seq,
+                index,
+            };
+            let number = self.thread.number;
+            let key = meta::collection(number, &event.collection);
+            let Some(collection) = layout::number(self.txn.as_read(), &key)? else {
+                continue;
+            };
+            let id = event.entity.as_str();
+            let (_, prefix) = history::keys(number, collection, id);
+            let key = [&prefix[..], &at.to_bytes()].concat();
+            self.txn.delete(Keyspace::History, &key)?;
+            if !is_note(event) {
+                let key = purged::entity(number, collection, id);
+                self.txn.put(Keyspace::Held, &key, &[])?;
+            }
+            let name = (event.collection.clone(), event.entity.clone());
+            self.touched.insert(name);
+        }
+        Ok(())
+    }
+
+    /// Brings the entities in line that lost events: as they are for whoever never had those. Gives how many
+    /// records were emptied.
+    pub(crate) fn finish(self) -> Result<u64> {
+        let (txn, thread) = (self.txn, self.thread);
+        for (collection, id) in &self.touched {
+            let number =
+                layout::number(txn.as_read(), &meta::collection(thread.number, collection))?;
+            let Some(number) = number else { continue };
+            let (key, prefix) = history::keys(thread.number, number, id.as_str());
+            let rows = history::rows(txn.as_read(), thread, &prefix)?;
+            let Some(last) = rows.last().map(|row| row.place) else {
+                txn.delete(Keyspace::Entities, &key)?;
+                continue;
+            };
+            let places = rows.into_iter().map(|row| row.place);
+            let life = Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?;
+            EntityRow { last, life }.put(txn, &key)?;
+        }
+        Ok(self.emptied)
+    }
+}

@@ -1,0 +1,632 @@
+//! What a purge takes away, what it leaves, and who does it on whose word.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use threads_acl::Acl;
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::access::{Role, Scope, Statement, Subject};
+use threads_core::block::{DAG_CBOR, cid_of};
+use threads_core::codec::ActionKind;
+use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
+use threads_core::module::{CollectionSpec, IndexSpec};
+use threads_core::policy::OpenPolicy;
+use threads_core::record::Dep;
+use threads_core::{Cid, ErrorKind, IdentityKey, ManualClock, Variant, system_rng};
+
+use crate::chain::{self, Blocks};
+use crate::db::Db;
+use crate::export::ByTime;
+use crate::ingest::{self, Intake};
+use crate::node::{Node, NodeBuilder};
+use crate::sharing::ThreadKeys;
+use crate::{ChangeFilter, ExportOptions, Notice, RestoreOptions};
+
+const NOW_MS: u64 = 1_900_000_000_000;
+
+fn builder(store: &Arc<Memory>) -> NodeBuilder {
+    let builder = Node::builder(Arc::clone(store)).codec(JsonPatch::new());
+    builder.clock(ManualClock::at(NOW_MS))
+}
+
+fn define(db: &Db) {
+    let spec = CollectionSpec::new("Note".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+    let text = IndexSpec::on("text".parse().unwrap());
+    db.define(&spec.with_index(text)).unwrap();
+}
+
+/// A thread that is made here; with rules, if it has some.
+fn made(variant: Variant) -> Db {
+    let node = builder(&Arc::default()).policy(Acl::new()).open().unwrap();
+    let db = node.create_with("t", variant).unwrap();
+    define(&db);
+    db
+}
+
+/// The same thread on another node, with nothing of it.
+fn copy(keys: &ThreadKeys) -> Db {
+    let node = builder(&Arc::default()).policy(Acl::new()).open().unwrap();
+    node.add_thread("t", keys).unwrap()
+}
+
+fn save(db: &Db, id: &str, text: &str) -> Cid {
+    let notes = db.collection("Note").unwrap();
+    notes.save(&json!({"_id": id, "text": text})).unwrap();
+    db.log(Some(1)).unwrap()[0].record
+}
+
+fn name(id: &str) -> (threads_core::CollectionName, threads_core::EntityId) {
+    ("Note".parse().unwrap(), id.parse().unwrap())
+}
+
+fn records(db: &Db) -> Vec<Blocks> {
+    let (thread, txn) = (db.thread(), db.thread().node.store.read().unwrap());
+    let mut order = ByTime::new(&*txn, thread).unwrap();
+    std::iter::from_fn(|| order.next(&*txn, thread).unwrap())
+        .map(|place| chain::expect(&*txn, place).unwrap())
+        .collect()
+}
+
+fn take(db: &Db, records: &[Blocks]) -> Intake {
+    ingest::take_in(db.thread(), records).unwrap()
+}
+
+/// Brings two nodes level.
+fn level(one: &Db, other: &Db) {
+    take(other, &records(one));
+    take(one, &records(other));
+}
+
+fn blocks(db: &Db, record: &Cid) -> Blocks {
+    let (thread, txn) = (db.thread(), db.thread().node.store.read().unwrap());
+    let place = chain::locate(&*txn, thread.number, record).unwrap();
+    chain::expect(&*txn, place.unwrap()).unwrap()
+}
+
+fn is_emptied(db: &Db, record: &Cid) -> bool {
+    blocks(db, record).is_emptied()
+}
+
+/// Whether these bytes are anywhere in a node's store.
+fn has(db: &Db, bytes: &[u8]) -> bool {
+    let txn = db.thread().node.store.read().unwrap();
+    let all = || (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    Keyspace::ALL.iter().any(|space| {
+        let mut rows = txn.scan(*space, all(), Direction::Forward).unwrap();
+        rows.any(|row| {
+            let (key, value) = row.unwrap();
+            let within = |part: &[u8]| part.windows(bytes.len()).any(|window| window == bytes);
+            within(&key) || within(&value)
+        })
+    })
+}
+
+fn texts(db: &Db) -> Vec<Value> {
+    let found = db.collection("Note").unwrap();
+    found.find(&crate::query::Query::new()).unwrap()
+}
+
+/// The rows of all entities, as they are.
+fn entities(db: &Db) -> Vec<(Vec<u8>, crate::entity::Life)> {
+    let txn = db.thread().node.store.read().unwrap();
+    let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    let rows = txn
+        .scan(Keyspace::Entities, all, Direction::Forward)
+        .unwrap();
+    let mut rows: Vec<_> = rows
+        .map(|row| {
+            let (key, value) = row.unwrap();
+            // Without the numbers, which are the node's own.
+            let life = crate::entity::EntityRow::decode(&value).unwrap().life;
+            (key[8..].to_vec(), life)
+        })
+        .collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows
+}
+
+fn assert_clean(db: &Db) {
+    let report = db.verify(&mut |_| ()).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.problems);
+}
+
+fn grant(db: &Db, peer: threads_core::PeerId, roles: &[Role]) {
+    db.write(|txn| {
+        let mut roles = roles.iter();
+        roles.try_for_each(|role| txn.grant(Subject::Peer(peer), Scope::Thread, *role))
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_is_purged_is_gone_and_the_rest_stays() {
+    for variant in [Variant::Raw, Variant::AccessControlled] {
+        let db = made(variant);
+        let gone = [
+            save(&db, "plan", "CANARY one"),
+            save(&db, "plan", "CANARY two"),
+            save(&db, "plan", "CANARY three"),
+        ];
+        let stays = save(&db, "list", "eggs");
+        let bodies: Vec<_> = gone.iter().map(|record| blocks(&db, record)).collect();
+        assert!(has(&db, b"CANARY"), "the control: it is there before");
+        let cursor = db.listen(ChangeFilter::all()).unwrap().cursor();
+
+        let report = db.purge([name("plan")]).unwrap();
+        assert_eq!((report.entities, report.records), (1, 3));
+        assert_eq!(
+            report.stated.is_some(),
+            variant == Variant::AccessControlled
+        );
+        assert!(!has(&db, b"CANARY"));
+        for Blocks { event, body, .. } in &bodies {
+            assert!(!has(&db, body) && !has(&db, event));
+        }
+        assert!(gone.iter().all(|record| is_emptied(&db, record)));
+        assert!(!is_emptied(&db, &stays) && !is_emptied(&db, &report.deleted));
+        assert_eq!(texts(&db), [json!({"_id": "list", "text": "eggs"})]);
+        assert_clean(&db);
+        assert_eq!(db.verify(&mut |_| ()).unwrap().emptied, 3);
+
+        // It stays dead, and whoever knew it hears of that, but nobody what it was.
+        let notes = db.collection("Note").unwrap();
+        let again = notes.create(&json!({"_id": "plan"})).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Conflict);
+        let mut listener = db.listen_from(ChangeFilter::all(), cursor).unwrap();
+        let Some(Notice::Change(change)) = listener.try_next().unwrap() else {
+            panic!("nobody hears of it");
+        };
+        assert_eq!(
+            (change.entity.as_str(), change.action),
+            ("plan", ActionKind::Delete)
+        );
+        assert_eq!((&change.before, &change.after), (&None, &None));
+        assert!(listener.try_next().unwrap().is_none());
+        assert!(db.why(&gone[0]).unwrap()[0].starts_with("it was purged"));
+        assert_eq!(
+            db.purge([name("plan")]).unwrap().records,
+            0,
+            "nothing is left"
+        );
+    }
+}
+
+#[test]
+fn what_was_written_with_others_goes_with_them_or_not_at_all() {
+    let db = made(Variant::Raw);
+    let notes = db.collection("Note").unwrap();
+    db.write(|txn| {
+        txn.create(&notes, &json!({"_id": "a", "text": "CANARY"}))?;
+        txn.create(&notes, &json!({"_id": "b", "text": "CANARY"}))
+    })
+    .unwrap();
+    let refused = db.purge([name("a")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert!(refused.to_string().contains("Note/b"), "{refused}");
+    assert!(notes.has("a").unwrap(), "nothing happened");
+    assert_eq!(db.purge([name("a"), name("b")]).unwrap().records, 1);
+    assert!(!has(&db, b"CANARY"));
+    assert_clean(&db);
+    let unknown = db.purge([name("c")]).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+    let none = db.purge([]).unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::Invalid);
+}
+
+/// Root, somebody who may write, and a replica that reads nothing, all level.
+struct Team {
+    root: Db,
+    ann: Db,
+    blind: Db,
+}
+
+impl Team {
+    fn new(roles: &[Role]) -> Self {
+        let root = made(Variant::AccessControlled);
+        let ann = copy(&root.keys());
+        let blind = copy(&root.keys().without_read());
+        grant(&root, ann.thread().own_author(), &[Role::Read, Role::Write]);
+        grant(&root, ann.thread().own_author(), roles);
+        grant(&root, blind.thread().own_author(), &[Role::Replicate]);
+        let team = Self { root, ann, blind };
+        team.level();
+        team
+    }
+
+    fn all(&self) -> [&Db; 3] {
+        [&self.root, &self.ann, &self.blind]
+    }
+
+    fn level(&self) {
+        level(&self.root, &self.ann);
+        level(&self.root, &self.blind);
+    }
+}
+
+#[test]
+fn peers_do_the_same_and_newcomers_get_what_is_left() {
+    let team = Team::new(&[]);
+    let gone = [
+        save(&team.ann, "plan", "CANARY"),
+        save(&team.ann, "plan", "CANARY two"),
+    ];
+    team.level();
+    let bodies: Vec<_> = gone
+        .iter()
+        .map(|record| blocks(&team.blind, record).body)
+        .collect();
+    assert!(
+        bodies.iter().all(|body| has(&team.blind, body)),
+        "the control"
+    );
+    let before = team.blind.node().kept_for_others().unwrap();
+
+    let report = team.root.purge([name("plan")]).unwrap();
+    team.level();
+    for db in team.all() {
+        assert!(gone.iter().all(|record| is_emptied(db, record)));
+        assert!(bodies.iter().all(|body| !has(db, body)) && !has(db, b"CANARY"));
+        assert_clean(db);
+        let purge = &db.purges().unwrap()[0];
+        assert_eq!((purge.listed, purge.emptied, &purge.void), (2, 2, &None));
+        assert_eq!(Some(purge.record), report.stated);
+        assert_eq!(db.emptied().unwrap().len(), 2);
+    }
+    let after = team.blind.node().kept_for_others().unwrap();
+    assert!(after < before + 3_000, "{before} {after}");
+
+    // Whoever comes later, and only from the replica, makes the same of it, in any order.
+    let records = records(&team.blind);
+    for backwards in [false, true] {
+        let late = copy(&team.root.keys());
+        let mut order = records.clone();
+        if backwards {
+            order.reverse();
+        }
+        for record in &order {
+            take(&late, std::slice::from_ref(record));
+        }
+        assert_eq!(entities(&late), entities(&team.root));
+        let emptied = late.emptied().unwrap();
+        assert_eq!(emptied.iter().filter(|record| record.explained).count(), 2);
+        assert_eq!(late.sync_status().unwrap().emptied.stripped, 0);
+        assert_clean(&late);
+    }
+
+    // Somebody has the whole of it still and knows nothing of the purge: it stays purged.
+    let whole: Vec<_> = gone
+        .iter()
+        .map(|record| blocks(&team.ann, record))
+        .collect();
+    assert!(whole.iter().all(Blocks::is_emptied));
+}
+
+#[test]
+fn a_record_that_comes_whole_after_its_purge_is_filed_emptied() {
+    let team = Team::new(&[]);
+    let gone = save(&team.ann, "plan", "CANARY");
+    let later = save(&team.ann, "list", "eggs");
+    let whole = [gone, later].map(|record| blocks(&team.ann, &record));
+    level(&team.root, &team.ann);
+    team.root.purge([name("plan")]).unwrap();
+    // The replica has none of what Ann wrote; it learns of the purge as soon as nothing is missing.
+    let mut all = records(&team.root);
+    let of_ann = |record: &Blocks| whole.iter().any(|own| own.record == record.record);
+    all.retain(|record| !of_ann(record));
+    take(&team.blind, &all);
+    take(&team.blind, &whole);
+    assert!(is_emptied(&team.blind, &gone) && !is_emptied(&team.blind, &later));
+    assert!(!has(&team.blind, &whole[0].body));
+    assert_clean(&team.blind);
+
+    // Again, whole, to those who have it emptied.
+    for db in [&team.root, &team.blind] {
+        take(db, &whole);
+        assert!(is_emptied(db, &gone));
+        assert!(!has(db, b"CANARY"));
+    }
+}
+
+#[test]
+fn a_late_edit_does_not_bring_back_what_was_purged() {
+    let team = Team::new(&[]);
+    save(&team.root, "plan", "CANARY one");
+    team.level();
+    // Ann is away, and goes on with it.
+    let late = save(&team.ann, "plan", "CANARY two");
+    let record = blocks(&team.ann, &late);
+    team.root.purge([name("plan")]).unwrap();
+    take(&team.root, std::slice::from_ref(&record));
+    assert!(texts(&team.root).is_empty());
+    assert!(!has(&team.root, b"CANARY"), "it stays sealed");
+    assert_clean(&team.root);
+    assert!(!is_emptied(&team.root, &late), "nobody had listed it");
+    // Purged again, it goes too, for everybody.
+    assert_eq!(team.root.purge([name("plan")]).unwrap().records, 1);
+    team.level();
+    team.level();
+    for db in team.all() {
+        assert!(is_emptied(db, &late));
+        assert!(!has(db, &record.body));
+        assert_clean(db);
+    }
+    assert_eq!(entities(&team.root), entities(&team.ann));
+}
+
+#[test]
+fn only_who_may_delete_may_purge() {
+    let team = Team::new(&[]);
+    let record = save(&team.root, "plan", "kept");
+    team.level();
+    let refused = team.ann.purge([name("plan")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected);
+    assert!(!is_emptied(&team.ann, &record));
+    // A node that keeps to no rules says it all the same.
+    let rogue = Node::builder(Memory::new())
+        .codec(JsonPatch::new())
+        .policy(OpenPolicy)
+        .identity(team.ann.node().identity().clone())
+        .clock(ManualClock::at(NOW_MS))
+        .open()
+        .unwrap();
+    let rogue = rogue.add_thread("t", &team.root.keys()).unwrap();
+    take(&rogue, &records(&team.root));
+    let listed = dep(&rogue, &record);
+    rogue
+        .write(|txn| {
+            txn.state(Statement::Purge {
+                records: vec![listed],
+            })
+        })
+        .unwrap();
+    take(&team.root, &records(&rogue));
+    team.level();
+    for db in team.all() {
+        assert!(!is_emptied(db, &record));
+        assert!(db.purges().unwrap()[0].void.is_some());
+        assert_clean(db);
+    }
+}
+
+fn dep(db: &Db, record: &Cid) -> Dep {
+    let log = db.log(None).unwrap().into_iter();
+    let entry = log
+        .into_iter()
+        .find(|entry| entry.record == *record)
+        .unwrap();
+    Dep {
+        log: entry.log,
+        seq: entry.seq,
+        cid: *record,
+    }
+}
+
+#[test]
+fn a_purge_of_what_lives_is_done_by_nobody_who_can_read_it() {
+    let team = Team::new(&[Role::Delete]);
+    let record = save(&team.root, "plan", "kept");
+    team.level();
+    let listed = dep(&team.ann, &record);
+    team.ann
+        .write(|txn| {
+            txn.state(Statement::Purge {
+                records: vec![listed],
+            })
+        })
+        .unwrap();
+    team.level();
+    for db in [&team.root, &team.ann] {
+        assert!(!is_emptied(db, &record));
+        let purge = &db.purges().unwrap()[0];
+        assert_eq!((purge.living, purge.emptied), (1, 0));
+        assert_eq!(texts(db).len(), 1);
+    }
+    assert!(is_emptied(&team.blind, &record), "it does as told");
+    // Nor by a delete in the very record that is to go.
+    let notes = team.ann.collection("Note").unwrap();
+    notes.delete("plan").unwrap();
+    let deleted = team.ann.log(Some(1)).unwrap()[0].record;
+    let records = [dep(&team.ann, &record), dep(&team.ann, &deleted)];
+    let mut records = records.to_vec();
+    records.sort();
+    team.ann
+        .write(|txn| txn.state(Statement::Purge { records }))
+        .unwrap();
+    team.level();
+    for db in [&team.root, &team.ann] {
+        assert!(!is_emptied(db, &record) && !is_emptied(db, &deleted));
+        assert_clean(db);
+    }
+}
+
+#[test]
+fn what_was_stripped_by_nobody_knows_whom_is_told_and_filled() {
+    let team = Team::new(&[]);
+    let record = save(&team.ann, "plan", "not gone");
+    level(&team.root, &team.ann);
+    let all = records(&team.root);
+    let nobody = cid_of(DAG_CBOR, b"no such record");
+    let strip = |blocks: &Blocks, by: &Cid| Blocks::emptied(blocks.record.clone(), by);
+    for reason in [nobody, all[0].record_id()] {
+        let late = copy(&team.root.keys());
+        for blocks in &all {
+            match blocks.record_id() == record {
+                true => drop(take(&late, &[strip(blocks, &reason)])),
+                false => drop(take(&late, std::slice::from_ref(blocks))),
+            }
+        }
+        let counts = late.sync_status().unwrap().emptied;
+        assert_eq!((counts.purged, counts.stripped), (0, 1));
+        assert_eq!(counts.stripped_of.values().sum::<u64>(), 1);
+        assert!(!late.emptied().unwrap()[0].explained);
+        assert!(late.why(&record).unwrap()[0].starts_with("it came without"));
+        assert!(texts(&late).is_empty());
+        assert_clean(&late);
+        take(&late, &[strip(&blocks(&team.ann, &record), &nobody)]);
+        assert_eq!(late.sync_status().unwrap().emptied.stripped, 1, "no news");
+        // Whole, from whoever has it.
+        take(&late, &[blocks(&team.ann, &record)]);
+        assert_eq!(texts(&late), texts(&team.root));
+        assert_eq!(entities(&late), entities(&team.root));
+        assert_eq!(late.sync_status().unwrap().emptied.stripped, 0);
+        assert_clean(&late);
+    }
+    // What is said about access is never taken without what it says.
+    let late = copy(&team.root.keys());
+    let access = strip(&all[0], &nobody);
+    let refused = ingest::take_in(late.thread(), &[access]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected);
+    let mut cut = strip(&all[3], &nobody);
+    cut.body.pop();
+    let refused = ingest::take_in(late.thread(), &[cut]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected);
+}
+
+#[test]
+fn a_purge_by_who_had_lost_the_right_is_taken_back_where_somebody_has_it_whole() {
+    let team = Team::new(&[Role::Delete]);
+    let record = save(&team.root, "plan", "worth keeping");
+    team.level();
+    let whole = blocks(&team.root, &record);
+    // Ann purges, and root takes the role from her without having seen that.
+    team.ann.purge([name("plan")]).unwrap();
+    level(&team.ann, &team.blind);
+    assert!(is_emptied(&team.blind, &record) && is_emptied(&team.ann, &record));
+    let peer = Subject::Peer(team.ann.thread().own_author());
+    team.root
+        .write(|txn| txn.revoke(peer, Scope::Thread, Role::Delete))
+        .unwrap();
+    team.level();
+    assert!(!is_emptied(&team.root, &record), "it does not count");
+    assert_eq!(texts(&team.root).len(), 1);
+    for db in [&team.ann, &team.blind] {
+        assert!(is_emptied(db, &record));
+        assert_eq!(db.sync_status().unwrap().emptied.stripped, 1);
+        assert!(db.purges().unwrap()[0].void.is_some());
+        take(db, std::slice::from_ref(&whole));
+        assert!(!is_emptied(db, &record));
+        assert_clean(db);
+    }
+    assert_eq!(texts(&team.ann), texts(&team.root));
+    assert_eq!(entities(&team.ann), entities(&team.root));
+
+    // Root saw this one before: it stands.
+    let record = save(&team.root, "list", "CANARY");
+    grant(&team.root, team.ann.thread().own_author(), &[Role::Delete]);
+    team.level();
+    team.ann.purge([name("list")]).unwrap();
+    team.level();
+    team.root
+        .write(|txn| txn.revoke(peer, Scope::Thread, Role::Delete))
+        .unwrap();
+    team.level();
+    for db in team.all() {
+        assert!(is_emptied(db, &record) && !has(db, b"CANARY"));
+        assert_eq!(db.sync_status().unwrap().emptied.stripped, 0);
+        assert_clean(db);
+    }
+}
+
+#[test]
+fn what_is_in_quarantine_and_was_adopted_goes_too() {
+    let team = Team::new(&[]);
+    save(&team.root, "plan", "CANARY one");
+    team.level();
+    // Ann is away while root takes writing from her.
+    let late = save(&team.ann, "plan", "CANARY two");
+    let peer = Subject::Peer(team.ann.thread().own_author());
+    team.root
+        .write(|txn| txn.revoke(peer, Scope::Thread, Role::Write))
+        .unwrap();
+    team.level();
+    assert_eq!(team.root.held().unwrap().len(), 1);
+    team.root.write(|txn| txn.adopt(&late)).unwrap();
+    team.level();
+    assert_eq!(team.root.purge([name("plan")]).unwrap().records, 3);
+    team.level();
+    for db in team.all() {
+        assert!(is_emptied(db, &late));
+        assert!(!has(db, b"CANARY") && db.held().unwrap().is_empty());
+        assert_clean(db);
+    }
+    assert_eq!(entities(&team.root), entities(&team.ann));
+}
+
+#[test]
+fn an_export_carries_what_is_left() {
+    let db = made(Variant::AccessControlled);
+    save(&db, "plan", "CANARY");
+    save(&db, "list", "eggs");
+    db.purge([name("plan")]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.car");
+    let passphrase = || Some("correct horse".to_owned().into());
+    let file = std::fs::File::create(&path).unwrap();
+    db.export(
+        file,
+        &ExportOptions {
+            passphrase: passphrase(),
+        },
+        &mut |_| (),
+    )
+    .unwrap();
+    let other = builder(&Arc::default()).policy(Acl::new()).open().unwrap();
+    let options = RestoreOptions {
+        passphrase: passphrase(),
+        name: None,
+    };
+    let (copy, _) = other.restore(&path, &options, &mut |_| ()).unwrap();
+    assert_eq!(entities(&copy), entities(&db));
+    assert_eq!(copy.emptied().unwrap(), db.emptied().unwrap());
+    assert_eq!(
+        copy.log(None).unwrap().len(),
+        db.log(None).unwrap().len() - 1
+    );
+    assert_clean(&copy);
+}
+
+#[test]
+fn what_is_left_to_do_is_done_when_the_thread_is_opened() {
+    let store: Arc<Memory> = Arc::default();
+    let team = Team::new(&[]);
+    let node = builder(&store)
+        .policy(Acl::new())
+        .identity(IdentityKey::generate(&mut system_rng()));
+    let db = node
+        .open()
+        .unwrap()
+        .add_thread("t", &team.root.keys())
+        .unwrap();
+    let gone: Vec<_> = (0..200)
+        .map(|n| save(&team.root, "plan", &format!("CANARY {n}")))
+        .collect();
+    let report = team.root.purge([name("plan")]).unwrap();
+    assert_eq!(report.records, 200);
+    take(&db, &records(&team.root));
+    // As after a crash half-way.
+    let purge = report.stated.unwrap();
+    let number = db.thread().number;
+    let mut row = super::rows::PurgeRow::get(&*store.read().unwrap(), number, &purge)
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.next, None);
+    row.next = Some(64);
+    let mut txn = store.write().unwrap();
+    row.put(&mut *txn, number).unwrap();
+    txn.commit(threads_core::datastore::Durability::Group)
+        .unwrap();
+    drop(db);
+    let db = builder(&store)
+        .policy(Acl::new())
+        .open()
+        .unwrap()
+        .open("t")
+        .unwrap();
+    let row = super::rows::PurgeRow::get(&*store.read().unwrap(), number, &purge)
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.next, None);
+    assert!(gone.iter().all(|record| is_emptied(&db, record)));
+    assert_clean(&db);
+}
