@@ -12,7 +12,7 @@ use threads_core::policy::{
 };
 use threads_core::record::Dep;
 use threads_core::reducer::{ReadView, View};
-use threads_core::{PeerId, Result, ThreadId, Variant};
+use threads_core::{Cid, PeerId, Result, ThreadId, Variant};
 
 use crate::{AclId, Data, Entity, Judgement, Peer, Refusal, Standing};
 
@@ -171,6 +171,18 @@ impl AccessPolicy for Acl {
             return Ok(None);
         }
         self.look(thread, txn, |state| Ok(state.rules()))
+    }
+
+    fn removal(&self, thread: &ThreadId, peer: &PeerId, txn: &dyn ReadTxn) -> Result<Option<Cid>> {
+        if !is_ruled(thread) {
+            return Ok(None);
+        }
+        self.look(thread, txn, |state| {
+            let removal = state.evaluator().removal_of(state.peer(peer));
+            Ok(removal
+                .and_then(|id| state.source(id))
+                .map(|(_, record)| record))
+        })
     }
 
     fn statements(&self, thread: &ThreadId, txn: &dyn ReadTxn) -> Result<Vec<Stated>> {

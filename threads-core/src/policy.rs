@@ -129,6 +129,21 @@ pub trait AccessPolicy: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The record by which a peer lost its part in a thread: that took it from this peer by name, so that it
+    /// may not even replicate. `None` where it may, or was never removed.
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore.
+    fn removal(
+        &self,
+        _thread: &ThreadId,
+        _peer: &PeerId,
+        _txn: &dyn ReadTxn,
+    ) -> Result<Option<Cid>> {
+        Ok(None)
+    }
+
     /// All statements that were learned, in the order in which they came, and what became of each.
     ///
     /// # Errors
@@ -170,6 +185,10 @@ impl<T: AccessPolicy + ?Sized> AccessPolicy for Arc<T> {
 
     fn rules(&self, thread: &ThreadId, txn: &dyn ReadTxn) -> Result<Option<Rules>> {
         (**self).rules(thread, txn)
+    }
+
+    fn removal(&self, thread: &ThreadId, peer: &PeerId, txn: &dyn ReadTxn) -> Result<Option<Cid>> {
+        (**self).removal(thread, peer, txn)
     }
 
     fn statements(&self, thread: &ThreadId, txn: &dyn ReadTxn) -> Result<Vec<Stated>> {

@@ -19,7 +19,9 @@ use crate::thread::Thread;
 mod adopt;
 mod attend;
 mod epochs;
+mod farewell;
 mod look;
+mod removal;
 mod rotate;
 mod rules;
 mod state;
@@ -28,6 +30,9 @@ mod tests;
 
 pub(crate) use adopt::{ADOPTED, AdoptedEntity};
 pub(crate) use epochs::Choice;
+pub(crate) use farewell::{Farewell, owe, settle};
+pub use removal::Removal;
+pub(crate) use removal::{check, note as note_removal, refusal, removal};
 
 fn damaged() -> Error {
     Error::corrupt("what is known of a thread's access records is damaged: verify the thread")
@@ -171,9 +176,14 @@ pub(crate) fn share(txn: &mut dyn WriteTxn, thread: &Thread, peer: &PeerId) -> R
     }
     if !may_share(policy, txn.as_read(), &thread.id, peer)? {
         let shared = shares::has(txn.as_read(), thread.number, peer)?;
+        // Who never showed the key is told nothing.
+        if shares::last_contact(txn.as_read(), thread.number, peer)?.is_some() {
+            owe(txn, thread.number, peer)?;
+        }
         shares::remove(txn, thread.number, peer)?;
         return Ok(shared);
     }
+    settle(txn, thread.number, peer)?;
     match shares::add(txn, thread.number, peer) {
         // More members than peers that a thread is shared with: others serve them.
         Err(error) if error.kind() == ErrorKind::Full => Ok(false),

@@ -16,7 +16,7 @@ use threads_core::record::{
     skip_target,
 };
 use threads_core::reducer::{DispatchedEvent, View, view_prefix};
-use threads_core::{Cid, Error, Hlc, LogId, LogKey, Result, Variant};
+use threads_core::{Cid, Error, ErrorKind, Hlc, LogId, LogKey, Result, Variant};
 
 use crate::access;
 use crate::chain::{self, Blocks};
@@ -224,7 +224,14 @@ impl WriteTransaction<'_> {
     /// Makes the record of what is staged and dispatches it.
     pub(crate) fn dispatch(&mut self) -> Result<Commit> {
         let thread = self.thread();
-        let epoch = thread.writing_epoch(self.txn.as_read())?;
+        access::check(self.txn.as_read(), thread)?;
+        let epoch = match thread.writing_epoch(self.txn.as_read()) {
+            // Who has no part any more is told that, and not what others could do about the keys.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                return Err(access::refusal(self.txn.as_read(), thread)?.unwrap_or(error));
+            }
+            epoch => epoch?,
+        };
         // Every record that came since may have been sealed under the same keys, whoever wrote it.
         let since = thread.epoch_since(self.txn.as_read(), epoch)?;
         if self.tip.position.saturating_sub(since) >= RECORDS_PER_EPOCH_MAX {

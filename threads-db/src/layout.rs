@@ -342,6 +342,15 @@ pub(crate) mod peers {
         [&BY_PEER.to_be_bytes()[..], b"w", peer.key_bytes()].concat()
     }
 
+    /// The threads of which a peer is to be told that it was removed.
+    pub(crate) fn farewells(peer: &PeerId) -> Vec<u8> {
+        [&BY_PEER.to_be_bytes()[..], b"f", peer.key_bytes()].concat()
+    }
+
+    pub(crate) fn farewell(peer: &PeerId, thread: Number) -> Vec<u8> {
+        [farewells(peer), thread.to_be_bytes().to_vec()].concat()
+    }
+
     /// That a peer shares a thread, from the peer.
     pub(crate) fn share_by_peer(peer: &PeerId, thread: Number) -> Vec<u8> {
         [of_peer(peer), thread.to_be_bytes().to_vec()].concat()

@@ -51,6 +51,7 @@ mod vectors;
 mod verify;
 mod whole;
 
+pub use access::Removal;
 pub use collection::Collection;
 pub use db::{CollectionInfo, Db};
 pub use epoch::{EpochHeld, EpochInfo};

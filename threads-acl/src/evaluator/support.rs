@@ -115,6 +115,30 @@ impl Evaluator {
         .ok()
     }
 
+    /// The removal that keeps a peer out of the thread: the latest that counts, of those that mean this peer
+    /// and take every role. None of a peer that may replicate.
+    ///
+    /// ```
+    /// use threads_acl::{AclEvent, AclKind, Evaluator, Peer, Role, Scope, Who};
+    ///
+    /// let mut evaluator = Evaluator::new(Peer(0));
+    /// let (target, scope, role) = (Who::Peer(Peer(1)), Scope::Thread, Role::Replicate);
+    /// let kind = AclKind::Revoke { target, scope, role };
+    /// let (id, _) = evaluator.insert(AclEvent { author: Peer(0), parents: vec![], kind }).unwrap();
+    /// assert_eq!(evaluator.removal_of(Peer(1)), Some(id));
+    /// assert_eq!(evaluator.removal_of(Peer(2)), None, "nobody removed it");
+    /// ```
+    pub fn removal_of(&self, peer: Peer) -> Option<AclId> {
+        if self.roles(peer, Scope::Thread).may(Role::Replicate) {
+            return None;
+        }
+        let held = self.held.get(&(Who::Peer(peer), Scope::Thread))?;
+        let mut removals = held.removals.iter().rev();
+        removals
+            .find(|(id, taken)| *taken == Role::Replicate && self.counts(*id))
+            .map(|(id, _)| *id)
+    }
+
     /// Whether a peer has a role (R7).
     pub(super) fn stands(&self, claim: Claim) -> bool {
         self.support(claim, &|grant| self.counts(grant), &|removal| {

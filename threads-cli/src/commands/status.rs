@@ -40,13 +40,14 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
         if out.is_json() {
             out.value(&json!({
                 "id": db.id(), "name": db.name(), "records": thread.records, "held": sync.held,
-                "roles": acl::roles_json(&db, &node.peer_id())?, "access": by_rules(&db, &sync)?, "copy": db.is_copy()?, "in_sync": sync.is_in_sync(), "peers": sync.peers,
+                "roles": acl::roles_json(&db, &node.peer_id())?, "access": by_rules(&db, &sync)?, "copy": db.is_copy()?, "in_sync": sync.is_in_sync(), "peers": sync.peers, "removed": sync.removed,
             }))?;
             continue;
         }
         if db.is_copy()? {
             copies.push(quoted(db.name()));
         }
+        tell_removed(&db, &sync, out);
         if by_rules(&db, &sync)? > 0 {
             apart.push(quoted(db.name()));
         }
@@ -142,7 +143,7 @@ fn in_json(db: &Db, sync: &SyncStatus, connected: &[PeerId]) -> Result<serde_jso
     Ok(json!({
         "id": db.id(), "name": db.name(), "held": db.held()?, "copy": db.is_copy()?,
         "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
-        "connected": connected, "forks": db.forks()?, "access": by_rules(db, sync)?,
+        "connected": connected, "removed": sync.removed, "forks": db.forks()?, "access": by_rules(db, sync)?,
         "roles": acl::roles_json(db, &db.node().peer_id())?,
     }))
 }
@@ -174,7 +175,26 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
     Ok(())
 }
 
+/// That this node has no part in a thread any more, and why.
+fn tell_removed(db: &Db, sync: &SyncStatus, out: &mut Output) {
+    let Some(removed) = &sync.removed else {
+        return;
+    };
+    let (name, record) = (quoted(db.name()), removed.record);
+    match removed.by == db.node().peer_id() {
+        true => out.remark(format_args!(
+            "you have left the thread {name}, by record {record}: what is here stays, and nothing new comes"
+        )),
+        false => out.remark(format_args!(
+            "you were removed from the thread {name} by {}, by record {record}: what is here stays, and nothing \
+             new comes",
+            removed.by
+        )),
+    }
+}
+
 fn tell_peers(db: &Db, sync: &SyncStatus, connected: &[PeerId], out: &mut Output) -> Result {
+    tell_removed(db, sync, out);
     if sync.peers.is_empty() {
         out.remark(format_args!(
             "shared with nobody; `threads invite {} --role write` invites somebody",

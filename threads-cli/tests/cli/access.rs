@@ -331,7 +331,14 @@ fn who_leaves_has_no_role_and_root_stays() {
     let carol = invited(&ann, "write");
     carol.ok(["leave", "t"]);
     assert_eq!(rules(&carol)["peers"][peer(&carol)], json!([]));
-    carol.fails(8, ["put", "t", "c", r#"{"_id": "x"}"#]);
+    let said = carol.fails(6, ["put", "t", "c", r#"{"_id": "x"}"#]);
+    assert!(said.contains("you have left the thread"), "{said}");
+    let said = carol.ok(["status", "t"]);
+    assert!(
+        said.err.contains("you have left the thread"),
+        "{}",
+        said.err
+    );
     carry(&carol, &ann);
     assert_eq!(rules(&ann)["peers"][peer(&carol)], json!([]));
     let said = ann.fails(5, ["leave", "t"]);

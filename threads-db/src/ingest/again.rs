@@ -99,6 +99,26 @@ impl Ingest<'_> {
         Ok(())
     }
 
+    /// What waits may be how others tell this node that it was removed.
+    pub(super) fn note_removal(
+        &mut self,
+        record: &SignedRecord,
+        statements: &[Statement],
+    ) -> Result<()> {
+        let author = match record.author() {
+            Some(author) => Some(author),
+            None => self
+                .thread
+                .author_of(self.txn.as_read(), &record.fields().log)?,
+        };
+        if let Some(by) = author {
+            let record = (&record.id(), &by);
+            self.intake.removed |=
+                access::note_removal(&mut *self.txn, self.thread, record, statements)?;
+        }
+        Ok(())
+    }
+
     /// The records that have to be judged again.
     fn concerned(&self, again: &[Again]) -> Result<BTreeSet<Place>> {
         let mut places = BTreeSet::new();

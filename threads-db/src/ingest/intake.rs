@@ -27,6 +27,8 @@ pub(crate) struct Intake {
     pub(crate) keys: bool,
     /// Whether the thread is shared with more peers by them.
     pub(crate) members: bool,
+    /// Whether one of them shows that this node has no part in the thread any more.
+    pub(crate) removed: bool,
     /// The last record of each log among them, as far as their links say.
     pub(crate) logs: BTreeMap<LogId, u64>,
     /// The last record of each line among them, where logs were forked.
@@ -49,6 +51,7 @@ impl Intake {
         self.stripped += more.stripped;
         self.keys |= more.keys;
         self.members |= more.members;
+        self.removed |= more.removed;
         self.logs.extend(more.logs);
         for (line, seq) in more.lines {
             let last = self.lines.entry(line).or_insert(seq);

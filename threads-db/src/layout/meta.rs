@@ -161,6 +161,11 @@ pub(crate) fn index_partial(index: Number) -> Vec<u8> {
     [b"partial/", &index.to_be_bytes()[..]].concat()
 }
 
+/// By whose word, and in which record, this node lost its part in a thread.
+pub(crate) fn removal(thread: Number) -> Vec<u8> {
+    [b"removal/", &thread.to_be_bytes()[..]].concat()
+}
+
 /// How much is held on the node, over all its threads.
 pub(crate) const HELD: &[u8] = b"held";
 /// The same of those that wait, and of those in quarantine, which do not stand in their logs.

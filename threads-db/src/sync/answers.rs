@@ -122,6 +122,10 @@ impl Machine {
 
     fn received(&mut self, from: PeerId, request: RequestId, taken: TakenIn) {
         self.reply(request, &so_far(&taken.heads, taken.full));
+        if taken.removed {
+            // There is no more to be had of it.
+            return self.shares_not(from, taken.thread);
+        }
         self.shares(from, taken.thread);
         self.sent_by(from, taken.thread, &taken.sent);
         if let Some(refused) = &taken.refused {

@@ -253,6 +253,7 @@ impl Machine {
             // Another peer may have what this one was to give.
             self.timers.set(Timer::Thread(thread), self.now);
         }
+        self.see_farewells(peer);
     }
 
     /// A record that is dated ahead is tried again when its time has come, by a clock that may be set

@@ -20,6 +20,8 @@ pub(super) enum Call {
     Sign(Number, PeerId),
     Check(PeerId, Pick),
     Where(Number, PeerId, Words),
+    /// A peer is told that it was removed.
+    Farewell(Number, PeerId),
 }
 
 /// What an operation on the store is for.
@@ -30,6 +32,8 @@ pub(super) enum Doing {
     Joins(PeerId),
     Admit(PeerId),
     Sharers(Number),
+    /// Of which threads a peer is to be told that it was removed.
+    Farewells(PeerId),
     /// The threads to compare with a peer.
     Greet(PeerId, Which),
     Load(Number),

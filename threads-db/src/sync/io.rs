@@ -8,6 +8,7 @@ use super::overheard::{Gossip, Gossiped};
 use super::ranges::{Found, Span};
 use super::vouch::{Vouch, Vouched};
 use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Proof, Range};
+use crate::access::Farewell;
 use crate::invite::{PendingJoin, Verdict};
 use crate::layout::Number;
 use crate::line::Cuts;
@@ -154,6 +155,8 @@ pub(crate) enum Fresh {
     Shared(Number, PeerId),
     /// A thread is shared with peers that the machine may not know of, or not any more with some.
     Members(Number),
+    /// A peer that was removed from a thread asks about it.
+    Removed(PeerId),
     /// A link of this peer is to be used.
     Asked(PeerId),
     /// An address of a peer became known.
@@ -177,6 +180,10 @@ pub(crate) enum Op {
     Admit(String, Vec<u8>, Vec<u8>),
     /// With whom a thread is shared, and who of these peers may not have it, by its rules.
     Sharers(Number, Vec<PeerId>),
+    /// Of which threads a peer is to be told that it was removed.
+    Farewells(PeerId),
+    /// Note that it was told of this one.
+    Told(Number, PeerId),
     /// How threads that are shared with a peer stand.
     Shared(PeerId, Which),
     /// Which threads a peer claims rightly, and how they stand.
@@ -234,6 +241,7 @@ pub(crate) enum Done {
     Addresses(Vec<Multiaddr>),
     Sharers(Vec<PeerId>, Vec<PeerId>),
     Joins(Vec<PendingJoin>),
+    Farewells(Vec<Farewell>),
     /// `None` when there is nothing to be had.
     Decided(Option<Verdict>),
     Admitted(Number),
@@ -337,6 +345,8 @@ pub(crate) struct TakenIn {
     pub(crate) locked: bool,
     /// How often keys came until then: what is locked may open when this changed.
     pub(crate) keys: u64,
+    /// Whether they show that this node has no part in the thread any more.
+    pub(crate) removed: bool,
     /// The first that broke a rule.
     pub(crate) refused: Option<Error>,
     /// Whether this node takes no more of the thread.

@@ -161,6 +161,7 @@ impl Machine {
             Input::News(News(Fresh::Committed(thread))) => self.committed(thread),
             Input::News(News(Fresh::Address(peer))) => self.want_soon(peer),
             Input::News(News(Fresh::Shared(thread, peer))) => self.shared(thread, peer),
+            Input::News(News(Fresh::Removed(peer))) => self.see_farewells(peer),
             Input::News(News(Fresh::Asked(peer))) => {
                 self.want(peer);
                 self.timers.set(Timer::Join(peer), self.now);
@@ -219,6 +220,7 @@ impl Machine {
         let wait = if self.me < peer { 0 } else { GREET_AFTER_MS };
         self.timers.set(Timer::Greet(peer), self.now + wait);
         self.timers.set(Timer::Join(peer), self.now);
+        self.see_farewells(peer);
         self.check_later(peer, rng);
         self.announce_all();
     }
@@ -313,6 +315,9 @@ impl Machine {
                 // From nobody: every peer is told.
                 self.came_in(thread, self.me, &taken);
             }
+            (Doing::Farewells(peer), Ok(Done::Farewells(farewells))) => {
+                self.tell_removed(peer, farewells);
+            }
             (Doing::Joins(peer), Ok(Done::Joins(pending))) => self.join_all(peer, pending),
             (Doing::Admit(peer), Ok(Done::Admitted(thread))) => self.shared(thread, peer),
             (Doing::Dial(peer), done) => {
@@ -398,7 +403,8 @@ impl Machine {
         | Call::Join(peer, _)
         | Call::Sign(_, peer)
         | Call::Check(peer, _)
-        | Call::Where(_, peer, _)) = call;
+        | Call::Where(_, peer, _)
+        | Call::Farewell(_, peer)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(malformed)) => {
@@ -413,6 +419,7 @@ impl Machine {
             Call::Sign(thread, peer) => self.signed(thread, peer, answer),
             Call::Check(peer, pick) => self.shown(peer, pick, answer),
             Call::Where(thread, peer, known) => self.heard_where((thread, peer), &known, answer),
+            Call::Farewell(thread, peer) => self.told_removed(thread, peer, &answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
             Call::Ranges(thread, peer) => self.ranges_answered(thread, peer, answer, rng),
             Call::Push(thread, peer, upto) => {

@@ -10,6 +10,7 @@ use super::overheard::{self, Announced};
 use super::shares;
 use super::standing::{self, FailedCheck};
 use super::wire::Frontier;
+use crate::access::{self, Removal};
 use crate::db::Db;
 use crate::held::{self, HeldCounts};
 use crate::line;
@@ -35,6 +36,8 @@ pub struct SyncStatus {
     /// Records of which only the sealed record is here: those that were purged, and those that somebody handed
     /// on without what they said.
     pub emptied: EmptiedCounts,
+    /// By whose word this node has no part in the thread any more, if so: see [`Db::removal`].
+    pub removed: Option<Removal>,
     /// Epochs of which records came that no keys here open, some of them: somebody who may change the rules
     /// has given their keys to others, and not to this node.
     pub locked: Vec<u64>,
@@ -201,6 +204,7 @@ impl Db {
             peers: peers.collect::<Result<_>>()?,
             held: held::counts(&*txn, thread.number)?,
             emptied: purge::counts(&*txn, thread)?,
+            removed: access::removal(&*txn, thread)?,
             locked: thread.locked(&*txn)?,
         })
     }

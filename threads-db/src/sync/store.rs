@@ -1,17 +1,15 @@
 //! What the machine asks of the store, carried out on a node.
 
-use std::collections::BTreeSet;
-
 use threads_core::books::{Head, HeadBook, KeyBook};
-use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, ReadTxn};
-use threads_core::{Error, ErrorKind, LogId, PeerCard, PeerId, ReplicaKey, Result};
+use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, ReadTxn, WriteTxn};
+use threads_core::{Error, LogId, PeerCard, PeerId, ReplicaKey, Result};
 
-use super::active::raise_all;
 use super::io::{
     Compared, Done, Fresh, Heard, Loaded, News, Op, Room, Share, TakenIn, Which, Work, Worked,
 };
 use super::limits::COMPARED_MAX;
 use super::ranges::LISTED_MAX;
+use super::taking::Taking;
 use super::wire::{
     Check, Claim, Digest, Frontier, Heads, Parcel, Range, agreed, check_of, digest, numbers,
 };
@@ -87,6 +85,8 @@ impl Node {
                 let barred = self.barred(thread, peers)?;
                 Ok(Done::Sharers(self.sharers(thread)?, barred))
             }
+            Op::Farewells(peer) => self.farewells(&peer).map(Done::Farewells),
+            Op::Told(thread, peer) => self.told(thread, &peer),
             Op::Shared(peer, which) => self.shared_with(&peer, which).map(Done::Shared),
             Op::Compare(peer, claims) => self.compare(&peer, &claims).map(Done::Compared),
             Op::Load(thread, peers) => {
@@ -117,10 +117,7 @@ impl Node {
                     return Ok(Done::Received(None));
                 };
                 let db = on.insert(self.db(thread)?);
-                let taken = self.take_in(db, parcels)?;
-                // Who sends a record has it.
-                self.level(&peer, &[(thread, taken.sent.clone())])?;
-                Ok(Done::Received(Some(taken)))
+                self.receive(db, &peer, parcels).map(Done::Received)
             }
             Op::Heard(peer, claim, theirs) => self.heard(&peer, &claim, theirs).map(Done::Heard),
             Op::Ranges(peer, claim, spans) => self.ranges(&peer, &claim, &spans).map(Done::Ranges),
@@ -133,9 +130,26 @@ impl Node {
         }
     }
 
+    /// Takes in what a peer pushed.
+    fn receive(&self, db: &Db, peer: &PeerId, parcels: Vec<Parcel>) -> Result<Option<TakenIn>> {
+        let taken = self.take_in(db, parcels)?;
+        // Who sends a record has it; of a thread in which this node has no part that is of no use.
+        if !taken.removed {
+            self.level(peer, &[(db.thread().number, taken.sent.clone())])?;
+        }
+        Ok(Some(taken))
+    }
+
+    /// A peer was told that it was removed.
+    fn told(&self, thread: Number, peer: &PeerId) -> Result<Done> {
+        let told = |txn: &mut dyn WriteTxn| access::settle(txn, thread, peer);
+        self.inner.store.transact(Durability::Relaxed, told)?;
+        Ok(Done::Noted)
+    }
+
     /// Sees to it that what a snapshot shows is on disk: what peers hear of must not be lost here,
     /// or this node's log would be written a second time from an earlier place.
-    pub(super) fn snapshot_on_disk(&self) -> Result<Box<dyn ReadTxn + '_>> {
+    pub(crate) fn snapshot_on_disk(&self) -> Result<Box<dyn ReadTxn + '_>> {
         let txn = self.inner.store.read()?;
         self.inner.store.transact(Durability::Group, |_| Ok(()))?;
         Ok(txn)
@@ -211,9 +225,24 @@ impl Node {
         Ok(())
     }
 
+    /// The thread that a claim names, with its key, if it was shown, and the peer may have it by the rules.
+    pub(super) fn resolve(
+        &self,
+        txn: &dyn ReadTxn,
+        peer: &PeerId,
+        claim: &Claim,
+    ) -> Result<Option<(Number, ReplicaKey)>> {
+        let Some((thread, replica)) = self.proved(txn, peer, claim)? else {
+            return Ok(None);
+        };
+        let id = node::thread_id(txn, thread)?;
+        let may = access::may_share(&*self.inner.policy, txn, &id, peer)?;
+        Ok(may.then_some((thread, replica)))
+    }
+
     /// The thread that a claim names, with its key, if it was shown. What is looked up and computed
     /// is the same for a thread that is not here as for a proof that is wrong.
-    pub(super) fn resolve(
+    fn proved(
         &self,
         txn: &dyn ReadTxn,
         peer: &PeerId,
@@ -230,26 +259,36 @@ impl Node {
             }
         };
         let proved = replica.proves(peer, &self.peer_id(), claim.proof());
-        let Some(thread) = thread.filter(|_| proved) else {
-            return Ok(None);
+        Ok(thread.filter(|_| proved).map(|thread| (thread, replica)))
+    }
+
+    /// Threads of which a peer showed the key that was removed from them: it is told so.
+    fn say_removed(&self, peer: &PeerId, threads: &[Number]) -> Result<()> {
+        let owe = |txn: &mut dyn WriteTxn| {
+            let mut threads = threads.iter();
+            threads.try_for_each(|thread| access::owe(txn, *thread, peer))
         };
-        let id = node::thread_id(txn, thread)?;
-        let may = access::may_share(&*self.inner.policy, txn, &id, peer)?;
-        Ok(may.then_some((thread, replica)))
+        self.inner.store.transact(Durability::Relaxed, owe)?;
+        self.inner.notifier.notify_of(News(Fresh::Removed(*peer)));
+        Ok(())
     }
 
     fn compare(&self, peer: &PeerId, claims: &[(Claim, Digest)]) -> Result<Vec<Compared>> {
-        let (mut new, mut level) = (Vec::new(), Vec::new());
+        let (mut new, mut level, mut removed) = (Vec::new(), Vec::new(), Vec::new());
         let compared: Vec<_> = {
             let txn = self.snapshot_on_disk()?;
             let one = |(claim, theirs): &(Claim, Digest)| {
-                let Some((thread, replica)) = self.resolve(&*txn, peer, claim)? else {
+                let Some((thread, replica)) = self.proved(&*txn, peer, claim)? else {
                     return Ok(Compared::Unknown);
                 };
+                let id = node::thread_id(&*txn, thread)?;
+                if !access::may_share(&*self.inner.policy, &*txn, &id, peer)? {
+                    removed.push(thread);
+                    return Ok(Compared::Unknown);
+                }
                 if !shares::has(&*txn, thread, peer)? {
                     new.push(thread);
                 }
-                let id = node::thread_id(&*txn, thread)?;
                 let proof = replica.proof(&self.peer_id(), peer);
                 let (ours, heads) = standing(&*txn, &id)?;
                 Ok(match ours == *theirs {
@@ -268,6 +307,9 @@ impl Node {
         };
         for thread in new {
             self.is_new(thread, peer)?;
+        }
+        if !removed.is_empty() {
+            self.say_removed(peer, &removed)?;
         }
         if !level.is_empty() {
             // It says so: what it sent the digest of is on its disk.
@@ -333,6 +375,7 @@ impl Node {
             new: taken.new,
             locked: taken.locked,
             keys: db.thread().later.came(),
+            removed: taken.removed,
             refused: taken.refused,
             full: self.is_full_for(&*txn, db.id())?,
             due_in_ms: self.due_in_ms(&*txn, db)?,
@@ -358,6 +401,7 @@ impl Node {
             new: intake.new,
             locked: false,
             keys: db.thread().later.came(),
+            removed: false,
             refused: None,
             full: false,
             due_in_ms: self.due_in_ms(&*txn, db)?,
@@ -407,48 +451,6 @@ impl Node {
             full,
         }))
     }
-}
-
-/// What comes of taking in records, one bad record in nobody's way.
-#[derive(Default)]
-struct Taking {
-    logs: Frontier,
-    moved: BTreeSet<LogId>,
-    astray: Frontier,
-    new: u64,
-    locked: bool,
-    refused: Option<Error>,
-}
-
-impl Taking {
-    fn take(&mut self, db: &Db, blocks: &[Blocks]) -> Result<()> {
-        match ingest::take_in(db.thread(), blocks) {
-            Ok(intake) => {
-                self.new += intake.new;
-                self.locked |= intake.locked > 0;
-                raise_all(&mut self.logs, &intake.logs);
-                raise_all(&mut self.logs, &intake.lines);
-                self.moved.extend(intake.moved);
-                self.astray.extend(intake.astray);
-                Ok(())
-            }
-            Err(error) if !is_of_the_record(&error) => Err(error),
-            Err(error) if blocks.len() == 1 => {
-                self.refused.get_or_insert(error);
-                Ok(())
-            }
-            Err(_) => {
-                let (first, second) = blocks.split_at(blocks.len() / 2);
-                self.take(db, first)?;
-                self.take(db, second)
-            }
-        }
-    }
-}
-
-/// Whether an error is of a record, and not of this node's disk.
-fn is_of_the_record(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Invalid)
 }
 
 pub(super) fn replica_key(
