@@ -193,7 +193,7 @@ fn seal_keys(txn: &dyn ReadTxn, thread: &Thread, passphrase: &str) -> Result<Byt
         replica: ByteArray::new(*thread.replica.to_bytes()),
         read: thread
             .read
-            .as_ref()
+            .get()
             .map(|read| ByteArray::new(*read.to_bytes())),
         epochs: hand_epochs(&thread.all_later(txn)?, true),
     };

@@ -55,11 +55,11 @@ pub struct Change {
     pub time: Hlc,
     /// The position in this node's feed.
     pub position: u64,
-    /// Set when the record came before, and became judged otherwise.
+    /// Set when the record came before, and something else became of it now.
     pub rejudged: Option<Rejudged>,
 }
 
-/// What became of a record that had been judged otherwise before, and by which access record.
+/// What became of a record that was here before: judged otherwise, and by which access record; or read.
 ///
 /// ```
 /// use threads_db::{Change, Rejudged};
@@ -72,6 +72,8 @@ pub enum Rejudged {
     Reverted(Cid),
     /// It was applied after all.
     Restored(Cid),
+    /// It could not be read before: the keys to read it came.
+    Opened,
 }
 
 /// Reads what positions of the feed changed, remembering states on the way.
@@ -101,11 +103,12 @@ impl FeedRow {
         let mut value = self.place.key()[4..].to_vec();
         let rejudged = match &self.rejudged {
             None => return value,
-            Some(Rejudged::Reverted(cause)) => (0, cause),
-            Some(Rejudged::Restored(cause)) => (1, cause),
+            Some(Rejudged::Reverted(cause)) => (0, cause.to_bytes()),
+            Some(Rejudged::Restored(cause)) => (1, cause.to_bytes()),
+            Some(Rejudged::Opened) => (2, Vec::new()),
         };
         value.push(rejudged.0);
-        value.extend_from_slice(&rejudged.1.to_bytes());
+        value.extend_from_slice(&rejudged.1);
         value
     }
 
@@ -115,6 +118,7 @@ impl FeedRow {
         let place = Place::from_key(&[&thread.to_be_bytes()[..], place].concat())?;
         let rejudged = match rest.split_first() {
             None => None,
+            Some((2, [])) => Some(Rejudged::Opened),
             Some((kind, cause)) => {
                 let cause = Cid::try_from(cause).map_err(|_| damaged())?;
                 match kind {

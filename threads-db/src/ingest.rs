@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
 use threads_core::record::{Record, SignedRecord, Verified};
-use threads_core::{Cid, Error, ErrorKind, Hlc, LogId, PeerId, Result};
+use threads_core::{Error, ErrorKind, Hlc, LogId, PeerId, Result};
 
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
@@ -31,10 +31,12 @@ mod intake;
 mod reasons;
 mod standing;
 mod timely;
+mod unread;
 
 use entities::Turn;
 pub(crate) use intake::Intake;
 use standing::Standing;
+pub(crate) use unread::{Unread, read_on};
 
 /// How many of the records that one waits for are noted; when these came, the next ones are.
 const MISSING_MAX: usize = 128;
@@ -54,8 +56,9 @@ pub(crate) struct Ingest<'a> {
     forked: bool,
     /// Whether anything states a purge.
     purging: bool,
-    /// Of a record that was applied once, then purged, and is whole again now: what had purged it.
-    refilled: Option<Cid>,
+    /// What the feed is to say of a record that it has already: it was purged and is whole again, or could not
+    /// be read so far.
+    returns: Option<Rejudged>,
     /// The last record that stands in its log among those that came, by local number.
     stood: BTreeMap<layout::Number, (LogId, u64)>,
     /// The arrivals of held records that may be applied now.
@@ -114,7 +117,8 @@ fn take_in_open(thread: &Thread, blocks: &[&Blocks]) -> Result<Intake> {
         intake.add(settle(thread, ready)?);
     }
     if intake.keys {
-        thread.later.have_come();
+        thread.take_up_keys()?;
+        intake.add(read_on(thread)?);
     }
     if intake.members {
         let news = News(Fresh::Members(thread.number));
@@ -163,7 +167,7 @@ impl<'a> Ingest<'a> {
             holding,
             forked,
             purging,
-            refilled: None,
+            returns: None,
             stood: BTreeMap::new(),
             ready: VecDeque::new(),
             intake: Intake::default(),
@@ -188,7 +192,7 @@ impl<'a> Ingest<'a> {
         {
             if self.fill(place, &record, blocks)? {
                 let admitted = self.admit(record, blocks, None);
-                self.refilled = None;
+                self.returns = None;
                 return admitted;
             }
             self.stands(&record, place);
@@ -366,7 +370,7 @@ impl<'a> Ingest<'a> {
             place,
             time,
             position,
-            rejudged: self.refilled.take().map(Rejudged::Restored),
+            rejudged: self.returns.take(),
         };
         self.tip = dispatcher::publish(&mut *self.txn, self.thread, &incoming, &self.tip)?;
         // One that stood already may have been applied before.

@@ -370,7 +370,8 @@ pub(crate) fn head_at(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Resul
     })
 }
 
-/// A record that was purged is whole again: where it is the head of a line, that has its time.
+/// A record can be read that could not be, as it had been purged, or its keys came: where it is the head of a line,
+/// that has its time.
 pub(crate) fn set_time(
     txn: &mut dyn WriteTxn,
     thread: &Thread,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use threads_core::access::{Genesis, History};
@@ -14,6 +14,7 @@ use threads_core::{
 use crate::catalogue::Catalogue;
 use crate::db::{Db, WeakDb};
 use crate::held;
+use crate::ingest;
 use crate::layout::{self, Number, Prefix, meta};
 use crate::thread::{Later, NodeInner, Thread, books};
 
@@ -305,7 +306,7 @@ impl Node {
                 id: row.id,
                 name: row.name,
                 replica,
-                read,
+                read: read.map(OnceLock::from).unwrap_or_default(),
                 later,
                 choice: Mutex::default(),
                 attended: Mutex::default(),
@@ -324,6 +325,7 @@ impl Node {
             db.catch_up_held()?;
         }
         db.catch_up_purges()?;
+        ingest::read_on(db.thread())?;
         db.begin_access()?;
         let mut open = self.open_threads();
         if let Some(first) = open.get(&number).and_then(WeakDb::upgrade) {
@@ -332,6 +334,16 @@ impl Node {
         open.retain(|_, db| db.upgrade().is_some());
         open.insert(number, db.downgrade());
         Ok(db)
+    }
+
+    /// Takes up keys of open threads that another process put into the datastore.
+    pub(crate) fn take_up_keys(&self) -> Result<()> {
+        let open: Vec<_> = self
+            .open_threads()
+            .values()
+            .filter_map(WeakDb::upgrade)
+            .collect();
+        open.iter().try_for_each(|db| db.thread().take_up_keys())
     }
 
     fn open_threads(&self) -> MutexGuard<'_, HashMap<Number, WeakDb>> {

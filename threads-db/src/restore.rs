@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 use threads_core::block::decode;
@@ -212,7 +212,7 @@ impl Node {
             id,
             name,
             replica,
-            read,
+            read: read.map(OnceLock::from).unwrap_or_default(),
             later: Later::new(later),
             choice: Mutex::default(),
             attended: Mutex::default(),

@@ -14,8 +14,9 @@ use threads_core::{
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::db::Db;
+use crate::ingest;
 use crate::invite::Role;
-use crate::layout::{self, meta};
+use crate::layout::{self, Number, meta};
 use crate::node::Node;
 use crate::sync::addresses::{self, ADDRS_PER_PEER_MAX};
 use crate::sync::{Fresh, News, shares};
@@ -223,7 +224,7 @@ impl Db {
         ThreadKeys {
             id: thread.id.clone(),
             replica: thread.replica.clone(),
-            read: thread.read.clone(),
+            read: thread.read.get().cloned(),
             later: later.unwrap_or_default(),
         }
     }
@@ -363,22 +364,24 @@ impl Node {
     /// Takes part in a thread of somebody else's, under a name of one's own. It is empty until a
     /// peer has sent what it holds; joining makes no log.
     ///
+    /// A thread that is here keeps its name, and gets the keys that it lacks: so a replica becomes a reader, and
+    /// reads all that it has kept.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the thread is here, or
-    /// another one has the name.
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the thread is here with all these
+    /// keys, or with others, or when another one has the name.
     ///
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]
     /// assert!(node.add_thread("again", &db.keys()).is_err());
     /// ```
     pub fn add_thread(&self, name: &str, keys: &ThreadKeys) -> Result<Db> {
+        let here = layout::number(&*self.inner.store.read()?, &meta::thread_by_id(&keys.id))?;
+        if let Some(number) = here {
+            return self.add_keys(number, keys);
+        }
         let number = self.inner.store.transact(self.inner.durability, |txn| {
-            let here = layout::number(txn.as_read(), &meta::thread_by_id(&keys.id))?;
-            if here.is_some() {
-                let error = Error::conflict("the thread is here already: open it by its id");
-                return Err(error.with("thread", &keys.id));
-            }
             let number = layout::reserve(txn)?;
             self.add_thread_at(
                 txn,
@@ -392,5 +395,31 @@ impl Node {
             Ok(number)
         })?;
         self.db(number)
+    }
+
+    /// Gives a thread that is here the keys that it lacks, and reads what they open.
+    fn add_keys(&self, number: Number, keys: &ThreadKeys) -> Result<Db> {
+        let db = self.db(number)?;
+        let thread = db.thread();
+        if thread.replica != keys.replica {
+            let error =
+                Error::conflict("the thread is here with other keys: ask who invited for its id");
+            return Err(error.with("thread", &keys.id));
+        }
+        let handed = (keys.read.as_ref(), &keys.later[..]);
+        let store = &self.inner.store;
+        let new = store.transact(self.inner.durability, |txn| thread.add_keys(txn, handed))?;
+        if !new {
+            let error = Error::conflict("the thread is here already: open it by its id");
+            return Err(error.with("thread", &keys.id));
+        }
+        thread.take_up_keys()?;
+        db.install_codecs()?;
+        db.catch_up_reducers()?;
+        ingest::read_on(thread)?;
+        // Peers are asked for what was sealed under keys that are here now.
+        let news = News(Fresh::Members(number));
+        self.inner.notifier.notify_of(news);
+        Ok(db)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use threads_core::codec::EventCodec;
 use threads_core::datastore::{Datastore, Direction, Durability, Keyspace, ReadTxn, WriteTxn};
@@ -40,9 +40,9 @@ pub(crate) struct Thread {
     /// The key that opens records, of those with which the thread began; it stands for the thread with
     /// peers for all of its life.
     pub(crate) replica: ReplicaKey,
-    /// The key that opens headers, of those with which the thread began; None in a blind replica, which
-    /// stores and serves what it cannot read.
-    pub(crate) read: Option<ReadKey>,
+    /// The key that opens headers, of those with which the thread began; none in a blind replica, which
+    /// stores and serves what it cannot read, until somebody gives it to it.
+    pub(crate) read: OnceLock<ReadKey>,
     /// The keys of later epochs.
     pub(crate) later: Later,
     /// The epoch to write under, as it was chosen last.

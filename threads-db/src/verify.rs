@@ -196,6 +196,7 @@ impl Check<'_> {
             let mut in_turn = key[prefix.len()..] == expected.to_be_bytes();
             in_turn &= match rejudged {
                 Some(Rejudged::Reverted(_)) => self.feed.remove(&place).is_some(),
+                Some(Rejudged::Opened) => self.feed.insert(place, expected).is_some(),
                 _ => self.feed.insert(place, expected).is_none(),
             };
             if rejudged.is_some() {

@@ -186,7 +186,7 @@ impl Thread {
     /// Whether the keys of an epoch are here, as the transaction sees it, which may have brought them.
     fn can_write_under(&self, txn: &dyn ReadTxn, epoch: u64) -> Result<bool> {
         if epoch == 0 {
-            return Ok(self.read.is_some());
+            return Ok(self.read.get().is_some());
         }
         let keys = KeyBook::new(txn).epoch_keys(&self.id, epoch)?;
         Ok(keys.is_some_and(|keys| keys.read().is_some()))

@@ -43,7 +43,7 @@ fn source(creates: usize) -> Db {
 /// The same thread, with nothing in it, on another node.
 fn empty_copy(of: &Db, store: &Arc<Memory>) -> Db {
     let (node, thread) = (open(store), of.thread());
-    let keys = (&thread.replica, thread.read.as_ref());
+    let keys = (&thread.replica, thread.read.get());
     let number = node.inner.store.transact(Durability::Group, |txn| {
         let number = layout::reserve(txn)?;
         node.add_thread_at(txn, number, &thread.id, "copy", keys.0, keys.1)?;
@@ -552,7 +552,7 @@ fn sealed_event(
     let (format, kind) = (format.parse().unwrap(), Encryption::None);
     let sealed = SealedEvent::seal(
         &position,
-        thread.read.as_ref().unwrap(),
+        thread.read.get().unwrap(),
         time,
         format,
         plain,

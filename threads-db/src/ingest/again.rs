@@ -287,7 +287,7 @@ impl Ingest<'_> {
         self.tip = dispatcher::publish(&mut *self.txn, self.thread, &incoming, &self.tip)?;
         let turn = match rejudged {
             Rejudged::Reverted(_) => Turn::Undone(position),
-            Rejudged::Restored(_) => Turn::Again(position),
+            Rejudged::Restored(_) | Rejudged::Opened => Turn::Again(position),
         };
         let effects = self.apply_all(opened.batch(), place, time, turn)?;
         let origin = Origin::Elsewhere;
@@ -298,7 +298,7 @@ impl Ingest<'_> {
         }
         match rejudged {
             Rejudged::Reverted(_) => self.intake.reverted += 1,
-            Rejudged::Restored(_) => self.intake.new += 1,
+            Rejudged::Restored(_) | Rejudged::Opened => self.intake.new += 1,
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use threads_core::record::{Record, SignedRecord, Verified};
 use super::{Ingest, Standing};
 use crate::chain::{self, Blocks};
 use crate::dispatcher;
+use crate::feed::Rejudged;
 use crate::held;
 use crate::kept;
 use crate::layout::Place;
@@ -92,7 +93,7 @@ impl Ingest<'_> {
         let Some(row) = row.filter(|row| !row.known) else {
             return Ok(false);
         };
-        self.refilled = row.was_applied.then_some(row.by);
+        self.returns = row.was_applied.then_some(Rejudged::Restored(row.by));
         let before = chain::expect(self.txn.as_read(), place)?;
         chain::put(&mut *self.txn, place, &record.id(), blocks)?;
         kept::subtract(&mut *self.txn, self.thread, before.bytes())?;

@@ -179,6 +179,11 @@ pub(crate) fn kept(thread: Number) -> Vec<u8> {
     [KEPT, &thread.to_be_bytes()].concat()
 }
 
+/// What is here and was not read yet, as its keys came later.
+pub(crate) fn unread(thread: Number) -> Vec<u8> {
+    [b"unread/", &thread.to_be_bytes()[..]].concat()
+}
+
 /// After which position the keys of an epoch came.
 pub(crate) fn epoch(thread: Number, epoch: u64) -> Vec<u8> {
     [b"epo/", &thread.to_be_bytes()[..], &epoch.to_be_bytes()].concat()

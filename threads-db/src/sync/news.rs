@@ -42,13 +42,18 @@ impl Node {
     /// node.note_changes([(Keyspace::Feed, &[0, 0, 0, 0, 1][..])]);
     /// ```
     pub fn note_changes<'a>(&self, changed: impl IntoIterator<Item = (Keyspace, &'a [u8])>) {
-        let mut asked = false;
+        let (mut asked, mut keys) = (false, false);
         for (space, key) in changed {
+            keys |= space == Keyspace::Keys;
             asked |= space == Keyspace::Meta && key.starts_with(meta::PENDING_JOINS);
             if let Some(fresh) = meaning(space, key) {
                 let fresh = self.shared_still(fresh);
                 self.inner.notifier.notify_of(News(fresh));
             }
+        }
+        if keys {
+            // Of a thread that fails, whoever uses it is told.
+            _ = self.take_up_keys();
         }
         // Which peers are asked stands in the rows.
         for peer in asked

@@ -13,6 +13,7 @@ use threads_core::{EpochKeys, Error, ErrorKind, ReadKey, ReplicaKey, Result, blo
 
 use super::{Thread, Tip};
 use crate::chain::Blocks;
+use crate::ingest::Unread;
 use crate::layout::meta;
 
 /// How many epochs are remembered of which records came and no keys are here.
@@ -112,7 +113,7 @@ impl Thread {
     /// The key that opens the headers of an epoch, if it is here.
     pub(crate) fn read_of(&self, epoch: u64) -> Result<Option<Cow<'_, ReadKey>>> {
         if epoch == 0 {
-            return Ok(self.read.as_ref().map(Cow::Borrowed));
+            return Ok(self.read.get().map(Cow::Borrowed));
         }
         let keys = self.later(epoch, |keys| keys.read().is_some())?;
         let read = keys.and_then(|keys| keys.read().cloned());
@@ -129,6 +130,39 @@ impl Thread {
         Ok(replica.map(|replica| Cow::Owned(replica.access_key())))
     }
 
+    /// Adds keys that somebody handed to this node; says whether there was anything new in them. What
+    /// came while they were not here is to be read then.
+    pub(crate) fn add_keys(
+        &self,
+        txn: &mut dyn WriteTxn,
+        (read, later): (Option<&ReadKey>, &[EpochKeys]),
+    ) -> Result<bool> {
+        let mut new = false;
+        if let (Some(read), None) = (read, KeyBook::new(txn.as_read()).read_key(&self.id)?) {
+            KeyBookMut::new(&mut *txn).add_read_key(&self.id, read)?;
+            Unread::note(txn, self.number, 0)?;
+            new = true;
+        }
+        for keys in later {
+            new |= self.add_epoch(txn, keys)?;
+        }
+        Ok(new)
+    }
+
+    /// Takes up keys that were committed since this thread was opened.
+    pub(crate) fn take_up_keys(&self) -> Result<()> {
+        let txn = self.node.store.read()?;
+        if let (None, Some(read)) = (self.read.get(), KeyBook::new(&*txn).read_key(&self.id)?) {
+            // Whoever was faster put in the same.
+            _ = self.read.set(read);
+        }
+        self.all_later(&*txn)?;
+        self.later.have_come();
+        // A panic elsewhere broke nothing: it is chosen anew.
+        *self.choice.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+
     /// Opens a record's block by the keys of its epoch.
     pub(crate) fn open_record(&self, block: &[u8]) -> Result<SignedRecord> {
         SignedRecord::open_with(block, &self.id, |epoch| {
@@ -141,7 +175,7 @@ impl Thread {
 
     /// Whether this node keeps the thread without reading anything of it.
     pub(crate) fn is_blind(&self) -> bool {
-        self.read.is_none() && !self.later.any_read()
+        self.read.get().is_none() && !self.later.any_read()
     }
 
     /// Parts records into those that the keys here open and those that they do not, whose epochs are
@@ -222,7 +256,9 @@ impl Thread {
             return Ok(false);
         }
         KeyBookMut::new(&mut *txn).add_epoch(&self.id, keys)?;
-        if known.is_none() {
+        if known.is_some() {
+            Unread::note(txn, self.number, keys.number())?;
+        } else {
             let since = Tip::get(txn.as_read(), self.number)?.position;
             let row = meta::epoch(self.number, keys.number());
             txn.put(Keyspace::Meta, &row, &since.to_be_bytes())?;

@@ -15,6 +15,8 @@ mod net;
 mod once;
 mod receipts;
 mod replicas;
+
+mod upgrades;
 mod victim;
 mod whereabouts;
 

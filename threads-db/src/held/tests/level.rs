@@ -29,7 +29,7 @@ fn joined(of: &Db, reads: bool) -> (Db, Shared) {
     let number = node.inner.store.transact(Durability::Group, |txn| {
         let number = layout::reserve(txn)?;
         let (id, replica) = (&of.thread().id, &of.thread().replica);
-        let read = of.thread().read.as_ref().filter(|_| reads);
+        let read = of.thread().read.get().filter(|_| reads);
         node.add_thread_at(txn, number, id, "copy", replica, read)?;
         Ok(number)
     });
