@@ -15,9 +15,10 @@ use super::attend::proved;
 use super::conduct::{Allowance, FORGED, MALFORMED};
 use super::io::{Op, Output, PublicationId, Share, Which};
 use super::limits::{
-    ANNOUNCE_AFTER_MS, ANNOUNCE_APART_MS, ANNOUNCERS_MAX, HEARD_MAX, PUBLICATIONS_BURST,
-    PUBLICATIONS_PER_SECOND, PUBLISHERS_MAX, SEEK_AFTER_MS, SEEK_AGAIN_MS, SEEK_PEERS_MAX,
-    SEEK_SPREAD_MS, SOUGHT_MAX, STRANGERS_BURST, STRANGERS_PER_SECOND, UNANNOUNCED_MAX,
+    ANNOUNCE_AFTER_MS, ANNOUNCE_APART_MS, ANNOUNCED_ANEW_MAX, ANNOUNCERS_MAX, HEARD_MAX,
+    PUBLICATIONS_BURST, PUBLICATIONS_PER_SECOND, PUBLISHERS_MAX, SEEK_AFTER_MS, SEEK_AGAIN_MS,
+    SEEK_PEERS_MAX, SEEK_SPREAD_MS, SOUGHT_MAX, STRANGERS_BURST, STRANGERS_PER_SECOND,
+    UNANNOUNCED_MAX,
 };
 use super::machine::{Call, Doing, Machine, Peer};
 use super::overheard::{Gossip, Gossiped, Overheard};
@@ -170,6 +171,19 @@ impl Machine {
         }
     }
 
+    /// This node begins: what it wrote before may not have reached all. It announces some of it, of other
+    /// threads each time.
+    fn announce_anew(&mut self, shared: &[(Number, Topic)], rng: &mut dyn CryptoRng) {
+        let first = rng.next_u32() as usize % shared.len().max(1);
+        let threads = shared.iter().cycle().skip(first);
+        let threads = threads.take(shared.len().min(ANNOUNCED_ANEW_MAX));
+        let threads = threads.map(|(thread, _)| *thread);
+        self.gossiping.unannounced.extend(threads);
+        if !self.peers.is_empty() {
+            self.announce_all();
+        }
+    }
+
     fn knows(&self, peer: &PeerId) -> bool {
         let shares = |peer: &Peer| !peer.proven.is_empty();
         self.dials.contains_key(peer) || self.peers.get(peer).is_some_and(shares)
@@ -210,7 +224,12 @@ impl Machine {
     /// The store has looked at something.
     pub(super) fn gossiped(&mut self, doing: Doing, done: Gossiped, rng: &mut dyn CryptoRng) {
         match (doing, done) {
-            (Doing::Topics(asked), Gossiped::Topics(shared)) => self.following(asked, shared),
+            (Doing::Topics(asked), Gossiped::Topics(shared)) => {
+                if asked.is_none() {
+                    self.announce_anew(&shared, rng);
+                }
+                self.following(asked, shared);
+            }
             (Doing::Gossip, Gossiped::Announced(Some((topic, frame)))) => {
                 self.out.push(Output::Publish(topic.to_bytes(), frame));
             }

@@ -86,6 +86,8 @@ pub(crate) const ANNOUNCE_AFTER_MS: u64 = 1_000;
 pub(crate) const ANNOUNCE_APART_MS: u64 = 50;
 /// The most threads of which it is remembered that they are to be announced when somebody is connected.
 pub(crate) const UNANNOUNCED_MAX: usize = 1_024;
+/// Of how many threads, taken by chance, a node that begins announces what it wrote before.
+pub(crate) const ANNOUNCED_ANEW_MAX: usize = 64;
 /// How many publications are looked at and carried on in a second, and in a burst: of each peer that
 /// this node knows, and of all others together.
 pub(crate) const PUBLICATIONS_PER_SECOND: u64 = 4;

@@ -21,7 +21,7 @@ use crate::thread::OwnLog;
 pub(crate) enum Gossip {
     /// The topics of the threads that are shared: of one thread, or of all.
     Topics(Option<Number>),
-    /// What to announce of a thread, unless all who share it are among these peers.
+    /// What to announce of a thread, unless all who share it are among these peers or said that they have it.
     Announce(Number, BTreeSet<PeerId>),
     /// What a peer announces, if it is of one of these threads.
     Overhear(PeerId, Vec<Number>, Vec<u8>),
@@ -140,8 +140,9 @@ impl Node {
         thread: Number,
         reached: &BTreeSet<PeerId>,
     ) -> Result<Option<(Topic, Vec<u8>)>> {
-        let sharers = self.sharers(thread)?;
-        if sharers.iter().all(|peer| reached.contains(peer)) {
+        let mut away = self.sharers(thread)?;
+        away.retain(|peer| !reached.contains(peer));
+        if away.is_empty() {
             return Ok(None);
         }
         let txn = self.snapshot_on_disk()?;
@@ -152,6 +153,12 @@ impl Node {
         let Some(head) = HeadBook::new(&*txn).get(&id, &own.log)? else {
             return Ok(None);
         };
+        let has =
+            |peer: &PeerId| Ok(shares::acked_of(&*txn, thread, peer, &own.log)? >= Some(head.seq));
+        let have = away.iter().map(has).collect::<Result<Vec<bool>>>()?;
+        if have.iter().all(|has| *has) {
+            return Ok(None);
+        }
         let identity = &self.inner.identity;
         let announced = Announcement::sign(identity, &id, own.log, head.seq, &head.record)?;
         Ok(Some((replica.topic(), announced.seal(&replica)?)))

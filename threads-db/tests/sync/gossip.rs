@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use threads_core::block::{DAG_CBOR, cid_of, encode};
+use threads_core::module::CollectionSpec;
 use threads_core::transport::Acceptance::{Accept, Ignore, Reject};
 use threads_core::transport::with_peer;
 use threads_core::{
@@ -194,6 +195,52 @@ fn a_writer_announces_once_in_a_second_and_what_it_wrote_alone_when_somebody_com
     let all = net.publications();
     assert_eq!(all.len(), before + announced + 1);
     assert_eq!(all.last().unwrap().1, [0, 1, 2]);
+}
+
+#[test]
+fn what_was_written_before_a_restart_is_announced_once_unless_all_have_it() {
+    let mut net = with_a_neighbour();
+    for node in 0..2 {
+        net.part(node, node + 1);
+    }
+    net.run();
+    net.put(0, json!({"_id": "before"}));
+    net.run();
+    let restart = |net: &mut Net| {
+        let before = net.publications().len();
+        net.reopen(0, |builder| builder);
+        net.open_again(0);
+        net.start(0);
+        net.run();
+        net.connect(0, 1);
+        net.connect(1, 2);
+        net.run();
+        net.publications().split_off(before)
+    };
+    assert_eq!(restart(&mut net), [(0, vec![0, 1, 2])]);
+    // They meet.
+    net.connect(0, 2);
+    net.run();
+    assert!(net.get(2, "before").is_some());
+    assert_eq!(restart(&mut net), []);
+}
+
+#[test]
+fn of_many_threads_few_are_announced_after_a_restart() {
+    let mut net = with_a_neighbour();
+    let spec = CollectionSpec::new("Thing".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+    for n in 0..100 {
+        let db = net.node(0).create(&format!("thread {n}")).unwrap();
+        db.define(&spec).unwrap();
+        db.share_with(&anybody()).unwrap();
+    }
+    net.run();
+    let before = net.publications().len();
+    net.reopen(0, |builder| builder);
+    net.start(0);
+    net.connect(0, 1);
+    net.run();
+    assert_eq!(net.publications().len() - before, 64);
 }
 
 #[test]
