@@ -62,8 +62,24 @@ fn log_key(thread: &ThreadId, log: &LogId) -> Vec<u8> {
 
 /// The rows of `thread`, each as what its key has behind the thread, and its value.
 fn rows(txn: &dyn ReadTxn, space: Keyspace, thread: &ThreadId) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let first = LogId::from_key_bytes([0; LOG_BYTES]);
+    rows_from(txn, space, thread, &first, None)
+}
+
+/// Those of them that are about logs from one on, up to another if there is one.
+fn rows_from(
+    txn: &dyn ReadTxn,
+    space: Keyspace,
+    thread: &ThreadId,
+    from: &LogId,
+    upto: Option<&LogId>,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let prefix = thread_key(thread);
-    let (start, end) = prefix_range(&prefix);
+    let start = log_key(thread, from);
+    let end = match upto {
+        Some(upto) => Some(log_key(thread, upto)),
+        None => prefix_range(&prefix).1,
+    };
     let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     txn.scan(space, (Bound::Included(&start), end), Direction::Forward)?
         .map(|row| row.map(|(key, value)| (key[prefix.len()..].to_vec(), value.into_owned())))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cid::Cid;
 
-use super::{clear, corrupt, log_key, rows, split_log};
+use super::{clear, corrupt, log_key, rows, rows_from, split_log};
 use crate::datastore::{Keyspace, ReadTxn, WriteTxn};
 use crate::{Error, Hlc, LogId, Result, ThreadId};
 
@@ -101,15 +101,33 @@ impl<'a> HeadBook<'a> {
     /// assert!(HeadBook::new(&*txn).all(&thread).unwrap().is_empty());
     /// ```
     pub fn all(&self, thread: &ThreadId) -> Result<Vec<(LogId, Head)>> {
-        let head = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let (log, _) = split_log(&key)?;
-            Some((log, Head::decode(&value)?))
-        };
         let rows = rows(self.0, Keyspace::Heads, thread)?;
-        rows.into_iter()
-            .map(|row| head(row).ok_or_else(|| corrupt("head")))
-            .collect()
+        rows.into_iter().map(listed).collect()
     }
+
+    /// The heads of those logs of `thread` whose ids are not before `from`, and before `upto` if there is one.
+    ///
+    /// ```
+    /// # use threads_core::{books::*, datastore::{Datastore, Memory}, *};
+    /// # let (store, log) = (Memory::new(), LogId::from_key_bytes([1; 32]));
+    /// # let thread: ThreadId = "bafkxd5bjgi6k4zivuoyxo4ua4mzyy".parse().unwrap();
+    /// # let txn = store.read().unwrap();
+    /// assert!(HeadBook::new(&*txn).within(&thread, &log, None).unwrap().is_empty());
+    /// ```
+    pub fn within(
+        &self,
+        thread: &ThreadId,
+        from: &LogId,
+        upto: Option<&LogId>,
+    ) -> Result<Vec<(LogId, Head)>> {
+        let rows = rows_from(self.0, Keyspace::Heads, thread, from, upto)?;
+        rows.into_iter().map(listed).collect()
+    }
+}
+
+fn listed((key, value): (Vec<u8>, Vec<u8>)) -> Result<(LogId, Head)> {
+    let head = split_log(&key).and_then(|(log, _)| Some((log, Head::decode(&value)?)));
+    head.ok_or_else(|| corrupt("head"))
 }
 
 impl fmt::Debug for HeadBook<'_> {

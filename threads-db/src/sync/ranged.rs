@@ -1,17 +1,19 @@
 //! Comparing threads of many lines by ranges, as part of the machine and on a node's store.
 
+use threads_core::books::HeadBook;
+use threads_core::datastore::ReadTxn;
 use threads_core::rand_core::CryptoRng;
-use threads_core::{PeerId, Result};
+use threads_core::{PeerId, Result, ThreadId};
 
 use super::comparison::Comparison;
 use super::conduct::MALFORMED;
 use super::io::{Heard, Op};
 use super::machine::{Call, Doing, Machine, put_off, unfit};
-use super::ranges::{self, Found, Met, Said, Span};
+use super::ranges::{self, Edge, Found, Met, Said, Span};
 use super::shares;
-use super::store::{heads, replica_key};
+use super::store::{named, replica_key};
 use super::timers::Timer;
-use super::wire::{self, Answer, Ask, Claim, Frontier, Heads, agreed, list};
+use super::wire::{self, Answer, Ask, Claim, Frontier, Head, Heads, agreed, list};
 use crate::layout::Number;
 use crate::node::Node;
 
@@ -126,7 +128,7 @@ impl Machine {
 
 impl Node {
     /// Answers about ranges of a thread's lines, and notes what the peer said of them. It costs one look at
-    /// each of the thread's heads, and if something was said one at each row about the peer.
+    /// each of the heads in these ranges, and if something was said one at each row about the peer.
     pub(super) fn ranges(
         &self,
         peer: &PeerId,
@@ -140,7 +142,7 @@ impl Node {
             let txn = self.snapshot_on_disk()?;
             let (id, replica) = replica_key(&*txn, thread)?;
             (
-                list(&heads(&*txn, &id)?),
+                heads_within(&*txn, &id, spans)?,
                 replica,
                 self.is_full_for(&*txn, &id)?,
             )
@@ -172,6 +174,27 @@ impl Node {
     }
 }
 
+/// The heads in the ranges of which something is said.
+fn heads_within(txn: &dyn ReadTxn, thread: &ThreadId, spans: &[Span]) -> Result<Vec<Head>> {
+    let (mut heads, mut from, book) = (Vec::new(), Edge::begin(), HeadBook::new(txn));
+    for spans in spans.chunk_by(|(_, one), (_, next)| (*one == Said::Skip) == (*next == Said::Skip))
+    {
+        let upto = spans
+            .last()
+            .map_or_else(Edge::end, |(upto, _)| upto.clone());
+        let from = std::mem::replace(&mut from, upto.clone());
+        if spans.iter().any(|(_, said)| *said != Said::Skip) {
+            let end = (!upto.is_end()).then(|| upto.first());
+            let within = book.within(thread, &from.first(), end.as_ref())?;
+            heads.extend(within.into_iter().map(|(log, head)| {
+                let (seq, check) = named(&head);
+                (log, seq, check)
+            }));
+        }
+    }
+    Ok(heads)
+}
+
 /// What a peer said of ranges, taken together.
 #[derive(Default)]
 struct Learned {
@@ -186,7 +209,7 @@ struct Learned {
 
 impl Learned {
     fn learn(&mut self, met: &Met<'_>, before: &Frontier) {
-        let named = |heads: &[wire::Head]| -> Heads {
+        let named = |heads: &[Head]| -> Heads {
             let heads = heads.iter();
             heads
                 .map(|(log, seq, check)| (*log, (*seq, *check)))

@@ -478,7 +478,7 @@ fn heads_of<'a>(
     lines.filter_map(|line| head(line).transpose()).collect()
 }
 
-fn named(head: &Head) -> (u64, Check) {
+pub(super) fn named(head: &Head) -> (u64, Check) {
     (head.seq, check_of(&head.record))
 }
 

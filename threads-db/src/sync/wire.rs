@@ -19,7 +19,7 @@ pub(crate) const CLAIMS_MAX: usize = 8_192;
 /// The most logs of which one frame lists the heads, over all its threads.
 pub(crate) const HEADS_MAX: usize = 16_384;
 /// The most ranges of one pull.
-pub(crate) const RANGES_MAX: usize = 64;
+pub(crate) const RANGES_MAX: usize = 256;
 /// The most logs that one request to sign is about.
 pub(crate) const PLACES_MAX: usize = 64;
 /// The most peers of which one request asks where they are, and the most words in a reply.

@@ -119,6 +119,21 @@ fn a_peer_that_has_nothing_gets_all_of_many_logs() {
     assert_level(&net);
 }
 
+#[test]
+fn two_thousand_logs_come_in_pages_of_as_many_as_are_pulled() {
+    let known = Known::new();
+    let mut net = Net::new(2);
+    net.share(&known);
+    give(&mut net, 1, &known, &written(&known, 2_000));
+    let before = net.requests();
+    net.connect(0, 1);
+    net.run();
+    let requests = net.requests() - before;
+    assert!((0..2).all(|node| peer(&net, node).is_level()));
+    // Eight pages, and what it takes to compare.
+    assert!(requests <= 20, "{requests} requests");
+}
+
 fn no_ranges(_: &[u8], reply: Reply) -> Reply {
     match reply.as_deref().map(decode::<Answer>) {
         Ok(Ok(Answer::Ranges(_))) => Err(threads_core::Error::unavailable("lost")),

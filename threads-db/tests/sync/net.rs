@@ -579,6 +579,11 @@ impl Net {
         self.records[node]
     }
 
+    /// How many requests were made.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Under how many topics a node reads.
     pub(crate) fn topics(&self, node: usize) -> usize {
         self.ends[node].topics.len()
