@@ -14,6 +14,7 @@ HEADS_MAX = 16_384
 RANGES_MAX = 256
 PLACES_MAX = 64
 WHOM_MAX = 1_000
+PURGES_MAX = 64
 WORDS_MAX = 64
 ADDRESSES_MAX = 16
 ADDRESS_BYTES_MAX = 1_024
@@ -186,6 +187,25 @@ def _receipts(value):
     _heads(PLACES_MAX)([one[:2] for one in value])
 
 
+def _erased(value):
+    _need(isinstance(value, dict) and set(value) == {"absent", "emptied", "living", "unread"})
+    for count in value.values():
+        _number(count)
+
+
+_erasure = _tuple(_link, _erased, _bytes(64))
+
+
+def _erasures(value):
+    _list(_erasure, PURGES_MAX)(value)
+    _ascending([one[0].cid for one in value])
+
+
+def _purges(value):
+    _list(_link, PURGES_MAX)(value)
+    _ascending([one.cid for one in value])
+
+
 def _ascending(peers):
     _need(all(a < b for a, b in zip(peers, peers[1:])))
 
@@ -257,6 +277,19 @@ def receipt(data, peer, thread):
     return log, seq, head.cid
 
 
+def erasure(data, peer, thread):
+    """The purge and the counts of an erasure, which the peer has signed."""
+    try:
+        found = cbor.decode(data)
+    except cbor.Refused:
+        raise Refused("malformed") from None
+    _erasure(found)
+    purge, erased, signature = found
+    statement = cbor.encode({"erased": erased, "purge": purge, "thread": thread})
+    ed25519.verify(peer, b"threads/erasure/1" + statement, signature)
+    return purge.cid, [erased[name] for name in ("absent", "emptied", "living", "unread")]
+
+
 CLAIM = _bytes(32)
 CHECK = _bytes(8)
 PARCELS = _list(_tuple(_bytes(), _bytes(), _bytes()), RECORDS_MAX)
@@ -270,6 +303,7 @@ REQUESTS = {
     "sign": _tuple(CLAIM, _heads(PLACES_MAX)),
     "where": _tuple(CLAIM, _known),
     "ranges": _tuple(CLAIM, _spans),
+    "erased": _tuple(CLAIM, _purges),
 }
 REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
@@ -278,6 +312,7 @@ REPLIES = {
     "full": _heads(HEADS_MAX, CHECK),
     "admitted": _tuple(_bytes(), _bytes()),
     "signed": _receipts,
+    "erased": _erasures,
     "where": _words,
     "ranges": _list(_found, SPANS_MAX),
     "busy": _number,

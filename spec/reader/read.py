@@ -164,6 +164,12 @@ def read_receipt(v):
     same(ids.cid_text(head), v["head"], "head")
 
 
+def read_erasure(v):
+    purge, counts = frames.erasure(data(v["bytes"]), data(v["peer"]), data(v["thread"]))
+    same(ids.cid_text(purge), v["purge"], "purge")
+    same([str(count) for count in counts], v["counts"], "counts")
+
+
 def read_whereabouts(v):
     peer, seq, until, addrs = frames.whereabouts(data(v["bytes"]))
     same((peer, str(seq), str(until)), (data(v["peer"]), v["seq"], v["until"]), "word")
@@ -458,6 +464,7 @@ def readers():
             "card-text": read_card_text,
             "claim": read_claim,
             "receipt": read_receipt,
+            "erasure": read_erasure,
             "whereabouts": read_whereabouts,
             "announcement": read_announcement,
         },

@@ -14,8 +14,8 @@ mod keys;
 mod peers;
 
 pub(crate) use acl::{
-    AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, QuarantineAdopt,
-    QuarantineCommand, QuarantineShow, RecordOrEntity, Who, Why,
+    AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, Purge,
+    QuarantineAdopt, QuarantineCommand, QuarantineShow, RecordOrEntity, Who, Why,
 };
 pub(crate) use keys::{Begin, IdentityCommand, KeysCommand, KeystoreCommand};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
@@ -130,6 +130,8 @@ pub(crate) enum Command {
     Patch(Patch),
     /// Delete entities: all of those named, or none
     Rm(Remove),
+    /// Erase what entities said, here and on peers that follow; without entities, list what was purged
+    Purge(Purge),
     /// List the records, newest first
     Log(Log),
     /// Print what a block holds

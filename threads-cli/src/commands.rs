@@ -10,6 +10,7 @@ mod import;
 mod keys;
 mod keystore;
 mod prove;
+mod purge;
 mod quarantine;
 mod repository;
 mod serve;
@@ -74,6 +75,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Put(args) => entity::put(&repo, &args, out),
         Command::Patch(args) => entity::patch(&repo, &args, out),
         Command::Rm(args) => entity::remove(&repo, &args, out),
+        Command::Purge(args) => purge::run(&repo, args, out),
         Command::Log(args) => prove::log(&repo, &args, out),
         Command::Show(args) => prove::show(&repo, &args, out),
         Command::Verify(args) => prove::verify(&repo, &args, out),

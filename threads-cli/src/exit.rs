@@ -119,6 +119,14 @@ impl Failure {
         matches!(self, Self::Output { error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// The kind of the error; none when nothing could be printed.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Error { error, .. } => Some(error.kind()),
+            Self::Output { .. } => None,
+        }
+    }
+
     /// The exit code, as [`EXIT_CODES`] lists them.
     pub(crate) fn code(&self) -> u8 {
         match self {

@@ -149,17 +149,22 @@ impl Repo {
         self.check()?;
         let keystore = self.keys.opened()?;
         let store = self.opened(Lmdb::open(self.store()))?;
+        if Node::is_wipe_due(&store)? {
+            // What was purged while it was served last.
+            store.wipe()?;
+            Node::note_wiped(&store)?;
+        }
         self.own(store, keystore, |builder| match replica_quota {
             Some(quota) => builder.replica_quota(quota),
             None => builder,
         })
     }
 
-    /// Writes over what the datastore still holds of keys that were in it in the clear, unless another
-    /// process has it.
+    /// Writes over what the datastore still holds of what was removed, unless another process has it.
     pub(crate) fn wipe(&self) -> Result {
         let store = self.opened(Lmdb::open(self.store()))?;
-        Ok(store.wipe()?)
+        store.wipe()?;
+        Ok(Node::note_wiped(&store)?)
     }
 
     /// Opens the repository to read it, while another process may change it.

@@ -9,7 +9,8 @@ pub mod books;
 pub mod clock;
 pub mod codec;
 pub mod datastore;
-pub mod error;
+pub mod erasure;
+mod error;
 pub mod event;
 pub mod group;
 pub mod id;
@@ -31,6 +32,7 @@ pub use address::ThreadAddr;
 pub use announcement::{ANNOUNCEMENT_BYTES, ANNOUNCEMENT_TOPICS, Announcement, Topic};
 pub use async_trait::async_trait;
 pub use clock::{Clock, Hlc, ManualClock, SystemClock, Timer};
+pub use erasure::{Erased, Erasure};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CodecId, CollectionName, EntityId, LogId, PeerId, ThreadId, Variant};
 pub use key::{

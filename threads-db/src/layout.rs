@@ -294,6 +294,13 @@ pub(crate) mod peers {
         [&receipts(thread, peer)[..], log.key_bytes()].concat()
     }
 
+    /// What a peer signed that it erased by a purge.
+    pub(crate) fn erasure(thread: Number, peer: &PeerId, purge: &threads_core::Cid) -> Vec<u8> {
+        let thread = thread.to_be_bytes();
+        let digest = &purge.hash().digest()[..16];
+        [&thread[..], b"e", peer.key_bytes(), digest].concat()
+    }
+
     /// Whether a peer could show what it signed for, when it was asked.
     pub(crate) fn checked(thread: Number, peer: &PeerId) -> Vec<u8> {
         [&thread.to_be_bytes()[..], b"c", peer.key_bytes()].concat()

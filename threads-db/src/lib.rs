@@ -69,6 +69,7 @@ pub use progress::Progress;
 pub use purge::{Emptied, EmptiedCounts, PURGE_ENTITIES_MAX, Purge, PurgeReport};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use sharing::ThreadKeys;
+pub use threads_core::Erased;
 pub use txn::{Commit, ReadTransaction, Rows, WriteTransaction};
 pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
 

@@ -24,11 +24,15 @@ mod rows;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod wipe;
 
 use empty::Emptier;
 pub use list::{Emptied, EmptiedCounts, Purge};
-pub(crate) use list::{counts, why};
-pub(crate) use rows::{EmptiedRow, any, is_entity, listed_by, listed_in, note_filled};
+pub(crate) use list::{counts, tally, why};
+pub(crate) use rows::{
+    EmptiedRow, any, is_carried_out, is_entity, is_known, is_stripped, listed_by, listed_in,
+    note_filled, stated_by, stripped,
+};
 pub(crate) use settle::{judge, note, on_arrival, settle};
 
 /// The most entities of one purge.
@@ -62,7 +66,8 @@ impl Db {
     /// thread with rules peers are asked to do the same, and [`Db::purges`] says who claims to have; in one without
     /// it is done here only.
     ///
-    /// The rows are gone then; what the store's files still hold of them is for the store to write over.
+    /// The rows are gone then; what the store's files still hold of them is for the store to write over: see
+    /// [`Node::is_wipe_due`](crate::Node::is_wipe_due).
     ///
     /// # Errors
     ///

@@ -37,6 +37,7 @@ mod comparison;
 mod conduct;
 mod dial;
 mod doing;
+pub(crate) mod erasures;
 mod evidence;
 mod farewell;
 mod few;

@@ -100,6 +100,18 @@ pub(crate) struct AclDefault {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Purge {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// The entities: deleted for good, and nothing of what they said is kept
+    #[arg(value_name = "COLLECTION/ID")]
+    pub(crate) entities: Vec<EntityPath>,
+    /// Write over what the disk still holds of what was purged before, here or by peers
+    #[arg(long, conflicts_with = "entities")]
+    pub(crate) wipe: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Why {
     /// A thread's name or id
     pub(crate) db: String,

@@ -47,12 +47,17 @@ fn row(entry: &LogEntry) -> [String; 7] {
     [
         short(entry.log),
         entry.seq.to_string(),
-        time(entry.time.wall_ms),
+        match entry.purged_by {
+            Some(_) => "-".to_owned(),
+            None => time(entry.time.wall_ms),
+        },
         entry
             .author
             .as_ref()
             .map_or_else(|| "unknown".to_owned(), short),
-        if actions.is_empty() {
+        if entry.purged_by.is_some() {
+            "purged".to_owned()
+        } else if actions.is_empty() {
             "not readable here".to_owned()
         } else {
             actions.join(", ")

@@ -9,8 +9,8 @@ use threads_db::sync::{PeerStatus, SyncStatus};
 use threads_db::{Db, Fork, HeldReason, HeldRecord};
 
 use crate::args::Status;
-use crate::commands::acl;
 use crate::commands::watch::POLL;
+use crate::commands::{acl, purge};
 use crate::exit::Result;
 use crate::interrupt;
 use crate::link::control;
@@ -164,6 +164,7 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
             tell_apart(&quoted(db.name()), out);
         }
     }
+    purge::tell_emptied(db, out)?;
     if !forks.is_empty() {
         let rows: Vec<_> = forks.iter().map(fork_row).collect();
         out.table(["FORKED LOG OF", "AT RECORD", "BRANCHES"], &rows)?;

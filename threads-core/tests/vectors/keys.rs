@@ -8,8 +8,9 @@ use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
 use threads_core::key::{check_key, verify, verify_batch};
 use threads_core::transport::with_peer;
 use threads_core::{
-    AgreementKey, Announcement, ContentKey, Error, IdentityKey, LogKey, Multiaddr, PeerCard,
-    PeerId, ReadKey, Receipt, ReplicaKey, Result, ThreadId, Variant, Whereabouts, system_rng,
+    AgreementKey, Announcement, ContentKey, Erased, Erasure, Error, IdentityKey, LogKey, Multiaddr,
+    PeerCard, PeerId, ReadKey, Receipt, ReplicaKey, Result, ThreadId, Variant, Whereabouts,
+    system_rng,
 };
 
 use crate::{TestRng, array, bytes, hex, text};
@@ -24,6 +25,7 @@ pub(crate) fn make() -> Vec<Value> {
         cards(),
         claims(),
         receipts(),
+        erasures(),
         whereabouts(),
         announcements(),
     ]
@@ -386,6 +388,54 @@ fn receipts() -> Vec<Value> {
     ]
 }
 
+fn erasures() -> Vec<Value> {
+    let mut rng = TestRng::new("erasures");
+    let key = IdentityKey::generate(&mut rng);
+    let [thread, another] =
+        [(); 2].map(|()| ThreadId::generate(Variant::AccessControlled, &mut rng));
+    let record: [u8; 40] = rng.bytes();
+    let purge = cid_of(DAG_CBOR, &record);
+    let vector = |name: &str, signed: &Erasure, thread: &ThreadId, reject: Option<&str>| {
+        let erased = signed.erased();
+        let counts = [erased.absent, erased.emptied, erased.living, erased.unread];
+        let mut vector = json!({
+            "name": format!("an erasure {name}"), "kind": "erasure", "peer": hex(key.peer_id().key_bytes()),
+            "thread": hex(thread.as_bytes()), "bytes": hex(encode(signed).unwrap()),
+            "purge": signed.purge().to_string(), "counts": counts.map(|count| count.to_string()),
+        });
+        if let Some(word) = reject {
+            vector["reject"] = json!(word);
+        }
+        vector
+    };
+    let sign = |thread, counts: [u64; 4]| {
+        let [absent, emptied, living, unread] = counts;
+        let erased = Erased {
+            absent,
+            emptied,
+            living,
+            unread,
+        };
+        Erasure::sign(&key, thread, purge, erased).unwrap()
+    };
+    let some = sign(&thread, [1, 20, 3, 4]);
+    let mut bytes = encode(&some).unwrap();
+    let twenty = bytes.iter().position(|byte| *byte == 20).unwrap();
+    bytes[twenty] = 21;
+    let more: Erasure = decode(&bytes).unwrap();
+    vec![
+        vector("of some", &some, &thread, None),
+        vector(
+            "of all there may be",
+            &sign(&another, [u64::MAX; 4]),
+            &another,
+            None,
+        ),
+        vector("in another thread", &some, &another, Some("BadSignature")),
+        vector("of one more", &more, &thread, Some("BadSignature")),
+    ]
+}
+
 fn whereabouts() -> Vec<Value> {
     let mut rng = TestRng::new("whereabouts");
     let [key, other] = [(); 2].map(|()| IdentityKey::generate(&mut rng));
@@ -577,6 +627,12 @@ pub(crate) fn read(vector: &Value) -> Result<()> {
             let peer = PeerId::from_key_bytes(array(&vector["peer"]));
             assert_eq!(receipt.head().to_string(), vector["head"]);
             receipt.verify(&peer, &ThreadId::from_bytes(&member("thread"))?)?;
+        }
+        "erasure" => {
+            let erasure: Erasure = decode(&member("bytes"))?;
+            let peer = PeerId::from_key_bytes(array(&vector["peer"]));
+            assert_eq!(erasure.purge().to_string(), vector["purge"]);
+            erasure.verify(&peer, &ThreadId::from_bytes(&member("thread"))?)?;
         }
         "whereabouts" => {
             let word: Whereabouts = decode(&member("bytes"))?;

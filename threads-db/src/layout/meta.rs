@@ -166,6 +166,9 @@ pub(crate) fn removal(thread: Number) -> Vec<u8> {
     [b"removal/", &thread.to_be_bytes()[..]].concat()
 }
 
+/// Set while the files of the store may still hold what was purged.
+pub(crate) const UNWIPED: &[u8] = b"unwiped";
+
 /// How much is held on the node, over all its threads.
 pub(crate) const HELD: &[u8] = b"held";
 /// The same of those that wait, and of those in quarantine, which do not stand in their logs.

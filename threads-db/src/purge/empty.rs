@@ -277,6 +277,9 @@ impl<'a> Emptier<'a> {
             let life = Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?;
             EntityRow { last, life }.put(txn, &key)?;
         }
+        if self.emptied > 0 {
+            txn.put(Keyspace::Meta, meta::UNWIPED, &[])?;
+        }
         Ok(self.emptied)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use threads_core::access::Statement;
 use threads_core::datastore::{Datastore, ReadTxn};
-use threads_core::{Cid, LogId, PeerId, Result};
+use threads_core::{Cid, Erased, LogId, PeerId, Result};
 
 use super::empty::{self, Fate};
 use super::rows::{self, EmptiedRow, PurgeRow};
@@ -13,6 +13,7 @@ use crate::chain;
 use crate::db::Db;
 use crate::held;
 use crate::layout::Place;
+use crate::sync::erasures;
 use crate::thread::Thread;
 
 /// A statement that records are purged, and what became of it here.
@@ -40,6 +41,9 @@ pub struct Purge {
     pub unread: u64,
     /// How many are not here.
     pub absent: u64,
+    /// What peers signed that they erased. It is asked for by who stated the purge, and kept there: claims, and
+    /// no proofs.
+    pub claims: BTreeMap<PeerId, Erased>,
 }
 
 /// A record of which only the sealed record is left.
@@ -81,18 +85,9 @@ pub struct EmptiedCounts {
     pub stripped_of: BTreeMap<LogId, u64>,
 }
 
-/// What became here of the records that a purge lists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) emptied: u64,
-    pub(crate) living: u64,
-    pub(crate) unread: u64,
-    pub(crate) absent: u64,
-}
-
 /// Looks at every record that a purge lists.
-pub(crate) fn tally(txn: &dyn ReadTxn, thread: &Thread, purge: &Cid) -> Result<Tally> {
-    let mut tally = Tally::default();
+pub(crate) fn tally(txn: &dyn ReadTxn, thread: &Thread, purge: &Cid) -> Result<Erased> {
+    let mut tally = Erased::default();
     let mut dead = BTreeMap::new();
     for dep in rows::list(txn, thread, purge)? {
         let blocks = match chain::locate(txn, thread.number, &dep.cid)? {
@@ -148,21 +143,26 @@ impl Db {
             {
                 continue;
             }
-            let Tally {
+            let tally = tally(&*txn, thread, &stated.record)?;
+            let Erased {
                 emptied,
                 living,
                 unread,
                 absent,
-            } = tally(&*txn, thread, &stated.record)?;
+            } = tally;
             purges.push(Purge {
                 record: stated.record,
                 author: stated.author,
                 void: stated.void,
-                listed: emptied + living + unread + absent,
+                listed: tally.listed(),
                 emptied,
                 living,
                 unread,
                 absent,
+                claims: erasures::claims(&*txn, thread.number, &stated.record)?
+                    .into_iter()
+                    .map(|(peer, erasure)| (peer, erasure.erased()))
+                    .collect(),
             });
         }
         Ok(purges)

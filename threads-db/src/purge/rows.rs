@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use threads_core::access::Statement;
+use threads_core::books::HeadBook;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::record::Dep;
-use threads_core::{Cid, CollectionName, EntityId, Error, Result, block};
+use threads_core::{Cid, CollectionName, EntityId, Error, LogId, PeerId, Result, ThreadId, block};
 
 use crate::chain;
 use crate::layout::{self, Number, Place, Prefix, meta, purged};
+use crate::line;
 use crate::thread::Thread;
 
 /// A record that states a purge, as far as it is carried out.
@@ -166,6 +168,81 @@ pub(crate) fn all_emptied(
             Ok((Place::from_key(&place)?, by))
         })
         .collect()
+}
+
+/// Whether a record states a purge that is known here.
+pub(crate) fn is_known(txn: &dyn ReadTxn, thread: Number, purge: &Cid) -> Result<bool> {
+    Ok(PurgeRow::get(txn, thread, purge)?.is_some())
+}
+
+/// Whether a purge counts here, and every record that it lists was looked at.
+pub(crate) fn is_carried_out(txn: &dyn ReadTxn, thread: Number, purge: &Cid) -> Result<bool> {
+    let row = PurgeRow::get(txn, thread, purge)?;
+    Ok(row.is_some_and(|row| row.counts && row.next.is_none()))
+}
+
+/// The purges that an author stated and that count here, with their places.
+pub(crate) fn stated_by(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    author: &PeerId,
+) -> Result<Vec<(Cid, Place)>> {
+    let mut stated = Vec::new();
+    for row in statements(txn, thread.number)? {
+        let place = chain::locate(txn, thread.number, &row.record)?;
+        let Some(place) = place.filter(|_| row.counts) else {
+            continue;
+        };
+        if thread.author(txn, place.log)?.as_ref() == Some(author) {
+            stated.push((row.record, place));
+        }
+    }
+    Ok(stated)
+}
+
+/// The records that came emptied without a reason known here, by their lines.
+pub(crate) fn stripped(
+    txn: &dyn ReadTxn,
+    (thread, id): (Number, &ThreadId),
+) -> Result<Vec<(LogId, u64)>> {
+    let mut stripped = Vec::new();
+    let places = all_emptied(txn, thread, false)?;
+    if places.is_empty() {
+        return Ok(stripped);
+    }
+    for (line, head) in HeadBook::new(txn).all(id)? {
+        let Some(line) = line::find(txn, thread, &line)? else {
+            continue;
+        };
+        let own = |place: &Place| {
+            place.log == line.number && (line.first..=head.seq).contains(&place.seq)
+        };
+        let own = places.iter().filter(|(place, _)| own(place));
+        stripped.extend(own.map(|(place, _)| (line.id, place.seq)));
+    }
+    Ok(stripped)
+}
+
+/// Whether a log has a record, up to this number, that came emptied without a reason known here.
+pub(crate) fn is_stripped(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    log: &LogId,
+    seq: u64,
+) -> Result<bool> {
+    let stripped = all_emptied(txn, thread, false)?;
+    if stripped.is_empty() {
+        return Ok(false);
+    }
+    let Some(line) = line::find(txn, thread, log)? else {
+        return Ok(false);
+    };
+    for (place, _) in stripped {
+        if place.seq <= seq && line::ancestor(txn, line.place(thread, seq), place.seq)? == place {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether events of an entity were purged here.

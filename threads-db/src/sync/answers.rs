@@ -7,6 +7,7 @@ use threads_core::{PeerId, Result};
 
 use super::active::raise_all;
 use super::conduct::{PROBE, cost};
+use super::erasures::ErasedBy;
 use super::io::{Compared, Done, Op, Output, RequestId, TakenIn};
 use super::limits::BUSY_MS;
 use super::locate::Located;
@@ -55,6 +56,9 @@ impl Machine {
             Ok(Done::Vouched(Vouched::Signed(Some(receipts)))) => {
                 self.reply(request, &Answer::Signed(receipts));
             }
+            Ok(Done::Erased(ErasedBy::Signed(Some(erasures)))) => {
+                self.reply(request, &Answer::Erased(erasures));
+            }
             Ok(Done::Located(Located::Told(Some(told)))) => self.tell_where(from, request, told),
             Ok(Done::Decided(Some(verdict))) => self.decided(request, verdict),
             Ok(
@@ -64,6 +68,7 @@ impl Machine {
                 | Done::Ranges(None)
                 | Done::Decided(None)
                 | Done::Vouched(Vouched::Signed(None))
+                | Done::Erased(ErasedBy::Signed(None))
                 | Done::Located(Located::Told(None)),
             ) => {
                 self.out.push(Output::Refuse(request));

@@ -267,6 +267,9 @@ impl Machine {
 
     /// Records came in by another way than a pull: this thread's other peers are told.
     pub(super) fn came_in(&mut self, thread: Number, from: PeerId, taken: &TakenIn) {
+        if taken.stripped > 0 {
+            self.refill(thread);
+        }
         let heads = numbers(&taken.heads);
         if let Some(active) = self.active.get_mut(&thread) {
             active.advance(&taken.heads, taken.cuts.clone());

@@ -22,6 +22,7 @@ pub(super) enum Call {
     Where(Number, PeerId, Words),
     /// A peer is told that it was removed.
     Farewell(Number, PeerId),
+    Erased(Number, PeerId),
 }
 
 /// What an operation on the store is for.
@@ -44,6 +45,8 @@ pub(super) enum Doing {
     /// What a peer has not signed for.
     Unsigned(Number, PeerId),
     Behind(PeerId),
+    /// Which purges a peer has not said to have carried out.
+    Unclaimed(Number, PeerId),
     /// What a peer signed is kept.
     Keep(PeerId),
     Pick(PeerId),

@@ -2,7 +2,7 @@
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::{Datastore, ReadTxn};
-use threads_core::{LogId, PeerId, Receipt, Result, ThreadId};
+use threads_core::{ErrorKind, LogId, PeerId, Receipt, Result, ThreadId};
 
 use super::io::Done;
 use super::shares;
@@ -11,8 +11,10 @@ use super::store::replica_key;
 use super::vouch::{Pick, Vouch, Vouched};
 use super::wire::{Claim, Parcel};
 use crate::chain::{self, Blocks};
+use crate::ingest;
 use crate::layout::{self, Number, Place, meta};
 use crate::node::{self, Node};
+use crate::purge;
 use crate::thread::OwnLog;
 
 /// Among how many threads of a peer one is looked for that it signed for.
@@ -50,6 +52,9 @@ impl Node {
                 return self.keep_receipts(thread, &peer, &receipts);
             }
             Vouch::Pick(peer, chance) => Vouched::Picked(self.pick(&peer, chance)?),
+            Vouch::Examine(_, pick, parcels) if pick.refill => {
+                Vouched::Filled(self.fill(pick.thread, parcels.unwrap_or_default())?)
+            }
             Vouch::Examine(peer, pick, parcels) => {
                 Vouched::Examined(self.examine(&peer, &pick, parcels)?)
             }
@@ -68,6 +73,10 @@ impl Node {
         let id = node::thread_id(&*txn, thread)?;
         let mut receipts = Vec::new();
         for (log, seq) in places {
+            // Nobody signs for what came without what it said, for a reason that is not known.
+            if purge::is_stripped(&*txn, thread, log, *seq)? {
+                continue;
+            }
             if let Some(blocks) = blocks_at(&*txn, (thread, &id), log, *seq)? {
                 let head = blocks.record_id();
                 receipts.push(Receipt::sign(&self.inner.identity, &id, *log, *seq, head)?);
@@ -101,11 +110,21 @@ impl Node {
         })
     }
 
-    /// A record that a peer signed for, of a thread that it shares; first of all one that it could not
-    /// show before.
-    fn pick(&self, peer: &PeerId, chance: u64) -> Result<Option<Pick>> {
+    /// A record that came without what it said, and that a peer has; or else, by a random number, one that it
+    /// signed for, of a thread that it shares, first of all one that it could not show before.
+    fn pick(&self, peer: &PeerId, chance: Option<u64>) -> Result<Option<Pick>> {
         let txn = self.inner.store.read()?;
         let mut threads = shares::of_peer(&*txn, peer)?;
+        // Who strips records is to be checked all the same.
+        let refill = chance.is_none_or(|chance| chance % 2 == 0);
+        for thread in threads.iter().filter(|_| refill) {
+            if let Some(pick) = self.pick_stripped(&*txn, *thread, peer)? {
+                return Ok(Some(pick));
+            }
+        }
+        let Some(chance) = chance else {
+            return Ok(None);
+        };
         let first = chance % threads.len().max(1) as u64;
         threads.rotate_left(first as usize);
         for thread in threads.into_iter().take(PICK_THREADS_MAX) {
@@ -125,9 +144,50 @@ impl Node {
                 claim,
                 log,
                 seq,
+                refill: false,
             }));
         }
         Ok(None)
+    }
+
+    /// A record that came without what it said, and that a peer says it has.
+    fn pick_stripped(
+        &self,
+        txn: &dyn ReadTxn,
+        thread: Number,
+        peer: &PeerId,
+    ) -> Result<Option<Pick>> {
+        let id = node::thread_id(txn, thread)?;
+        for (log, seq) in purge::stripped(txn, (thread, &id))? {
+            if shares::acked_of(txn, thread, peer, &log)?.unwrap_or(0) >= seq {
+                return Ok(Some(Pick {
+                    thread,
+                    claim: self.claim(txn, thread, peer)?,
+                    log,
+                    seq,
+                    refill: true,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes in what a peer handed on of records that had come without what they said.
+    fn fill(&self, thread: Number, shown: Vec<Parcel>) -> Result<bool> {
+        let db = self.db(thread)?;
+        let count = || -> Result<usize> {
+            let txn = self.inner.store.read()?;
+            Ok(purge::stripped(&*txn, (thread, db.id()))?.len())
+        };
+        let before = count()?;
+        for blocks in shown.into_iter().map(Blocks::from) {
+            match ingest::take_in(db.thread(), std::slice::from_ref(&blocks)) {
+                // What is wrong with one is in nobody's way.
+                Err(error) if error.kind() == ErrorKind::Rejected => {}
+                taken => _ = taken?,
+            }
+        }
+        Ok(count()? < before)
     }
 
     /// Whether a peer showed the record that is here; notes it.
@@ -144,7 +204,14 @@ impl Node {
         };
         let answered = shown.is_some();
         let mut shown = shown.unwrap_or_default().into_iter().map(Blocks::from);
-        let passed = shown.any(|shown| shown == ours);
+        let passed = {
+            let txn = self.inner.store.read()?;
+            let mut passed = false;
+            for shown in &mut shown {
+                passed |= shown == ours || is_purged(&*txn, pick.thread, &shown, &ours)?;
+            }
+            passed
+        };
         let (thread, log, seq) = (pick.thread, pick.log, pick.seq);
         self.note(|txn| {
             if !shares::has(txn.as_read(), thread, peer)? {
@@ -163,6 +230,15 @@ impl Node {
         })?;
         Ok(passed)
     }
+}
+
+/// Whether a record that a peer showed is the one that is here, but for a purge which counts here: there it is
+/// carried out already, or not yet.
+fn is_purged(txn: &dyn ReadTxn, thread: Number, shown: &Blocks, ours: &Blocks) -> Result<bool> {
+    if shown.record != ours.record || !(shown.is_emptied() || ours.is_emptied()) {
+        return Ok(false);
+    }
+    Ok(purge::listed_by(txn, thread, &ours.record_id(), None)?.is_some())
 }
 
 /// How far a peer acknowledged this node's log, if it has signed for less.

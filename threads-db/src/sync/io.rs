@@ -3,6 +3,7 @@
 use threads_core::transport::Acceptance;
 use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
+use super::erasures::{Erase, ErasedBy};
 use super::locate::{Locate, Located};
 use super::overheard::{Gossip, Gossiped};
 use super::ranges::{Found, Span};
@@ -212,6 +213,7 @@ pub(crate) enum Op {
     Same(PeerId, Vec<(Number, Frontier)>),
     /// About what peers sign for.
     Vouch(Vouch),
+    Erase(Erase),
     /// About where peers are.
     Locate(Locate),
     /// About what is announced.
@@ -257,6 +259,7 @@ pub(crate) enum Done {
     /// The same, with what is answered.
     Ranges(Option<(Heard, Vec<Found>)>),
     Vouched(Vouched),
+    Erased(ErasedBy),
     Located(Located),
     Gossiped(Gossiped),
     Noted,
@@ -341,6 +344,8 @@ pub(crate) struct TakenIn {
     pub(crate) sent: Frontier,
     /// How many were new.
     pub(crate) new: u64,
+    /// How many came emptied, and nothing here says why.
+    pub(crate) stripped: u64,
     /// Whether some are sealed under keys that are not here, which is nobody's fault.
     pub(crate) locked: bool,
     /// How often keys came until then: what is locked may open when this changed.

@@ -16,6 +16,7 @@ use super::comparison::Comparing;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
 pub(super) use super::doing::{Call, Doing};
+use super::erasures::Erase;
 use super::gossip::Gossiping;
 use super::io::{
     CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Which, Work, Worked,
@@ -188,6 +189,7 @@ impl Machine {
                 Timer::Thread(thread) => self.see_to(thread, rng),
                 Timer::Receipt(thread, peer) => self.ask_to_sign(thread, peer),
                 Timer::Check(peer) => self.check(peer, rng),
+                Timer::Refill(peer) => self.ask_to_refill(peer),
                 Timer::Locate(peer) => self.locate(peer),
                 Timer::Announce(thread) => self.announce(thread),
                 Timer::Seek(thread) => self.seek(thread, rng),
@@ -222,6 +224,7 @@ impl Machine {
         self.timers.set(Timer::Join(peer), self.now);
         self.see_farewells(peer);
         self.check_later(peer, rng);
+        self.refill_from(peer);
         self.announce_all();
     }
 
@@ -343,6 +346,7 @@ impl Machine {
                     self.acknowledged(thread, peer);
                 }
             }
+            (Doing::Unclaimed(thread, peer), done) => self.ask_what_erased(thread, peer, done),
             (Doing::Locate(peer), done) => self.located(peer, done),
             (Doing::Keep(peer), Err(error)) => self.fault(peer, cost(&error)),
             (Doing::Pick(peer), Ok(Done::Vouched(Vouched::Picked(Some(pick))))) => {
@@ -350,6 +354,9 @@ impl Machine {
             }
             (Doing::Examine(peer), Ok(Done::Vouched(Vouched::Examined(false)))) => {
                 self.fault(peer, STALE);
+            }
+            (Doing::Examine(peer), Ok(Done::Vouched(Vouched::Filled(true)))) => {
+                self.refill_from(peer);
             }
             (Doing::Seek(thread, peer), Ok(Done::Shared(shares))) => {
                 self.ask_for(thread, peer, shares);
@@ -404,7 +411,8 @@ impl Machine {
         | Call::Sign(_, peer)
         | Call::Check(peer, _)
         | Call::Where(_, peer, _)
-        | Call::Farewell(_, peer)) = call;
+        | Call::Farewell(_, peer)
+        | Call::Erased(_, peer)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(malformed)) => {
@@ -418,6 +426,7 @@ impl Machine {
             Call::Join(peer, invite) => self.join_answered(peer, invite, answer),
             Call::Sign(thread, peer) => self.signed(thread, peer, answer),
             Call::Check(peer, pick) => self.shown(peer, pick, answer),
+            Call::Erased(thread, peer) => self.erased(thread, peer, answer),
             Call::Where(thread, peer, known) => self.heard_where((thread, peer), &known, answer),
             Call::Farewell(thread, peer) => self.told_removed(thread, peer, &answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),
@@ -453,6 +462,7 @@ impl Machine {
             }
             Ok(Ask::Ranges(claim, spans)) => Op::Ranges(from, claim, spans),
             Ok(Ask::Sign(claim, places)) => Op::Vouch(Vouch::Sign(from, claim, places)),
+            Ok(Ask::Erased(claim, purges)) => Op::Erase(Erase::Sign(from, claim, purges)),
             Ok(Ask::Where(claim, known)) => {
                 Op::Locate(Locate::Tell(from, claim, known.into_iter().collect()))
             }

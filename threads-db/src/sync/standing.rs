@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Error, LogId, PeerId, Receipt, Result, block};
+use threads_core::{Cid, Erasure, Error, LogId, PeerId, Receipt, Result, block};
 
 use super::shares;
 use crate::layout::{Number, Prefix, peers};
@@ -74,6 +74,29 @@ pub(crate) fn receipts(txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Resu
     txn.scan(Keyspace::Peers, bounds.range(), Direction::Forward)?
         .map(|row| block::decode(&row?.1).map_err(damaged))
         .collect()
+}
+
+/// Keeps what a peer said to have erased, in place of what it said before.
+pub(crate) fn keep_erasure(
+    txn: &mut dyn WriteTxn,
+    thread: Number,
+    peer: &PeerId,
+    erasure: &Erasure,
+) -> Result<()> {
+    let key = peers::erasure(thread, peer, &erasure.purge());
+    txn.put(Keyspace::Peers, &key, &block::encode(erasure)?)
+}
+
+/// What a peer said to have erased by a purge.
+pub(crate) fn erasure(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    peer: &PeerId,
+    purge: &Cid,
+) -> Result<Option<Erasure>> {
+    let row = txn.get(Keyspace::Peers, &peers::erasure(thread, peer, purge))?;
+    row.map(|row| block::decode(&row).map_err(damaged))
+        .transpose()
 }
 
 /// What became of the last checks of a peer.

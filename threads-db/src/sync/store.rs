@@ -125,6 +125,7 @@ impl Node {
             Op::Level(peer, threads) => self.level(&peer, &threads),
             Op::Same(peer, threads) => self.same(&peer, &threads),
             Op::Vouch(what) => self.vouch(what),
+            Op::Erase(what) => self.erase(what),
             Op::Locate(what) => self.locate(what),
             Op::Gossip(what) => self.gossip(what),
         }
@@ -373,6 +374,7 @@ impl Node {
             astray: taken.astray,
             sent: taken.logs,
             new: taken.new,
+            stripped: taken.stripped,
             locked: taken.locked,
             keys: db.thread().later.came(),
             removed: taken.removed,
@@ -399,6 +401,7 @@ impl Node {
             astray: Frontier::new(),
             sent: Frontier::new(),
             new: intake.new,
+            stripped: intake.stripped,
             locked: false,
             keys: db.thread().later.came(),
             removed: false,

@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Receipt(Number, PeerId),
     /// Ask a peer to show something that it signed for.
     Check(PeerId),
+    /// Ask a peer for what came without what it said.
+    Refill(PeerId),
     /// Ask a peer where others are.
     Locate(PeerId),
     /// Announce what is new in a thread.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use threads_core::block::{Block, encode};
 use threads_core::transport::with_peer;
 use threads_core::{
-    Cid, IdentityKey, LogId, PeerId, Receipt, ReplicaKey, Result, ThreadId, Variant, Whereabouts,
+    Cid, Erased, Erasure, IdentityKey, LogId, PeerId, Receipt, ReplicaKey, Result, ThreadId,
+    Variant, Whereabouts,
 };
 
 use super::wire::{Answer, Ask, Claim, Digest, Head, Parcel, Range, Verdict, digest, joint};
@@ -68,6 +69,29 @@ fn receipt(of: u8, seq: u64) -> Receipt {
     let thread = ThreadId::generate(Variant::Raw, &mut rng);
     let head = *Block::cbor(vec![of]).cid();
     Receipt::sign(&key, &thread, log(of), seq, head).unwrap()
+}
+
+/// Two, in the order of the purges.
+fn erasures() -> Vec<Erasure> {
+    let mut rng = TestRng::new("erasures");
+    let key = IdentityKey::generate(&mut rng);
+    let thread = ThreadId::generate(Variant::AccessControlled, &mut rng);
+    let mut purges = [1, 2].map(|of| *Block::cbor(vec![of]).cid());
+    purges.sort();
+    let erased = Erased {
+        absent: 1,
+        emptied: 20,
+        living: 3,
+        unread: 4,
+    };
+    let sign = |purge| Erasure::sign(&key, &thread, purge, erased).unwrap();
+    purges.map(sign).to_vec()
+}
+
+/// A record of which only the sealed record is left.
+fn emptied() -> Parcel {
+    let by = Block::cbor(vec![9]);
+    Parcel::from(Blocks::emptied(b"a sealed record".to_vec(), by.cid()))
 }
 
 fn peer(byte: u8) -> PeerId {
@@ -132,6 +156,10 @@ fn requests() -> Vec<Value> {
             "where two peers are",
             Ask::Where(claim(), vec![(peer(1), 0), (peer(2), u64::MAX)]),
         ),
+        (
+            "what two purges erased",
+            Ask::Erased(claim(), erasures().iter().map(Erasure::purge).collect()),
+        ),
     ];
     let vector = |(name, ask): (&str, Ask)| {
         let frame = ask.encode().unwrap();
@@ -177,6 +205,12 @@ fn replies() -> Vec<Value> {
         (
             "two receipts",
             Answer::Signed(vec![receipt(1, 7), receipt(2, u64::MAX)]),
+        ),
+        ("nothing erased", Answer::Erased(vec![])),
+        ("two erasures", Answer::Erased(erasures())),
+        (
+            "a record that was purged",
+            Answer::Page(vec![emptied()], vec![(log(1), 1)], false),
         ),
         ("nothing new of anybody", Answer::Where(vec![])),
         (
@@ -244,6 +278,10 @@ fn show_ask(ask: &Ask) -> Value {
             let show = |(peer, seq): &(PeerId, u64)| json!([hex(peer.key_bytes()), seq]);
             json!({"where": [show_claim(claim), known.iter().map(show).collect::<Value>()]})
         }
+        Ask::Erased(claim, purges) => {
+            let purges = purges.iter().map(|purge| hex(purge.to_bytes()));
+            json!({"erased": [show_claim(claim), purges.collect::<Vec<_>>()]})
+        }
         Ask::Ranges(claim, spans) => {
             json!({"ranges": [show_claim(claim), ranges::show_spans(spans)]})
         }
@@ -281,6 +319,13 @@ fn show_answer(answer: &Answer) -> Value {
                 ])
             };
             json!({"signed": receipts.iter().map(show).collect::<Value>()})
+        }
+        Answer::Erased(erasures) => {
+            let show = |one: &Erasure| {
+                let erased = serde_json::to_value(one.erased()).unwrap();
+                json!([hex(one.purge().to_bytes()), erased, hex(one.signature())])
+            };
+            json!({"erased": erasures.iter().map(show).collect::<Value>()})
         }
         Answer::Where(words) => {
             let show = |word: &Whereabouts| {

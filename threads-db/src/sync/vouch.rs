@@ -12,8 +12,8 @@ use threads_core::{LogId, PeerId, Receipt, Result};
 
 use super::io::{Done, Op};
 use super::limits::{
-    AWAITED_MAX, AWAITED_MS_MAX, CHECK_EVERY_MS, MISSES_MAX, RECEIPT_AFTER_MS, RECEIPT_AGAIN_MS,
-    RECEIPTS_ASKED_MAX,
+    AWAITED_MAX, AWAITED_MS_MAX, CHECK_EVERY_MS, MISSES_MAX, READ_RECORDS_MAX, RECEIPT_AFTER_MS,
+    RECEIPT_AGAIN_MS, RECEIPTS_ASKED_MAX, REFILL_AFTER_MS,
 };
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
@@ -31,8 +31,8 @@ pub(crate) enum Vouch {
     Sign(PeerId, Claim, Vec<(LogId, u64)>),
     /// Keep what a peer signed.
     Keep(Number, PeerId, Vec<Receipt>),
-    /// Choose something to be shown by a peer, by this random number.
-    Pick(PeerId, u64),
+    /// Choose something to be shown by a peer: what came without what it said, or else by this random number.
+    Pick(PeerId, Option<u64>),
     /// Note what a peer showed; `None` when it did not answer.
     Examine(PeerId, Pick, Option<Vec<Parcel>>),
 }
@@ -47,6 +47,8 @@ pub(crate) enum Vouched {
     Picked(Option<Pick>),
     /// Whether it was what it had to be.
     Examined(bool),
+    /// Whether it filled records that had come without what they said.
+    Filled(bool),
 }
 
 /// A record that a peer is to show.
@@ -56,6 +58,8 @@ pub(crate) struct Pick {
     pub(crate) claim: Claim,
     pub(crate) log: LogId,
     pub(crate) seq: u64,
+    /// Whether it is to be filled here, and those after it: it came without what it said.
+    pub(crate) refill: bool,
 }
 
 /// What is under way.
@@ -137,7 +141,7 @@ impl Machine {
     }
 
     /// Whether a connected peer has shown the thread's key: nobody else is told of its logs.
-    fn has_proved(&self, thread: Number, peer: &PeerId) -> bool {
+    pub(super) fn has_proved(&self, thread: Number, peer: &PeerId) -> bool {
         let known = self.peers.get(peer);
         known.is_some_and(|known| known.proven.contains(&thread))
     }
@@ -174,12 +178,34 @@ impl Machine {
             Ok(Answer::Signed(receipts)) => {
                 let keep = Vouch::Keep(thread, peer, receipts);
                 self.op(Op::Vouch(keep), Doing::Keep(peer));
+                self.may_have_erased(thread, peer);
             }
             Ok(Answer::Busy(ms)) => {
                 let again = self.now + ms.clamp(RECEIPT_AGAIN_MS, RECEIPT_AFTER_MS);
                 self.timers.set(Timer::Receipt(thread, peer), again);
             }
             _ => {}
+        }
+    }
+
+    /// Has peers that share a thread hand on whole what came without what it said.
+    pub(super) fn refill(&mut self, thread: Number) {
+        let peers = self.peers.iter();
+        let sharing = peers.filter(|(_, known)| known.proven.contains(&thread));
+        let peers: Vec<_> = sharing.map(|(peer, _)| *peer).collect();
+        peers.into_iter().for_each(|peer| self.refill_from(peer));
+    }
+
+    /// Has one do so, soon.
+    pub(super) fn refill_from(&mut self, peer: PeerId) {
+        let soon = self.now + REFILL_AFTER_MS;
+        self.timers.set(Timer::Refill(peer), soon);
+    }
+
+    /// Asks a peer for what came without what it said, if it says to have such.
+    pub(super) fn ask_to_refill(&mut self, peer: PeerId) {
+        if self.peers.contains_key(&peer) {
+            self.op(Op::Vouch(Vouch::Pick(peer, None)), Doing::Pick(peer));
         }
     }
 
@@ -194,7 +220,7 @@ impl Machine {
     /// Has a peer show something that it signed for.
     pub(super) fn check(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         if self.peers.contains_key(&peer) && self.vouching.check_every_ms.is_some() {
-            let pick = Vouch::Pick(peer, rng.next_u64());
+            let pick = Vouch::Pick(peer, Some(rng.next_u64()));
             self.op(Op::Vouch(pick), Doing::Pick(peer));
             self.check_later(peer, rng);
         }
@@ -202,10 +228,14 @@ impl Machine {
 
     pub(super) fn have_shown(&mut self, peer: PeerId, pick: Pick) {
         if self.has_proved(pick.thread, &peer) {
+            let more = match pick.refill {
+                true => READ_RECORDS_MAX as u64,
+                false => 0,
+            };
             let range = Range {
                 log: pick.log,
                 from: pick.seq,
-                to: pick.seq,
+                to: pick.seq.saturating_add(more),
             };
             let ask = Ask::Pull(pick.claim, vec![range]);
             self.call(peer, &ask, Call::Check(peer, pick));

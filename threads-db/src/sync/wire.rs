@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{self, sha256};
-use threads_core::{Cid, Error, LogId, PeerId, Receipt, ReplicaKey, Result, Whereabouts};
+use threads_core::{Cid, Erasure, Error, LogId, PeerId, Receipt, ReplicaKey, Result, Whereabouts};
 
 use super::few::few;
 use super::ranges::{self, Edge, Found, SPANS_MAX, Said, Span};
@@ -22,6 +22,8 @@ pub(crate) const HEADS_MAX: usize = 16_384;
 pub(crate) const RANGES_MAX: usize = 256;
 /// The most logs that one request to sign is about.
 pub(crate) const PLACES_MAX: usize = 64;
+/// The most purges of which one request asks what was erased.
+pub(crate) const PURGES_MAX: usize = 64;
 /// The most peers of which one request asks where they are, and the most words in a reply.
 pub(crate) const WHOM_MAX: usize = 1_000;
 pub(crate) const WORDS_MAX: usize = 64;
@@ -151,6 +153,11 @@ pub(crate) enum Ask {
         Claim,
         #[serde(deserialize_with = "few::<WHOM_MAX, _, _>")] Vec<(PeerId, u64)>,
     ),
+    /// What have you erased by these purges?
+    Erased(
+        Claim,
+        #[serde(deserialize_with = "few::<PURGES_MAX, _, _>")] Vec<Cid>,
+    ),
 }
 
 /// What a peer answers. A peer that does not answer at all may have any reason.
@@ -182,6 +189,8 @@ pub(crate) enum Answer {
     Signed(#[serde(deserialize_with = "few::<PLACES_MAX, _, _>")] Vec<Receipt>),
     /// To [`Ask::Where`]: later words of those peers.
     Where(#[serde(deserialize_with = "few::<WORDS_MAX, _, _>")] Vec<Whereabouts>),
+    /// To [`Ask::Erased`]: what was erased by those of the purges that count here.
+    Erased(#[serde(deserialize_with = "few::<PURGES_MAX, _, _>")] Vec<Erasure>),
     /// To anything: not now. Ask again after so many milliseconds.
     Busy(u64),
 }
@@ -267,6 +276,15 @@ fn ascending<'a>(peers: impl IntoIterator<Item = &'a PeerId>) -> Result<()> {
     }
 }
 
+/// Each purge is listed once, in order, by a sound link.
+fn in_order(purges: &[Cid]) -> Result<()> {
+    purges.iter().try_for_each(block::check_link)?;
+    match purges.is_sorted_by(|one, next| one < next) {
+        true => Ok(()),
+        false => Err(malformed("purges are not in order")),
+    }
+}
+
 fn malformed(why: &'static str) -> Error {
     Error::rejected("a frame of sync is malformed").with("why", why)
 }
@@ -303,6 +321,7 @@ impl Ask {
                 }
             }
             Self::Ranges(_, spans) => ranges::check_spans(spans)?,
+            Self::Erased(_, purges) => in_order(purges)?,
             Self::Push(..) | Self::Join(..) => {}
         }
         Ok(ask)
@@ -335,6 +354,10 @@ impl Answer {
                 let peers: Vec<_> = words.iter().map(Whereabouts::peer).collect();
                 ascending(&peers)?;
             }
+            Self::Erased(erasures) => {
+                let purges: Vec<_> = erasures.iter().map(Erasure::purge).collect();
+                in_order(&purges)?;
+            }
             // What else has to hold depends on what was asked.
             Self::Ranges(_) | Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
         }
@@ -363,6 +386,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         Ask::Sign(claim, vec![(log, 7)]),
         Ask::Where(claim, vec![(PeerId::from_key_bytes([1; 32]), 7)]),
+        Ask::Erased(claim, vec![block::cid_of(block::DAG_CBOR, b"purge")]),
         Ask::Ranges(
             claim,
             vec![
@@ -389,6 +413,7 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Answer::Waiting,
         Answer::Admitted(vec![1].into(), vec![2].into()),
         Answer::Where(vec![]),
+        Answer::Erased(vec![]),
         Answer::Busy(100),
     ];
     (asks, answers)

@@ -9,16 +9,16 @@ use threads_db::{Db, InviteOptions};
 
 use crate::net::{How, Net};
 
-const ROOT: usize = 0;
-const WRITER: usize = 1;
-const REPLICA: usize = 2;
-const OTHER: usize = 3;
+pub(crate) const ROOT: usize = 0;
+pub(crate) const WRITER: usize = 1;
+pub(crate) const REPLICA: usize = 2;
+pub(crate) const OTHER: usize = 3;
 const GUEST: usize = 4;
 
 const RULED: How = |builder| builder.policy(Acl::new());
 
 /// Root, a writer, a replica and another writer, who came by invites.
-fn team() -> Net {
+pub(crate) fn team() -> Net {
     let mut net = Net::new(0);
     (0..4).for_each(|_| net.add(RULED));
     let db = net

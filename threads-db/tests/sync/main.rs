@@ -13,6 +13,7 @@ mod invites;
 mod many;
 mod net;
 mod once;
+mod purge;
 mod receipts;
 mod replicas;
 
