@@ -28,7 +28,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use adopt::{ADOPTED, AdoptedEntity};
+pub(crate) use adopt::{ADOPTED, adopters, adopts};
+pub(crate) use attend::Attended;
 pub(crate) use epochs::Choice;
 pub(crate) use farewell::{Farewell, owe, settle};
 pub use removal::Removal;

@@ -204,10 +204,18 @@ impl FeedReader {
         position: u64,
     ) -> Result<(Life, Life)> {
         let key = (event.collection.clone(), event.entity.clone());
+        // What was adopted counts or not by what else the entity has.
+        let adopts = match places.first() {
+            Some(place) => {
+                let record = events.record(place.of_record(thread.number))?;
+                !record.adopts.is_empty()
+            }
+            None => false,
+        };
         let (lives, last) = match (self.remembered.remove(&key), places) {
             // In order: the events come after everything that was known.
             (Some(known), [first, .., last] | [first @ last])
-                if known.position < position && known.last.time < first.time =>
+                if known.position < position && known.last.time < first.time && !adopts =>
             {
                 let after = events.replay(known.life.clone(), places.iter().copied())?;
                 ((known.life, after), *last)

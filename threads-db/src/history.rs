@@ -21,6 +21,10 @@ use crate::layout::{self, EventPlace, Number, Place, Prefix};
 use crate::opened::Opened;
 use crate::thread::Thread;
 
+mod adopted;
+
+use adopted::Adopted;
+
 /// How many opened records a replay keeps at hand.
 const OPENED_MAX: usize = 8;
 
@@ -192,16 +196,20 @@ impl<'a> Events<'a> {
         })
     }
 
-    /// The state that events give, one after the other, on top of `before`.
+    /// The state that events give, one after the other, on top of `before`. Where one of them may have been
+    /// adopted, these are all that the entity has.
     pub(crate) fn replay(
         &mut self,
         before: Life,
         rows: impl IntoIterator<Item = EventPlace>,
     ) -> Result<Life> {
-        let mut life = before;
-        for place in rows {
-            let event = self.event(&place)?;
-            life = apply(self.thread, life, &event)?;
+        let rows: Vec<_> = rows.into_iter().collect();
+        let (mut life, mut adopted) = (before, Adopted::default());
+        for place in &rows {
+            let event = self.event(place)?;
+            if !self.is_done((place, &event), &rows, &mut adopted)? {
+                life = apply(self.thread, life, &event)?;
+            }
         }
         Ok(life)
     }

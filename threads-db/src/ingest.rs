@@ -334,11 +334,6 @@ impl<'a> Ingest<'a> {
         }
     }
 
-    /// Whether the thread is shared with more peers by what came.
-    pub(crate) fn has_members(&self) -> bool {
-        self.intake.members
-    }
-
     /// Opens a record's event. One that breaks a rule is the time and the fault: the record is sound,
     /// so it stands in its log for all alike, whether they can read the event or not.
     fn open(
@@ -364,7 +359,12 @@ impl<'a> Ingest<'a> {
     ) -> Result<()> {
         // `may_apply` has judged it.
         let record = record.authorise(|_| Ok(()))?;
-        let (time, position) = (opened.time, self.tip.position + 1);
+        let position = self.tip.position + 1;
+        // An access record counts whatever its date, and moves nobody's clock by that.
+        let time = match self.ahead(opened.time) {
+            Some(_) if record.fields().access => self.tip.time,
+            _ => opened.time,
+        };
         let incoming = Incoming {
             record: &record,
             place,

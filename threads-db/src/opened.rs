@@ -4,8 +4,9 @@ use threads_core::access::{self, ACCESS_FORMAT, Statement};
 use threads_core::batch::{BATCH_FORMAT, Batch};
 use threads_core::event::{Event, Position};
 use threads_core::record::{Fields, Rejection, SignedRecord};
-use threads_core::{CodecId, ErrorKind, Hlc, Result};
+use threads_core::{Cid, CodecId, ErrorKind, Hlc, Result};
 
+use crate::access::adopts;
 use crate::chain::Blocks;
 use crate::thread::Thread;
 
@@ -16,6 +17,8 @@ pub(crate) struct Opened {
     pub(crate) time: Hlc,
     pub(crate) format: Option<CodecId>,
     pub(crate) body: Body,
+    /// The records whose changes it makes its author's own.
+    pub(crate) adopts: Vec<Cid>,
 }
 
 /// What a body says to this node.
@@ -68,6 +71,7 @@ impl Thread {
                 time: Hlc::ZERO,
                 format: None,
                 body: Body::Purged,
+                adopts: Vec::new(),
             });
         }
         let event = Event::decode(&blocks.event)?;
@@ -77,6 +81,7 @@ impl Thread {
                 time: Hlc::ZERO,
                 format: None,
                 body: Body::Blind,
+                adopts: Vec::new(),
             });
         };
         let position = self.position(record.fields());
@@ -97,11 +102,16 @@ impl Thread {
                 }
             }
         };
+        let adopts = match &body {
+            Body::Batch(batch) => adopts(batch),
+            _ => Vec::new(),
+        };
         Ok(Opened {
             record,
             time: header.time,
             format: Some(header.format),
             body,
+            adopts,
         })
     }
 

@@ -11,11 +11,11 @@ use threads_core::policy::AccessPolicy;
 use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
 use threads_core::{
-    AgreementKey, AgreementPublicKey, Cid, Clock, CodecId, Error, ErrorKind, IdentityKey, LogId,
-    LogKey, PeerId, ReadKey, ReplicaKey, Result, ThreadId,
+    AgreementKey, AgreementPublicKey, Clock, CodecId, Error, ErrorKind, IdentityKey, LogId, LogKey,
+    PeerId, ReadKey, ReplicaKey, Result, ThreadId,
 };
 
-use crate::access::Choice;
+use crate::access::{Attended, Choice};
 use crate::catalogue::Catalogue;
 use crate::layout::{self, Number, Prefix, meta};
 use crate::line;
@@ -47,8 +47,8 @@ pub(crate) struct Thread {
     pub(crate) later: Later,
     /// The epoch to write under, as it was chosen last.
     pub(crate) choice: Mutex<Option<Choice>>,
-    /// The latest access records when this node last had nothing to state for the rules.
-    pub(crate) attended: Mutex<Option<Vec<Cid>>>,
+    /// What came of it when this node last looked at what it is to state for the rules.
+    pub(crate) attended: Mutex<Attended>,
     /// The key of the log that was written last; making one from its seed takes as long as signing.
     pub(crate) log_key: Mutex<Option<LogKey>>,
     /// The latest committed catalogue that was read; reading one takes as long as it is large.

@@ -77,7 +77,7 @@ pub(super) struct State {
     seen: HashMap<AclId, Vec<Dep>>,
     cards: Cards,
     said: Vec<Said>,
-    /// Removals of admins by others than root, that none of root's events has in its past.
+    /// Removals of admins by others than root, that none of root's checkpoints has in its past.
     unsealed: BTreeSet<AclId>,
 }
 
@@ -350,17 +350,19 @@ impl State {
         let Some((author, kind)) = self.evaluator.event(id) else {
             return;
         };
-        if author == ROOT {
+        if author == ROOT && kind == AclKind::Checkpoint {
             let evaluator = &self.evaluator;
             self.unsealed
                 .retain(|removal| !evaluator.reaches(id, *removal));
-        } else if matches!(
-            kind,
-            AclKind::Revoke {
-                scope: crate::Scope::Acl,
-                ..
-            }
-        ) {
+        } else if author != ROOT
+            && matches!(
+                kind,
+                AclKind::Revoke {
+                    scope: crate::Scope::Acl,
+                    ..
+                }
+            )
+        {
             self.unsealed.insert(id);
         }
     }

@@ -1,28 +1,65 @@
 //! Adopting what is in quarantine: a writer makes the changes of another's record its own.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
-use threads_core::batch::EntityEvent;
+use threads_core::batch::{Batch, EntityEvent};
+use threads_core::codec::ActionKind;
+use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::record::Record;
 use threads_core::{Cid, Error, PeerId, Result};
 
-use crate::catalogue::Definition;
+use crate::catalogue::{self, Catalogue, Definition};
 use crate::chain;
 use crate::entity::{EntityRow, Life};
 use crate::held;
 use crate::history;
 use crate::index::Moves;
+use crate::layout::{self, Prefix};
 use crate::stage::Step;
+use crate::thread::Thread;
 use crate::txn::WriteTransaction;
 
 /// The reserved collection of records that were adopted.
 pub(crate) const ADOPTED: &str = "$adopted";
 
+/// The records that a batch says to adopt.
+pub(crate) fn adopts(batch: &Batch) -> Vec<Cid> {
+    let said = batch
+        .events
+        .iter()
+        .filter(|event| event.collection.as_str() == ADOPTED && event.action != ActionKind::Delete);
+    // What names no record adopts none.
+    said.filter_map(|event| event.entity.as_str().parse().ok())
+        .collect()
+}
+
 /// An entity of `$adopted`; its id is the record's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct AdoptedEntity {
+struct AdoptedEntity {
     #[serde(rename = "_id")]
-    pub(crate) record: String,
-    pub(crate) by: PeerId,
+    record: String,
+    by: PeerId,
+}
+
+/// Who adopted which records, by their CIDs: the authors of those that say so, whomever these name.
+pub(crate) fn adopters(txn: &dyn ReadTxn, thread: &Thread) -> Result<HashMap<String, PeerId>> {
+    let catalogue = Catalogue::framework(txn, thread.number)?;
+    let Some(definition) = catalogue.find(&catalogue::reserved(ADOPTED)) else {
+        return Ok(HashMap::new());
+    };
+    let mut adopters = HashMap::new();
+    let prefix = layout::collection_prefix(thread.number, definition.number);
+    let bounds = Prefix::new(&prefix);
+    for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
+        let (key, value) = row?;
+        let id = layout::entity_id(&key, prefix.len())?;
+        let row = EntityRow::decode(&value)?;
+        if let Some(author) = thread.author(txn, row.last.log)? {
+            adopters.insert(id.as_str().to_owned(), author);
+        }
+    }
+    Ok(adopters)
 }
 
 impl WriteTransaction<'_> {
@@ -34,7 +71,8 @@ impl WriteTransaction<'_> {
     ///
     /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when the record is not in quarantine;
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when its body cannot be read
-    /// here, or changes what belongs to the framework; and those of a commit.
+    /// here, or changes what belongs to the framework; [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict)
+    /// when somebody has adopted it already; and those of a commit.
     ///
     /// ```
     #[doc = include_str!("../../doc/example_read.txt")]
@@ -65,6 +103,11 @@ impl WriteTransaction<'_> {
         {
             return Err(Error::unsupported(
                 "this record changes definitions or members: make those changes anew",
+            ));
+        }
+        if adopters(txn, thread)?.contains_key(&record.to_string()) {
+            return Err(Error::conflict(
+                "this record was adopted already, so its changes are made",
             ));
         }
         let adopted = AdoptedEntity {

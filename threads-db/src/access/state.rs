@@ -205,9 +205,8 @@ impl WriteTransaction<'_> {
         dispatcher::publish(&mut *self.txn, thread, &incoming, &tip)?;
         dispatcher::broadcast(&mut *self.txn, thread, &incoming, Vec::new(), Origin::Here)?;
         self.staged.log = Some((log, number, seq + 1));
-        let mut ingest = Ingest::new(&mut *self.txn, thread)?;
-        let learned = ingest.learn((id, &fields), place, &statements)?;
-        self.staged.members |= ingest.has_members();
+        let learned =
+            Ingest::new(&mut *self.txn, thread)?.learn((id, &fields), place, &statements)?;
         match learned.void {
             Some(why) => Err(refused(why)),
             None => Ok(Commit {

@@ -8,6 +8,8 @@ mod backdating;
 #[path = "../../../threads-acl/tests/common/mod.rs"]
 mod common;
 mod definitions;
+mod forger;
+mod strangers;
 mod watch;
 
 use author::{Branch, author};

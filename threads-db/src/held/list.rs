@@ -1,6 +1,6 @@
 //! What a thread holds, for people and programs, and trying it again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -8,8 +8,7 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::{Cid, LogId, PeerId, Result};
 
 use super::{Entry, Tally, Why};
-use crate::access::{ADOPTED, AdoptedEntity};
-use crate::catalogue::Catalogue;
+use crate::access;
 use crate::db::Db;
 use crate::ingest::{self, Intake};
 use crate::layout::{self, Number, Prefix};
@@ -130,7 +129,7 @@ impl Db {
     pub fn held(&self) -> Result<Vec<HeldRecord>> {
         let txn = self.thread().node.store.read()?;
         let bounds = Prefix::new(&layout::held::rows(self.thread().number));
-        let adopted = adopted(&*txn, self.thread().number)?;
+        let adopted = access::adopters(&*txn, self.thread())?;
         let rows = txn.scan(Keyspace::Held, bounds.range(), Direction::Forward)?;
         rows.map(|row| {
             let row = Entry::decode(&row?.1)?.row;
@@ -195,16 +194,6 @@ impl Db {
         }
         self.retry_held().map(|_| ())
     }
-}
-
-/// Who adopted which records.
-fn adopted(txn: &dyn ReadTxn, thread: Number) -> Result<HashMap<String, PeerId>> {
-    let catalogue = Catalogue::framework(txn, thread)?;
-    let adopted: Vec<AdoptedEntity> = catalogue.entities(txn, thread, ADOPTED)?;
-    Ok(adopted
-        .into_iter()
-        .map(|row| (row.record, row.by))
-        .collect())
 }
 
 /// How much a thread holds.

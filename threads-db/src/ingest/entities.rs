@@ -8,6 +8,7 @@ use threads_core::datastore::Keyspace;
 use threads_core::{Hlc, Result};
 
 use super::Ingest;
+use crate::access;
 use crate::catalogue::Catalogue;
 use crate::definitions;
 use crate::entity::{EntityRow, Life};
@@ -52,6 +53,7 @@ impl Ingest<'_> {
                 .or_default()
                 .push((event, at));
         }
+        let adopts = batch.is_some_and(|batch| !access::adopts(batch).is_empty());
         let mut effects = Vec::new();
         let mut defined = false;
         for ((collection, _), events) in entities {
@@ -60,7 +62,7 @@ impl Ingest<'_> {
                 defined = false;
             }
             defined |= collection.is_reserved();
-            effects.extend(self.apply(&events, turn)?);
+            effects.extend(self.apply(&events, (turn, adopts))?);
         }
         if defined {
             self.definitions_changed()?;
@@ -80,11 +82,12 @@ impl Ingest<'_> {
     }
 
     /// Applies the events that a batch has for one entity. Events that come late make the entity's
-    /// history be replayed, so that all peers with the same events show the same state.
+    /// history be replayed, so that all peers with the same events show the same state; and so do events
+    /// that were adopted, which may have been applied before.
     fn apply(
         &mut self,
         events: &[(&EntityEvent, EventPlace)],
-        turn: Turn,
+        (turn, adopts): (Turn, bool),
     ) -> Result<Option<Effect>> {
         let (txn, thread) = (&mut *self.txn, self.thread);
         let Some((event, first)) = events.first().copied() else {
@@ -103,7 +106,8 @@ impl Ingest<'_> {
             }
         }
         let undone = matches!(turn, Turn::Undone(_));
-        let late = undone || row.as_ref().is_some_and(|row| row.last.time >= first.time);
+        let is_late = |row: &EntityRow| row.last.time >= first.time;
+        let late = undone || adopts || row.as_ref().is_some_and(is_late);
         let before = row.map_or(Life::Unknown, |row| row.life);
         let (last, life) = if late {
             let rows = history::rows(txn.as_read(), thread, &prefix)?;

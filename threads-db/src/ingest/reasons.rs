@@ -21,11 +21,13 @@ impl Ingest<'_> {
         standing: &Standing,
         time: Hlc,
     ) -> Result<Option<Why>> {
+        let fields = record.fields();
         // What is further ahead is not waited for: it stands, and is not applied.
-        if let Some(why @ Why::Early(_)) = self.ahead(time) {
+        if !fields.access
+            && let Some(why @ Why::Early(_)) = self.ahead(time)
+        {
             return Ok(Some(why));
         }
-        let fields = record.fields();
         let mut missing = Vec::new();
         if let Standing::Early(prev) = standing {
             missing.push(*prev);

@@ -37,12 +37,14 @@ impl Ingest<'_> {
         opened: &Opened,
         place: Place,
     ) -> Result<Option<Why>> {
+        // All who have the replica key learn what an access record says, whatever its date: others may name it.
+        if record.fields().access {
+            return Ok(None);
+        }
         if let Some(why) = self.ahead(opened.time) {
             return Ok(Some(why));
         }
-        // All who have the replica key learn what an access record says, or none of them; and the time
-        // of the record before it is not for all to see.
-        if matches!(opened.body, Body::Blind) || record.fields().access || place.seq == 1 {
+        if matches!(opened.body, Body::Blind) || place.seq == 1 {
             return Ok(None);
         }
         let (fields, txn) = (record.fields(), self.txn.as_read());

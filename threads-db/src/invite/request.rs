@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use subtle::ConstantTimeEq;
+use threads_core::access::Scope;
 use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace};
 use threads_core::{Error, ErrorKind, PeerCard, PeerId, Result, block};
 
 use super::admit::hex;
 use super::members::no_such;
 use super::rows::{MEMBERS, Rows};
-use super::{Invite, Way, check_of, open_keys, seal_keys};
+use super::{Invite, Role, Way, check_of, open_keys, seal_keys};
 use crate::access;
 use crate::db::Db;
 use crate::layout::{self, Prefix, meta, peers};
@@ -70,6 +71,13 @@ pub(crate) enum Verdict {
     Waiting,
     /// The thread's keys, sealed to who asked.
     Admitted(ByteBuf, ByteBuf),
+}
+
+/// The role, of those that a peer who replicates has, by which it gets keys.
+fn most_of(roles: &[Role]) -> Role {
+    let of_keys = [Role::Write, Role::Read];
+    let most = of_keys.into_iter().find(|role| roles.contains(role));
+    most.unwrap_or(Role::Replicate)
 }
 
 fn decode<T: Serialize + for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
@@ -212,9 +220,12 @@ impl Node {
         if let Some(member) = member
             && access::may_share(&*self.inner.policy, &*txn, id, from)?
         {
+            // What the rules gave since then, or took, counts.
+            let roles = self.inner.policy.roles(id, from, &Scope::Thread, &*txn)?;
+            let role = roles.map_or(member.role, |roles| most_of(&roles));
             let keys = db.keys_for_newcomer()?;
             let rng = &mut **self.inner.rng();
-            let (key, sealed) = seal_keys(&keys, member.role, db.name(), card, rng)?;
+            let (key, sealed) = seal_keys(&keys, role, db.name(), card, rng)?;
             return Ok(Some(Verdict::Admitted(key, sealed)));
         }
         if rows.spent(link, self.inner.clock.now_ms()).is_some() {

@@ -41,6 +41,9 @@ pub struct SyncStatus {
     /// Epochs of which records came that no keys here open, some of them: somebody who may change the rules
     /// has given their keys to others, and not to this node.
     pub locked: Vec<u64>,
+    /// Why what this node does for the rules by itself could not be done when records last came, if so: root's
+    /// checkpoint, or new keys. It is tried again with the next ones; see [`Db::attend_access`].
+    pub unattended: Option<String>,
 }
 
 /// Where one log stands.
@@ -206,6 +209,7 @@ impl Db {
             emptied: purge::counts(&*txn, thread)?,
             removed: access::removal(&*txn, thread)?,
             locked: thread.locked(&*txn)?,
+            unattended: thread.unattended(),
         })
     }
 }

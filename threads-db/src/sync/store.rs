@@ -360,8 +360,7 @@ impl Node {
             taken.take(db, &blocks)?;
         }
         if !db.thread().is_blind() {
-            // What came is committed; what is left undone here is tried again with the next news.
-            _ = db.attend_access();
+            db.attend_after_intake();
         }
         let txn = self.snapshot_on_disk()?;
         let heads = heads_of(&*txn, db.id(), taken.logs.keys().chain(&taken.moved))?;

@@ -16,13 +16,17 @@ pub(super) struct Rebuilt {
     life: Life,
     last: EventPlace,
     events: u64,
-    /// Whether an earlier one came after a later one: in a log in which a record is not later than the one
-    /// before it, those that follow may be earlier, too.
+    /// Whether they have to be looked at together: an earlier one came after a later one, as in a log in which a
+    /// record is not later than the one before it those that follow may be earlier, too; or one was adopted.
     astray: bool,
 }
 
 impl Check<'_> {
-    pub(super) fn event(&mut self, event: &EntityEvent, place: EventPlace) -> Result<()> {
+    pub(super) fn event(
+        &mut self,
+        event: &EntityEvent,
+        (place, adopts): (EventPlace, bool),
+    ) -> Result<()> {
         self.report.events += 1;
         let key = (event.collection.clone(), event.entity.clone());
         let rebuilt = self.entities.entry(key).or_insert(Rebuilt {
@@ -31,7 +35,7 @@ impl Check<'_> {
             events: 0,
             astray: false,
         });
-        rebuilt.astray |= place.time < rebuilt.last.time;
+        rebuilt.astray |= adopts || place.time < rebuilt.last.time;
         let before = std::mem::replace(&mut rebuilt.life, Life::Unknown);
         rebuilt.life = history::apply(self.thread, before, event)?;
         rebuilt.last = place;
@@ -88,7 +92,7 @@ impl Check<'_> {
         self.unexpected(&expected)
     }
 
-    /// Makes an entity again whose events were not met in their order. Its history has that; it is
+    /// Makes an entity again whose events have to be looked at in their order. Its history has that; it is
     /// checked to have events of this entity, as they are in the logs.
     fn in_turn(
         &self,
@@ -97,17 +101,17 @@ impl Check<'_> {
         prefix: &[u8],
     ) -> Result<()> {
         let mut events = Events::new(self.txn, self.thread);
-        rebuilt.life = Life::Unknown;
-        for HistoryRow { place, .. } in history::rows(self.txn, self.thread, prefix)? {
-            let event = events.event(&place)?;
+        let rows = history::rows(self.txn, self.thread, prefix)?;
+        for HistoryRow { place, .. } in &rows {
+            let event = events.event(place)?;
             let time = events.record(place.of_record(self.thread.number))?.time;
             if (&event.collection, &event.entity, time) != (entity.0, entity.1, place.time) {
                 return Err(Error::corrupt("a history names an event of another entity"));
             }
-            let before = std::mem::replace(&mut rebuilt.life, Life::Unknown);
-            rebuilt.life = history::apply(self.thread, before, &event)?;
-            rebuilt.last = place;
+            rebuilt.last = *place;
         }
+        let places = rows.into_iter().map(|row| row.place);
+        rebuilt.life = events.replay(Life::Unknown, places)?;
         Ok(())
     }
 

@@ -2,9 +2,13 @@
 
 use serde_json::json;
 use threads_acl::Acl;
-use threads_core::access::{Role, Scope, Statement, Subject};
+use threads_core::access::{Rekey, Role, Scope, Statement, Subject};
+use threads_core::group::GroupKeys;
 use threads_core::module::CollectionSpec;
-use threads_core::{ErrorKind, PeerId, Variant};
+use threads_core::rand_core::CryptoRng;
+use threads_core::{
+    AgreementKey, EpochKeys, Error, ErrorKind, PeerCard, PeerId, Result, ThreadId, Variant,
+};
 use threads_db::{Db, InviteOptions};
 
 use crate::net::{How, Net};
@@ -556,4 +560,124 @@ fn nobody_is_told_a_removal_by_one_who_may_not_remove() {
     net.connect(WRITER, ROOT);
     net.run();
     assert_eq!(removed_by(&net, WRITER), None);
+}
+
+#[test]
+fn who_came_by_an_invite_stays_when_it_is_revoked_and_who_did_not_never_comes() {
+    let mut net = team();
+    net.add(RULED);
+    // The writer came by another one, so nothing but that it was seen says that it did.
+    let invites = [(WRITER, Role::Write), (GUEST, Role::Read)].map(|(node, role)| {
+        let options = InviteOptions::new(role).to(net.node(node).card());
+        net.db(ROOT).invite(&options).unwrap()
+    });
+    net.run();
+    for invite in invites {
+        net.db(ROOT).revoke_invite(invite.id()).unwrap();
+    }
+    net.run();
+    for at in 0..4 {
+        let write = [Role::Replicate, Role::Read, Role::Write];
+        assert_eq!(roles(&net, WRITER, at), write, "{at}");
+        assert_eq!(roles(&net, GUEST, at), [], "{at}");
+    }
+}
+
+#[test]
+fn whoever_hears_that_somebody_was_let_in_serves_them() {
+    let mut net = team();
+    net.put(WRITER, json!({"_id": "a"}));
+    net.run();
+    net.add(RULED);
+    // The guest has met the writer, and knows of root only.
+    net.connect(GUEST, WRITER);
+    net.run();
+    let options = InviteOptions::new(Role::Read).to(net.node(GUEST).card());
+    let invite = net.db(ROOT).invite(&options).unwrap();
+    let joined = net.node(GUEST).join(&invite, None).unwrap();
+    net.use_thread(GUEST, joined.db().unwrap());
+    net.run();
+    let shared = net.db(WRITER).shared_with().unwrap();
+    assert!(shared.contains(&peer(&net, GUEST)));
+    assert_eq!(net.get(GUEST, "a"), Some(json!({"_id": "a"})));
+}
+
+#[test]
+fn keys_go_out_by_what_somebody_may_do_by_now() {
+    let mut net = team();
+    net.put(ROOT, json!({"_id": "secret"}));
+    net.add(RULED);
+    let link = net.db(ROOT).invite(&InviteOptions::new(Role::Write));
+    net.node(GUEST).join(&link.unwrap(), None).unwrap();
+    net.connect(GUEST, ROOT);
+    net.run();
+    net.part(GUEST, ROOT);
+    net.run();
+    let guest = peer(&net, GUEST);
+    net.db(ROOT).accept(&guest).unwrap();
+    // Before the guest asks again it is made a replica.
+    let to = Subject::Peer(guest);
+    let lessened = net.db(ROOT).write(|txn| {
+        txn.grant(to, Scope::Thread, Role::Replicate)?;
+        txn.revoke(to, Scope::Thread, Role::Read)
+    });
+    lessened.unwrap();
+    assert_eq!(roles(&net, GUEST, ROOT), [Role::Replicate]);
+    net.connect(GUEST, ROOT);
+    net.run();
+    let threads = net.node(GUEST).threads().unwrap();
+    assert_eq!(threads.len(), 1, "it was accepted");
+    assert!(!threads[0].can_read);
+}
+
+/// A scheme that brings nobody keys.
+#[derive(Debug)]
+struct Broken;
+
+impl GroupKeys for Broken {
+    fn id(&self) -> &str {
+        "broken/1"
+    }
+
+    fn seal(
+        &self,
+        _: &ThreadId,
+        _: &EpochKeys,
+        _: &[PeerCard],
+        _: &[PeerCard],
+        _: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>> {
+        Err(Error::unavailable("nothing can be sealed now"))
+    }
+
+    fn open(
+        &self,
+        _: &ThreadId,
+        _: &Rekey,
+        _: &PeerId,
+        _: &AgreementKey,
+    ) -> Result<Option<EpochKeys>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn what_a_node_cannot_do_for_the_rules_is_told_and_keeps_no_records_out() {
+    let mut net = team();
+    make_admins(&mut net, &[WRITER]);
+    assert_eq!(net.db(ROOT).sync_status().unwrap().unattended, None);
+    net.reopen(ROOT, |builder| RULED(builder).group_keys(Broken));
+    let db = net.node(ROOT).open("team").unwrap();
+    net.use_thread(ROOT, db);
+    net.connect_all();
+    // Root cannot open the keys that come with this, nor make others.
+    remove(net.db(WRITER), peer(&net, OTHER));
+    net.run();
+    assert_eq!(roles(&net, OTHER, ROOT), []);
+    let status = net.db(ROOT).sync_status().unwrap();
+    let why = status.unattended.unwrap();
+    assert!(why.contains("nothing can be sealed now"), "{why}");
+    let status = net.db(WRITER).sync_status().unwrap();
+    let root = status.peers.iter().find(|of| of.peer == peer(&net, ROOT));
+    assert!(root.unwrap().is_level(), "{root:?}");
 }

@@ -26,7 +26,7 @@ use crate::txn::WriteTransaction;
 
 pub(super) const COLLECTION: &str = "Thing";
 /// All clocks stand still, so that events which know nothing of each other mostly have one time.
-const NOW_MS: u64 = 1_900_000_000_000;
+pub(super) const NOW_MS: u64 = 1_900_000_000_000;
 
 /// What becomes of a second branch of what a peer writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

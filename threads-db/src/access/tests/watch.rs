@@ -21,7 +21,7 @@ use crate::sharing::ThreadKeys;
 
 /// A node that can be started anew.
 pub(super) struct Observer {
-    store: Arc<Memory>,
+    pub(super) store: Arc<Memory>,
     pub(super) db: Db,
 }
 
@@ -33,7 +33,7 @@ impl Observer {
         Self { store, db }
     }
 
-    fn restart(self) -> Self {
+    pub(super) fn restart(self) -> Self {
         let Self { store, db } = self;
         drop(db);
         let node = builder(&store).policy(Acl::new()).open().unwrap();
