@@ -18,5 +18,6 @@ mod keystore;
 mod main_job;
 mod peers;
 mod pipes;
+mod purge;
 #[cfg(unix)]
 mod readme;
