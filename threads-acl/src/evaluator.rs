@@ -10,6 +10,7 @@ use crate::past::Past;
 use crate::{AclEvent, AclId, AclKind, Changes, Entity, Peer, Role, RoleSet, Scope, Who};
 
 mod authority;
+mod narrower;
 mod spoken;
 mod support;
 

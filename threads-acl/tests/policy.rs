@@ -8,8 +8,9 @@ use threads_core::access::{
 use threads_core::block::{DAG_CBOR, cid_of};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Memory};
 use threads_core::policy::{AccessPolicy, AccessRecord, Learned, policy_prefix};
+use threads_core::record::Dep;
 use threads_core::reducer::View;
-use threads_core::{Cid, IdentityKey, PeerCard, PeerId, ThreadId, system_rng};
+use threads_core::{Cid, IdentityKey, LogId, PeerCard, PeerId, ThreadId, system_rng};
 
 struct Node {
     store: Memory,
@@ -275,4 +276,65 @@ fn rules_name_only_what_counts_and_cost_no_more() {
     assert!(*entity == tag(1) && of.restricted);
     assert_eq!(of.roles[&Subject::Peer(peer(2))], [Role::Write]);
     assert_eq!(of.roles.len(), 1);
+}
+
+#[test]
+fn who_takes_the_same_again_has_nothing_judged_again() {
+    let genesis = Genesis::new(peer(1), History::All, &mut system_rng());
+    let node = Node::new(&genesis);
+    let root = [Statement::Genesis(genesis), grant(2, Scope::Thread)];
+    node.learn(1, 0, &[], &root);
+    let upto = |seq| {
+        let (log, cid) = (LogId::from_key_bytes([7; 32]), id(1_000 + seq as u32));
+        vec![Dep { log, seq, cid }]
+    };
+    let leave = |seen| [Statement::Leave { seen }];
+    let revoke = |seen| {
+        let (from, scope, role) = (Subject::Peer(peer(2)), Scope::Thread, Role::Replicate);
+        [Statement::Revoke {
+            from,
+            scope,
+            role,
+            seen,
+        }]
+    };
+    let what = |learned: Learned| {
+        let again = learned.again.into_iter();
+        again
+            .map(|again| (again.author, again.beyond, again.within))
+            .collect::<Vec<_>>()
+    };
+    let (ann, five, six) = (Some(peer(2)), upto(5), upto(6));
+    let first = node.learn(2, 1, &[id(0)], &leave(five.clone()));
+    assert_eq!(what(first), [(ann, five.clone(), None)]);
+    // The same again, by whomever, and a hundred times.
+    for number in 2..100 {
+        let learned = match number % 2 {
+            0 => node.learn(2, number, &[id(number - 1)], &leave(five.clone())),
+            _ => node.learn(1, number, &[id(number - 1)], &revoke(five.clone())),
+        };
+        assert_eq!(what(learned), []);
+    }
+    // Of more than was covered nothing is otherwise; of less, what was covered till then.
+    let more = node.learn(2, 100, &[id(0)], &leave(six.clone()));
+    assert_eq!(what(more), [(ann, six, Some(five.clone()))]);
+    let less = node.learn(2, 101, &[id(0)], &leave(vec![]));
+    assert_eq!(what(less), [(ann, vec![], Some(five.clone()))]);
+    assert_eq!(what(node.learn(2, 102, &[id(0)], &leave(vec![]))), []);
+    // After a grant that answers all of that it takes something again.
+    node.learn(
+        1,
+        103,
+        &[id(99), id(100), id(101), id(102)],
+        &[grant(2, Scope::Thread)],
+    );
+    let anew = node.learn(1, 104, &[id(103)], &revoke(five.clone()));
+    assert_eq!(what(anew), [(ann, five, None)]);
+    // An entity that is restricted twice.
+    let restrict = [Statement::Restrict {
+        entity: EntityTag::from_bytes([1; 16]),
+        seen: vec![],
+    }];
+    assert_eq!(node.learn(1, 105, &[id(0)], &restrict).again.len(), 1);
+    assert_eq!(node.learn(1, 106, &[id(0)], &restrict).again, []);
 }

@@ -286,7 +286,7 @@ pub struct Learned {
 ///
 /// ```
 /// use threads_core::policy::Again;
-/// assert_eq!(Again::default(), Again { author: None, entity: None, beyond: vec![] });
+/// assert_eq!(Again::default(), Again { author: None, entity: None, beyond: vec![], within: None });
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Again {
@@ -296,6 +296,8 @@ pub struct Again {
     pub entity: Option<EntityTag>,
     /// Records that are not among these, nor before one of them in its log.
     pub beyond: Vec<Dep>,
+    /// Only records that are among these, or before one of them in its log, if that is said.
+    pub within: Option<Vec<Dep>>,
 }
 
 /// One change of a candidate.

@@ -322,7 +322,7 @@ impl State {
             self.seen.insert(id, statement.seen().to_vec());
         }
         self.note_unsealed(id);
-        self.touched(&changes, learned);
+        self.touched(id, &changes, learned);
         Ok(Ok(Some(id)))
     }
 
@@ -368,7 +368,7 @@ impl State {
     }
 
     /// What the changes of the evaluator mean for records.
-    fn touched(&self, changes: &Changes, learned: &mut Learned) {
+    fn touched(&self, new: AclId, changes: &Changes, learned: &mut Learned) {
         for touched in &changes.data {
             let author = match touched.author {
                 Who::Everyone => None,
@@ -382,15 +382,31 @@ impl State {
                 _ => None,
             };
             let beyond = touched.beyond.map(|id| self.seen(id).to_vec());
+            let within = self.covered_by(&self.evaluator.narrower(new, changes, touched));
             let again = Again {
                 author,
                 entity,
                 beyond: beyond.unwrap_or_default(),
+                within,
             };
-            if !learned.again.contains(&again) {
+            let is_empty = again
+                .within
+                .as_ref()
+                .is_some_and(|within| within.iter().all(|dep| again.beyond.contains(dep)));
+            if !is_empty && !learned.again.contains(&again) {
                 learned.again.push(again);
             }
         }
+    }
+
+    /// What the one of these covers that covers least, as far as numbers say.
+    fn covered_by(&self, earlier: &[AclId]) -> Option<Vec<Dep>> {
+        let covered = earlier.iter().map(|id| self.seen(*id));
+        let records = |seen: &&[Dep]| {
+            let seqs = seen.iter().map(|dep| u128::from(dep.seq));
+            seqs.sum::<u128>()
+        };
+        covered.min_by_key(records).map(<[Dep]>::to_vec)
     }
 
     /// What a peer may do; `None` while the beginning of the thread is not known.

@@ -66,6 +66,50 @@ impl History {
         history
     }
 
+    /// One in which a peer is given and taken the same few roles again and again, by root and by two admins, who
+    /// may be removed too.
+    pub(crate) fn to_and_fro(count: usize, chance: &mut Chance) -> Self {
+        let grant = |target, of| Act::Grant(Some(target), of, WRITE);
+        let first = [
+            Act::Genesis,
+            grant(1, LIST),
+            grant(3, LIST),
+            grant(2, THREAD),
+        ];
+        let first = first.into_iter().enumerate();
+        let event = |(at, act): (usize, Act)| Event {
+            author: 0,
+            deps: (0..at).collect(),
+            act,
+        };
+        let mut history = Self {
+            peers: PEERS,
+            events: first.map(event).collect(),
+        };
+        while history.events.len() < count {
+            let taken = *chance.pick(&[REPLICATE, WRITE, WRITE, DELETE]);
+            let given = *chance.pick(&[WRITE, WRITE, DELETE]);
+            let target = *chance.pick(&[None, Some(2), Some(2), Some(2)]);
+            let (admin, writer) = (*chance.pick(&[0, 1, 1, 3]), 2);
+            let (author, act) = match chance.below(24) {
+                0..=6 => (writer, Act::Data(0, chance.percent(30))),
+                7..=12 => (admin, Act::Revoke(target, THREAD, taken)),
+                13..=16 => (admin, Act::Grant(target, THREAD, given)),
+                17 => (admin, Act::Restrict(0)),
+                18 => (admin, Act::Grant(Some(2), 0, WRITE)),
+                19 => (0, Act::Checkpoint),
+                _ => {
+                    let removed = *chance.pick(&[1, 3]);
+                    let by = *chance.pick(&[0, 4 - removed]);
+                    (by, Act::Revoke(Some(removed), LIST, WRITE))
+                }
+            };
+            let deps = history.deps(author, chance);
+            history.events.push(Event { author, deps, act });
+        }
+        history
+    }
+
     fn another(&self, chance: &mut Chance) -> Event {
         // Root, admins and writers act more often than strangers.
         let author = *chance.pick(&[0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4]);

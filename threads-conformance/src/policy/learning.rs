@@ -23,7 +23,9 @@ fn is_named(story: &Story, datum: &Datum, again: &[Again]) -> bool {
             changes.any(|one| EntityTag::of(&story.thread, &one.collection, &one.entity) == wanted)
         });
         let seen = again.beyond.iter().any(|dep| datum.is_within(dep));
-        author && entity && !seen
+        let limited = again.within.as_ref();
+        let beside = limited.is_some_and(|deps| !deps.iter().any(|dep| datum.is_within(dep)));
+        author && entity && !seen && !beside
     })
 }
 

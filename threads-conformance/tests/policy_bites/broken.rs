@@ -138,6 +138,7 @@ impl Broken {
             // A role that is given for the first time lets in what others took for granted.
             beyond: seen.unwrap_or_default(),
             entity: None,
+            within: None,
         }))
     }
 }

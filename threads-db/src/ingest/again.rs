@@ -152,9 +152,18 @@ impl Ingest<'_> {
             };
             let next = |dep: &Dep| line.first.max(dep.seq.saturating_add(1));
             let first = seen.map_or(line.first, next);
-            for seq in first..=head.seq {
+            let last = match &again.within {
+                Some(within) => {
+                    let own = within.iter().filter(|dep| dep.log == line.log);
+                    own.map(|dep| dep.seq).max().unwrap_or(0).min(head.seq)
+                }
+                None => head.seq,
+            };
+            for seq in first..=last {
                 let place = line.place(self.thread.number, seq);
-                if seen.is_some() || !self.was_seen(again, place)? {
+                if self.is_within(again, place)?
+                    && (seen.is_some() || !self.was_seen(again, place)?)
+                {
                     places.insert(place);
                 }
             }
@@ -169,12 +178,25 @@ impl Ingest<'_> {
     }
 
     fn was_seen(&self, again: &Again, place: Place) -> Result<bool> {
-        if again.beyond.is_empty() {
+        self.is_among(&again.beyond, place)
+    }
+
+    /// Whether a record is one of those to which it is limited what is judged again, if it is.
+    fn is_within(&self, again: &Again, place: Place) -> Result<bool> {
+        match &again.within {
+            Some(within) => self.is_among(within, place),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether a record is one of these, or before one of them in its log.
+    fn is_among(&self, deps: &[Dep], place: Place) -> Result<bool> {
+        if deps.is_empty() {
             return Ok(false);
         }
         let txn = self.txn.as_read();
         let log = self.thread.log_id(txn, place.log)?;
-        for dep in &again.beyond {
+        for dep in deps {
             if access::is_within(txn, &log, place, dep)? {
                 return Ok(true);
             }
@@ -212,7 +234,7 @@ impl Ingest<'_> {
             }
         }
         for place in found {
-            if !self.was_seen(again, place)? {
+            if self.is_within(again, place)? && !self.was_seen(again, place)? {
                 places.insert(place);
             }
         }
