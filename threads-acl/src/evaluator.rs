@@ -74,6 +74,9 @@ struct Held {
 pub struct Evaluator {
     root: Peer,
     known: Vec<Known>,
+    /// Of each event, below which number everything is in its past: most questions end here, and it is
+    /// little to look through.
+    full: Vec<u32>,
     /// R3, by number.
     authorised: Vec<bool>,
     /// R5 and R6, by number.
@@ -102,6 +105,7 @@ impl Evaluator {
         Self {
             root,
             known: Vec::new(),
+            full: Vec::new(),
             authorised: Vec::new(),
             counts: Vec::new(),
             by_author: HashMap::new(),
@@ -145,6 +149,7 @@ impl Evaluator {
         let id = AclId(self.known.len() as u32);
         let (past, level) = self.reach(parents);
         self.index(id, author, &kind);
+        self.full.push(past.full());
         self.known.push(Known {
             author,
             kind,
@@ -248,8 +253,10 @@ impl Evaluator {
     /// assert!(evaluator.reaches(second, first) && !evaluator.reaches(first, second));
     /// ```
     pub fn reaches(&self, event: AclId, earlier: AclId) -> bool {
-        let known = self.known.get(event.index());
-        known.is_some_and(|known| known.past.contains(earlier.0))
+        let Some(full) = self.full.get(event.index()) else {
+            return false;
+        };
+        earlier.0 < *full || self.known[event.index()].past.contains(earlier.0)
     }
 
     /// How many events there are.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// How many events one page speaks of.
-const PAGE_BITS: u32 = 2_048;
+const PAGE_BITS: u32 = 1_024;
 const WORDS: usize = PAGE_BITS as usize / 64;
 
 type Page = [u64; WORDS];
