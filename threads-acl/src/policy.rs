@@ -89,11 +89,18 @@ impl Acl {
         let prefix = policy_prefix(thread);
         let view = ReadView::new(txn, &prefix)?;
         let stamp = rows::stamp(&view)?;
-        // Held while somebody looks: making a state again takes longer than that.
+        // Held while somebody looks, but not while a state is made again: that takes longer, and others ask
+        // of other threads.
         let mut states = self.states();
         let at = match position(&states, thread, &stamp) {
             Some(at) => at,
-            None => push(&mut states, thread, stamp, State::load(thread, &view)?),
+            None => {
+                drop(states);
+                let state = State::load(thread, &view)?;
+                states = self.states();
+                let made = position(&states, thread, &stamp);
+                made.unwrap_or_else(|| push(&mut states, thread, stamp, state))
+            }
         };
         look(&states[at].2)
     }

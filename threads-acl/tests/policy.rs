@@ -1,16 +1,22 @@
 //! The policy, told things in an order or an amount that nobody honest would choose.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+use std::borrow::Cow;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
 use threads_acl::{ACL_EVENTS_MAX, Acl};
 use threads_core::access::{
     EntityTag, Genesis, History, Role, Rules, STATEMENTS_MAX, Scope, Statement, Subject,
 };
 use threads_core::block::{DAG_CBOR, cid_of};
-use threads_core::datastore::{Datastore, DatastoreExt, Durability, Memory};
+use threads_core::datastore::{
+    Datastore, DatastoreExt, Direction, Durability, KeyRange, Keyspace, Memory, ReadTxn, Scan,
+};
 use threads_core::policy::{AccessPolicy, AccessRecord, Learned, policy_prefix};
 use threads_core::record::Dep;
 use threads_core::reducer::View;
-use threads_core::{Cid, IdentityKey, LogId, PeerCard, PeerId, ThreadId, system_rng};
+use threads_core::{Cid, IdentityKey, LogId, PeerCard, PeerId, Result, ThreadId, system_rng};
 
 struct Node {
     store: Memory,
@@ -337,4 +343,43 @@ fn who_takes_the_same_again_has_nothing_judged_again() {
     }];
     assert_eq!(node.learn(1, 105, &[id(0)], &restrict).again.len(), 1);
     assert_eq!(node.learn(1, 106, &[id(0)], &restrict).again, []);
+}
+
+/// What a node sees, which asks the policy of another thread, elsewhere, whenever rows are read.
+struct Asking<'a>(&'a dyn ReadTxn, Arc<Acl>, ThreadId);
+
+impl ReadTxn for Asking<'_> {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.0.get(space, key)
+    }
+
+    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
+        let (policy, other) = (Arc::clone(&self.1), self.2.clone());
+        let (told, asked) = mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let store = Memory::new();
+            let rules = policy.rules(&other, &*store.read().unwrap()).unwrap();
+            told.send(rules.is_none()).unwrap();
+        });
+        let nothing = asked.recv_timeout(Duration::from_secs(20));
+        assert_eq!(
+            nothing,
+            Ok(true),
+            "the rules of one thread are loaded, and those of another wait"
+        );
+        self.0.scan(space, range, direction)
+    }
+}
+
+#[test]
+fn rules_that_are_loaded_keep_nobody_from_asking_of_other_threads() {
+    let [genesis, other] =
+        [1, 2].map(|root| Genesis::new(peer(root), History::All, &mut system_rng()));
+    let node = Node::new(&genesis);
+    node.learn(1, 0, &[], &[Statement::Genesis(genesis)]);
+    let policy = Arc::new(Acl::new());
+    let txn = node.store.read().unwrap();
+    let asking = Asking(&*txn, Arc::clone(&policy), other.thread_id().unwrap());
+    let rules = policy.rules(&node.thread, &asking).unwrap();
+    assert_eq!(rules.unwrap().root, peer(1));
 }
