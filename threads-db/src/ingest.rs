@@ -279,9 +279,7 @@ impl<'a> Ingest<'a> {
         };
         let statements = opened.as_ref().ok().and_then(Opened::statements);
         if !stands && let Some(why) = self.must_wait((&record, statements), &standing, time)? {
-            if let Some(statements) = statements {
-                self.note_removal(&record, statements)?;
-            }
+            self.note_removal(&record, statements.unwrap_or_default())?;
             let entry = self.entry(&record, Some(blocks.clone()));
             self.hold(entry, why, arrival)?;
             return Ok(());

@@ -262,36 +262,14 @@ impl State {
             }
             self.genesis.get_or_insert_with(|| genesis.clone());
         }
-        let kind = match statement {
-            Statement::Genesis(_) => AclKind::Genesis,
-            Statement::Grant { to, scope, role } => AclKind::Grant {
-                target: self.who(to),
-                scope: self.scope(scope),
-                role: *role,
-            },
-            Statement::Revoke {
-                from, scope, role, ..
-            } => AclKind::Revoke {
-                target: self.who(from),
-                scope: self.scope(scope),
-                role: *role,
-            },
-            Statement::Restrict { entity, .. } => {
-                AclKind::Restrict(Entity(self.entities.number(*entity)))
-            }
-            Statement::Checkpoint => AclKind::Checkpoint,
-            Statement::Leave { .. } => AclKind::Leave,
-            Statement::Card(card) if card.peer() != record.author => {
-                self.cards.state(card);
-                return Ok(Ok(None));
-            }
-            // An event without effect, so that others of the peer can be told to come after it.
-            Statement::Card(_) => AclKind::Genesis,
-            // Of effect by what it brings; whether its author may is what an event says.
-            Statement::Rekey(_) => AclKind::Checkpoint,
-            // It changes no rule: what stands for it is judged like a delete.
-            Statement::Purge { .. } => AclKind::Genesis,
-            _ => return Ok(Err("this version does not know what it says".into())),
+        if let Statement::Card(card) = statement
+            && card.peer() != record.author
+        {
+            self.cards.state(card);
+            return Ok(Ok(None));
+        }
+        let Some(kind) = self.kind(statement) else {
+            return Ok(Err("this version does not know what it says".into()));
         };
         let author = Peer(self.peers.number(record.author));
         let event = AclEvent {
@@ -324,6 +302,37 @@ impl State {
         self.note_unsealed(id);
         self.touched(id, &changes, learned);
         Ok(Ok(Some(id)))
+    }
+
+    /// What a statement is to the evaluator.
+    fn kind(&mut self, statement: &Statement) -> Option<AclKind> {
+        Some(match statement {
+            Statement::Genesis(_) => AclKind::Genesis,
+            Statement::Grant { to, scope, role } => AclKind::Grant {
+                target: self.who(to),
+                scope: self.scope(scope),
+                role: *role,
+            },
+            Statement::Revoke {
+                from, scope, role, ..
+            } => AclKind::Revoke {
+                target: self.who(from),
+                scope: self.scope(scope),
+                role: *role,
+            },
+            Statement::Restrict { entity, .. } => {
+                AclKind::Restrict(Entity(self.entities.number(*entity)))
+            }
+            Statement::Checkpoint => AclKind::Checkpoint,
+            Statement::Leave { .. } => AclKind::Leave,
+            // An event without effect, so that others of the peer can be told to come after it.
+            Statement::Card(_) => AclKind::Genesis,
+            // Of effect by what it brings; whether its author may is what an event says.
+            Statement::Rekey(_) => AclKind::Checkpoint,
+            // It changes no rule: what stands for it is judged like a delete.
+            Statement::Purge { .. } => AclKind::Genesis,
+            _ => return None,
+        })
     }
 
     fn has_any_role(&self, peer: Peer) -> bool {

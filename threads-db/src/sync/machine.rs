@@ -318,9 +318,7 @@ impl Machine {
                 // From nobody: every peer is told.
                 self.came_in(thread, self.me, &taken);
             }
-            (Doing::Farewells(peer), Ok(Done::Farewells(farewells))) => {
-                self.tell_removed(peer, farewells);
-            }
+            (Doing::Farewells(peer), Ok(Done::Farewells(all))) => self.tell_removed(peer, all),
             (Doing::Joins(peer), Ok(Done::Joins(pending))) => self.join_all(peer, pending),
             (Doing::Admit(peer), Ok(Done::Admitted(thread))) => self.shared(thread, peer),
             (Doing::Dial(peer), done) => {
@@ -358,9 +356,7 @@ impl Machine {
             (Doing::Examine(peer), Ok(Done::Vouched(Vouched::Filled(true)))) => {
                 self.refill_from(peer);
             }
-            (Doing::Seek(thread, peer), Ok(Done::Shared(shares))) => {
-                self.ask_for(thread, peer, shares);
-            }
+            (Doing::Seek(thread, peer), Ok(Done::Shared(all))) => self.ask_for(thread, peer, all),
             (doing, Ok(Done::Gossiped(done))) => self.gossiped(doing, done, rng),
             (Doing::Overhear(_, publication), Err(_)) => {
                 self.judge(publication, Acceptance::Ignore);
