@@ -89,15 +89,20 @@ pub(crate) fn put(
     txn.put(Keyspace::History, &key, &position.to_be_bytes())
 }
 
-/// Notes that an event of an entity was undone at a position, or applied again.
+/// Notes that an event of an entity is undone from a position on, or applied again; nothing where that is so
+/// already, as of one that could not be read and so was never applied.
 pub(crate) fn turn(
     txn: &mut dyn WriteTxn,
     prefix: &[u8],
     place: EventPlace,
-    position: u64,
+    (position, applied): (u64, bool),
 ) -> Result<()> {
     let key = [prefix, &place.to_bytes()].concat();
     let turns = txn.get(Keyspace::History, &key)?.unwrap_or_default();
+    let was_applied = !turns.is_empty() && Turns::decode(&turns)?.is_applied();
+    if was_applied == applied {
+        return Ok(());
+    }
     let turns = [&*turns, &position.to_be_bytes()].concat();
     txn.put(Keyspace::History, &key, &turns)
 }

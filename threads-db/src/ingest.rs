@@ -153,6 +153,10 @@ pub(crate) fn settle(thread: &Thread, mut ready: VecDeque<u64>) -> Result<Intake
 
 impl<'a> Ingest<'a> {
     pub(crate) fn new(txn: &'a mut dyn WriteTxn, thread: &'a Thread) -> Result<Self> {
+        if thread.is_blind() && Unread::is_left(txn.as_read(), thread.number)? {
+            // Somebody has just committed the keys: nothing is taken in without them any more.
+            thread.take_up_keys()?;
+        }
         let catalogue = thread.catalogue(txn.as_read())?;
         let tip = Tip::get(txn.as_read(), thread.number)?;
         let holding = held::any(txn.as_read(), thread.number)?;

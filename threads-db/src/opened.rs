@@ -138,7 +138,7 @@ impl Thread {
         }
     }
 
-    fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {
+    pub(crate) fn position<'a>(&'a self, fields: &Fields) -> Position<'a> {
         Position {
             thread: &self.id,
             log: fields.log,

@@ -2,7 +2,7 @@
 //!
 //! It is sent what anybody with its keys could have been sent before, and nothing else of the thread.
 
-use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::datastore::{DatastoreExt, Direction, Durability, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Error, PeerId, Result};
 
 use crate::chain;
@@ -48,9 +48,17 @@ impl Node {
         let owed = owed(&*self.inner.store.read()?, peer)?;
         let mut farewells = Vec::new();
         for thread in owed {
-            // One that is not here any more says nothing to anybody.
-            if let Ok(db) = self.db(thread) {
-                farewells.extend(self.farewell(&db, peer)?);
+            let farewell = match self.db(thread) {
+                Ok(db) => self.farewell(&db, peer)?,
+                Err(_) => None,
+            };
+            match farewell {
+                Some(farewell) => farewells.push(farewell),
+                // Nothing is owed after all: it makes room for others.
+                None => {
+                    let forget = |txn: &mut dyn WriteTxn| settle(txn, thread, peer);
+                    self.inner.store.transact(Durability::Relaxed, forget)?;
+                }
             }
         }
         Ok(farewells)

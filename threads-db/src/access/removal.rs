@@ -65,7 +65,8 @@ pub(crate) fn removal(txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<Remov
     Ok(Some(Removal { by, record }))
 }
 
-/// What a peer showed, unless the record has taken its place here since: then the rules know it.
+/// What a peer showed, unless the record has taken its place here since: then the rules know it. It is believed of
+/// somebody who has a say now, who could take this node's part by the rules as well; nobody has that say over root.
 fn told(txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<Removal>> {
     let Some(value) = txn.get(Keyspace::Meta, &meta::removal(thread.number))? else {
         return Ok(None);
@@ -73,8 +74,20 @@ fn told(txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<Removal>> {
     let (by, record) = block::decode(&value).map_err(|cause| {
         Error::corrupt("what is known of this node's removal is damaged").caused_by(cause)
     })?;
-    let known = chain::locate(txn, thread.number, &record)?;
-    Ok(known.is_none().then_some(Removal { by, record }))
+    let known = chain::locate(txn, thread.number, &record)?.is_some();
+    let believed = !known && may_remove(txn, thread, &by)?;
+    Ok(believed.then_some(Removal { by, record }))
+}
+
+/// Whether a peer may take this node's part, as far as is known here.
+fn may_remove(txn: &dyn ReadTxn, thread: &Thread, by: &PeerId) -> Result<bool> {
+    let (policy, id) = (&thread.node.policy, &thread.id);
+    let may = policy.roles(id, by, &Scope::Acl, txn)?;
+    let is_root = || -> Result<bool> {
+        let rules = policy.rules(id, txn)?;
+        Ok(rules.is_some_and(|rules| rules.root == thread.own_author()))
+    };
+    Ok(may.is_some_and(|roles| roles.contains(&Role::Write)) && !is_root()?)
 }
 
 /// Notes a record that cannot stand in its log here, for what comes before it is not sent to this node any
@@ -97,11 +110,7 @@ pub(crate) fn note(
     if !statements.iter().any(takes_part) || *by == me {
         return Ok(false);
     }
-    let may = thread
-        .node
-        .policy
-        .roles(&thread.id, by, &Scope::Acl, txn.as_read())?;
-    if !may.is_some_and(|roles| roles.contains(&Role::Write)) {
+    if !may_remove(txn.as_read(), thread, by)? {
         return Ok(false);
     }
     let value = block::encode(&(by, record))?;

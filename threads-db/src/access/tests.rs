@@ -9,7 +9,9 @@ mod backdating;
 mod common;
 mod definitions;
 mod forger;
+mod notice;
 mod strangers;
+mod upgrade;
 mod watch;
 
 use author::{Branch, author};

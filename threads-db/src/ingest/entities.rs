@@ -100,8 +100,11 @@ impl Ingest<'_> {
         for (_, place) in events {
             match turn {
                 Turn::New(position) => history::put(txn, &prefix, *place, position)?,
-                Turn::Again(position) | Turn::Undone(position) => {
-                    history::turn(txn, &prefix, *place, position)?;
+                Turn::Again(position) => {
+                    history::turn(txn, &prefix, *place, (position, true))?;
+                }
+                Turn::Undone(position) => {
+                    history::turn(txn, &prefix, *place, (position, false))?;
                 }
             }
         }

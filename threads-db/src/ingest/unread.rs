@@ -3,24 +3,25 @@
 use serde::{Deserialize, Serialize};
 use threads_core::datastore::{DatastoreExt, Durability, Keyspace, ReadTxn, WriteTxn};
 use threads_core::record::{Record, SignedRecord, Verified};
-use threads_core::{Error, Hlc, Result, block};
+use threads_core::{Error, ErrorKind, Hlc, Result, block};
 
 use super::{Ingest, Intake, SETTLE_PER_COMMIT};
 use crate::chain;
 use crate::dispatcher::{self, Incoming};
 use crate::feed::{FeedRow, Rejudged};
-use crate::held;
+use crate::held::{self, Why};
 use crate::kept;
 use crate::layout::{self, Number, Place, meta};
 use crate::line;
-use crate::thread::{Thread, Tip};
+use crate::thread::Thread;
 
-/// Which records are to be read, since their keys came: those of some epochs, at some positions of the feed.
+/// Which records are to be read, since their keys came: those of some epochs, at some positions of the feed. The
+/// last of these is known once nobody can take in more without these keys.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Unread {
     epochs: Vec<u64>,
     next: u64,
-    last: u64,
+    last: Option<u64>,
 }
 
 impl Unread {
@@ -30,9 +31,13 @@ impl Unread {
         let mut epochs = before.map_or(Vec::new(), |before| before.epochs);
         epochs.retain(|other| *other != epoch);
         epochs.push(epoch);
-        let last = Tip::get(txn.as_read(), thread)?.position;
-        let next = 1;
+        let (next, last) = (1, None);
         Self { epochs, next, last }.put(txn, thread)
+    }
+
+    /// Whether there is anything to be read.
+    pub(crate) fn is_left(txn: &dyn ReadTxn, thread: Number) -> Result<bool> {
+        Self::get(txn, thread).map(|unread| unread.is_some())
     }
 
     fn get(txn: &dyn ReadTxn, thread: Number) -> Result<Option<Self>> {
@@ -55,10 +60,16 @@ impl Unread {
 /// was when it is interrupted.
 pub(crate) fn read_on(thread: &Thread) -> Result<Intake> {
     let mut intake = Intake::default();
-    if Unread::get(&*thread.node.store.read()?, thread.number)?.is_none() {
+    if !Unread::is_left(&*thread.node.store.read()?, thread.number)? {
         return Ok(intake);
     }
-    // Ends: each turn gets on in a feed that has an end, which was noted.
+    // Without the right to write, or within somebody's transaction, it is for the next one.
+    match thread.node.writer() {
+        Ok(Some(free)) => drop(free),
+        _ => return Ok(intake),
+    }
+    thread.take_up_keys()?;
+    // Ends: each turn gets on in a feed that has an end, which is noted in the first one.
     loop {
         let read = thread.node.store.transact(Durability::Group, |txn| {
             let Some(unread) = Unread::get(txn.as_read(), thread.number)? else {
@@ -81,8 +92,12 @@ impl Ingest<'_> {
     /// Reads the next records of those that are to be read.
     fn read_some(&mut self, mut unread: Unread) -> Result<()> {
         let thread = self.thread.number;
+        let last = *unread.last.get_or_insert(self.tip.position);
         for _ in 0..SETTLE_PER_COMMIT {
-            if unread.next > unread.last {
+            if unread.next > last {
+                // Of what stood apart nothing is in the feed.
+                self.ready
+                    .extend(held::arrivals(self.txn.as_read(), thread)?);
                 kept::forget(&mut *self.txn, thread)?;
                 return self.txn.delete(Keyspace::Meta, &meta::unread(thread));
             }
@@ -90,8 +105,9 @@ impl Ingest<'_> {
             let row = self.txn.get(Keyspace::Feed, &position)?;
             let row = row.map(|row| FeedRow::decode(thread, &row)).transpose()?;
             unread.next += 1;
-            // One that was judged again has an earlier row.
-            if let Some(row) = row.filter(|row| row.rejudged.is_none()) {
+            // What was undone is held, and judged with what stands apart.
+            let undone = |row: &FeedRow| matches!(row.rejudged, Some(Rejudged::Reverted(_)));
+            if let Some(row) = row.filter(|row| !undone(row)) {
                 self.read(row.place, &unread.epochs)?;
             }
         }
@@ -114,7 +130,13 @@ impl Ingest<'_> {
         self.returns = arrival.is_none().then_some(Rejudged::Opened);
         let admitted = self.admit(record.clone(), &blocks, arrival);
         self.returns = None;
-        admitted?;
+        match admitted {
+            // As of any other that breaks a rule, in nobody's way.
+            Err(error) if error.kind() == ErrorKind::Rejected => {
+                self.hold(self.entry(&record, None), Why::quarantine(error), arrival)?;
+            }
+            admitted => admitted?,
+        }
         match arrival {
             None => self.withdraw(record, place),
             Some(_) => Ok(()),
@@ -153,7 +175,7 @@ mod tests {
     use threads_core::module::CollectionSpec;
 
     use super::*;
-    use crate::{Db, ExportOptions, Node, RestoreOptions};
+    use crate::{Db, ExportOptions, Node, RestoreOptions, ThreadKeys};
 
     /// More records than two commits read.
     const MANY: u64 = 2 * SETTLE_PER_COMMIT as u64 + 10;
@@ -198,6 +220,10 @@ mod tests {
             .restore(&path, &RestoreOptions::default(), &mut |_| ())
             .unwrap();
         let thread = kept.thread();
+        let wrong = threads_core::ReadKey::from_bytes(&[1; 32]);
+        let wrong = ThreadKeys::new(db.id().clone(), thread.replica.clone(), wrong);
+        let refused = keeper.add_thread("t", &wrong).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Rejected);
         let keys = db.thread().read.get();
         let new = store.transact(Durability::Group, |txn| thread.add_keys(txn, (keys, &[])));
         assert!(new.unwrap());

@@ -8,16 +8,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use threads_core::access::Rekey;
 use threads_core::books::{KeyBook, KeyBookMut};
 use threads_core::datastore::{Datastore, Keyspace, ReadTxn, WriteTxn};
+use threads_core::event::Event;
 use threads_core::record::{Fields, SignedRecord};
 use threads_core::{EpochKeys, Error, ErrorKind, ReadKey, ReplicaKey, Result, block};
 
 use super::{Thread, Tip};
-use crate::chain::Blocks;
+use crate::chain::{self, Blocks};
 use crate::ingest::Unread;
 use crate::layout::meta;
+use crate::line;
 
 /// How many epochs are remembered of which records came and no keys are here.
 const LOCKED_MAX: usize = 16;
+/// How many records of each log a new read key is tried with.
+const TRIED_MAX: usize = 8;
 
 /// Keys of later epochs as they were read. What is here is committed: another process may have added
 /// more, which are read when they are looked for.
@@ -139,6 +143,7 @@ impl Thread {
     ) -> Result<bool> {
         let mut new = false;
         if let (Some(read), None) = (read, KeyBook::new(txn.as_read()).read_key(&self.id)?) {
+            self.check_opens(txn.as_read(), read)?;
             KeyBookMut::new(&mut *txn).add_read_key(&self.id, read)?;
             Unread::note(txn, self.number, 0)?;
             new = true;
@@ -147,6 +152,33 @@ impl Thread {
             new |= self.add_epoch(txn, keys)?;
         }
         Ok(new)
+    }
+
+    /// Refuses a key that opens nothing of what is here. Some of what is here may open for nobody.
+    fn check_opens(&self, txn: &dyn ReadTxn, read: &ReadKey) -> Result<()> {
+        let mut tried = 0;
+        for (line, head) in line::all(txn, self)? {
+            for seq in (line.first..=head.seq).take(TRIED_MAX) {
+                let blocks = chain::expect(txn, line.place(self.number, seq))?;
+                let record = self.open_record(&blocks.record)?;
+                let fields = record.fields();
+                if fields.access || fields.epoch != 0 || blocks.is_emptied() {
+                    continue;
+                }
+                let event = Event::decode(&blocks.event)?;
+                if event.open_header(&self.position(fields), read).is_ok() {
+                    return Ok(());
+                }
+                tried += 1;
+            }
+        }
+        match tried {
+            0 => Ok(()),
+            _ => Err(Error::rejected(
+                "the read key opens no record of the thread: ask for another invite",
+            )
+            .with("thread", &self.id)),
+        }
     }
 
     /// Takes up keys that were committed since this thread was opened.
