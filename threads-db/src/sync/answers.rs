@@ -137,7 +137,7 @@ impl Machine {
             self.fault(from, cost(refused));
         }
         self.wait_for_held(taken.thread, taken.due_in_ms);
-        if taken.new > 0 {
+        if taken.moved {
             self.came_in(taken.thread, from, &taken);
         }
         if !taken.astray.is_empty() {
@@ -165,6 +165,9 @@ impl Machine {
 
     /// A peer shares a thread: it showed its key. If it is in use, it is in use with this peer too.
     pub(super) fn shares(&mut self, id: PeerId, thread: Number) {
+        if self.is_barred(thread, &id) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };

@@ -247,6 +247,7 @@ impl Machine {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.threads.remove(&thread);
             known.proven.remove(&thread);
+            known.barred.insert(thread);
         }
         if let Some(active) = self.active.get_mut(&thread) {
             active.links.remove(&peer);
@@ -293,6 +294,9 @@ impl Machine {
     /// A peer said how far it has got.
     pub(super) fn heard(&mut self, from: PeerId, heard: &Heard) {
         let (thread, theirs, ours) = (heard.thread, &numbers(&heard.theirs), &numbers(&heard.ours));
+        if self.is_barred(thread, &from) {
+            return;
+        }
         let has_more = theirs.iter().any(|(log, seq)| ours.get(log) < Some(seq));
         // As many records, and another last one.
         let differs = |(log, head): (&_, &(u64, _))| {

@@ -77,6 +77,9 @@ impl Machine {
         }
         let (mut level, mut same) = (Vec::new(), Vec::new());
         for (share, verdict) in shares.into_iter().zip(verdicts) {
+            if self.is_barred(share.thread, &peer) {
+                continue;
+            }
             match verdict {
                 Verdict::Unknown => self.shares_not(peer, share.thread),
                 Verdict::Same => {

@@ -342,8 +342,8 @@ pub(crate) struct TakenIn {
     pub(crate) astray: Frontier,
     /// What whoever sent them showed that it has.
     pub(crate) sent: Frontier,
-    /// How many were new.
-    pub(crate) new: u64,
+    /// Whether a log has got further, also by records that are not applied, or more is applied.
+    pub(crate) moved: bool,
     /// How many came emptied, and nothing here says why.
     pub(crate) stripped: u64,
     /// Whether some are sealed under keys that are not here, which is nobody's fault.

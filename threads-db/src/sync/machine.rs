@@ -63,6 +63,8 @@ pub struct Machine {
 pub(super) struct Peer {
     /// The threads it shares, as far as this node knows.
     pub(super) threads: BTreeSet<Number>,
+    /// Those that are not shared with it any more. What it had asked before that is answered late.
+    pub(super) barred: BTreeSet<Number>,
     /// Those of which it showed the key since it connected. Of others it is told a digest, and
     /// nothing else.
     pub(super) proven: BTreeSet<Number>,
@@ -208,6 +210,7 @@ impl Machine {
             peer,
             Peer {
                 threads: BTreeSet::new(),
+                barred: BTreeSet::new(),
                 proven: BTreeSet::new(),
                 greeted: false,
                 asks: false,
@@ -245,8 +248,11 @@ impl Machine {
     pub(super) fn shared(&mut self, thread: Number, peer: PeerId) {
         self.want(peer);
         self.follow_new(thread);
-        let known = self.peers.get(&peer);
-        if known.is_some_and(|known| !known.threads.contains(&thread)) {
+        let Some(known) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        known.barred.remove(&thread);
+        if !known.threads.contains(&thread) {
             let only = Which::Only(thread);
             self.op(Op::Shared(peer, only), Doing::Greet(peer, only));
         }
@@ -276,6 +282,12 @@ impl Machine {
     pub(super) fn link_with(&mut self, thread: Number, peer: PeerId, claim: Claim) -> &mut Link {
         let active = self.activate(thread);
         active.links.entry(peer).or_insert_with(|| Link::new(claim))
+    }
+
+    /// Whether a thread is not shared with a peer any more.
+    pub(super) fn is_barred(&self, thread: Number, peer: &PeerId) -> bool {
+        let known = self.peers.get(peer);
+        known.is_some_and(|known| known.barred.contains(&thread))
     }
 
     pub(super) fn op(&mut self, op: Op, doing: Doing) {

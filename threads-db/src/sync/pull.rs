@@ -216,7 +216,7 @@ impl Machine {
                 let got = |(log, seq): (_, &u64)| heads.get(log) >= Some(seq);
                 let older = link.is_some_and(|link| link.probe(&upto, &taken.astray));
                 // What is here anyway says nothing of a probe.
-                let got = upto.iter().all(got) && (!probing || taken.new > 0);
+                let got = upto.iter().all(got) && (!probing || taken.moved);
                 active.advance(&taken.heads, taken.cuts);
                 if taken.locked {
                     active.lock(&peer, &upto);
