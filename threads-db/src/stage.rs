@@ -107,13 +107,8 @@ impl WriteTransaction<'_> {
             return Ok(());
         };
         let state = definition.codec.apply(life.state(), &payload)?;
-        let after = self.look(definition, &definition.codec.view(&state)?)?;
-        if after.get("_id").and_then(Value::as_str) != Some(id.as_str()) {
-            return Err(
-                Error::invalid("an entity keeps its _id: create another one instead")
-                    .with("_id", id),
-            );
-        }
+        let mut after = self.look(definition, &definition.codec.view(&state)?)?;
+        self.keep_id(definition, id, &life, &mut after)?;
         if let Some(schema) = &definition.schema {
             schema
                 .validate(&after)
@@ -134,6 +129,39 @@ impl WriteTransaction<'_> {
             before,
             after: Some(after),
         })
+    }
+
+    /// Sees to it that an entity has its own id after a change.
+    fn keep_id(
+        &self,
+        definition: &Definition,
+        id: &EntityId,
+        before: &Life,
+        after: &mut Value,
+    ) -> Result<()> {
+        if after.get("_id").and_then(Value::as_str) == Some(id.as_str()) {
+            return Ok(());
+        }
+        // What created it may not be applied: then it is shown with its id, and has none of its own.
+        let shown = before.state().map(|state| definition.codec.view(state));
+        let shown = shown
+            .transpose()?
+            .map(|shown| self.look(definition, &shown));
+        let lacks = |value: &Value| value.get("_id").is_none();
+        let lacked = shown.transpose()?.as_ref().is_some_and(lacks);
+        match after
+            .as_object_mut()
+            .filter(|after| lacked && !after.contains_key("_id"))
+        {
+            Some(after) => _ = after.insert("_id".to_owned(), id.as_str().into()),
+            None => {
+                return Err(
+                    Error::invalid("an entity keeps its _id: create another one instead")
+                        .with("_id", id),
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Stages a delete.
