@@ -211,6 +211,8 @@ struct Next {
     place: Place,
     /// The sequence number of the line's last record.
     last: u64,
+    /// The record that a branch is off, until that was given.
+    after: Option<Place>,
 }
 
 /// The records of a thread in the order of events, (time, log id, sequence number): the order in
@@ -228,10 +230,15 @@ impl ByTime {
             let place = line.place(thread.number, line.first);
             let (time, cid) = time_of(txn, thread, place, Hlc::ZERO)?;
             let cid = line.parent.map(|_| cid);
+            let after = match line.first {
+                1 => None,
+                first => Some(line::ancestor(txn, place, first - 1)?),
+            };
             next.push(Next {
                 order: (time, line.log, line.first, cid),
                 place,
                 last: head.seq,
+                after,
             });
         }
         Ok(Self { next })
@@ -240,10 +247,14 @@ impl ByTime {
     /// The place of the next record, and a step forward.
     pub(crate) fn next(&mut self, txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<Place>> {
         let entries = self.next.iter().enumerate();
-        let earliest = entries.min_by_key(|(_, next)| next.order);
+        // Of some records the time is not known here: a branch comes after what it is off all the same.
+        let earliest = entries.min_by_key(|(_, next)| (next.after.is_some(), next.order));
         let Some((index, next)) = earliest.map(|(index, next)| (index, *next)) else {
             return Ok(None);
         };
+        for other in &mut self.next {
+            other.after = other.after.filter(|after| *after != next.place);
+        }
         if next.place.seq == next.last {
             self.next.swap_remove(index);
             return Ok(Some(next.place));
