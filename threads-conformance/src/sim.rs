@@ -25,7 +25,15 @@
 //! seeds::check(&lab, 0..2);
 //! ```
 //!
-//! Logs that are forked by restoring an old copy of a disk are not part of it, nor is gossip.
+//! [`Ruled`](lab::Ruled) makes a lab one of threads with access rules: peers grant roles, take them, restrict
+//! entities and rotate keys meanwhile, and some of them only keep the thread. There is more that must hold then:
+//!
+//! * Nobody is refused what his own rules let him do.
+//! * In the end all whom nobody could take out have the same rules and the same records in quarantine; of those who
+//!   cannot read, none that readers apply.
+//! * Nobody has the keys of a record whose writer knew that it was not for him.
+//! * What is written when all is settled goes to nobody who is out by then, and nobody who remains takes what
+//!   they write.
 
 pub mod generate;
 pub mod lab;

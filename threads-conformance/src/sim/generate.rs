@@ -11,6 +11,10 @@ use threads_core::rand_core::Rng;
 use super::script::{Act, PEERS_MAX, SKEW_MS_MAX, Script, Step};
 use super::trace::chance;
 
+mod ruled;
+
+pub use ruled::ruled;
+
 /// How many things happen at most, but for what ends them.
 const ACTS_MAX: u64 = 28;
 /// How long things go on happening, in milliseconds.
@@ -39,6 +43,8 @@ pub fn script(seed: u64) -> Script {
     Script {
         seed,
         peers: maker.peers,
+        rules: false,
+        blind: Vec::new(),
         steps: maker.steps,
     }
 }

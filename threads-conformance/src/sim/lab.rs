@@ -20,8 +20,15 @@ use serde_json::{Value, json};
 use threads_core::datastore::Datastore;
 use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_core::rand_core::CryptoRng;
-use threads_core::{CodecId, ErrorKind, Result};
+use threads_core::{CodecId, CollectionName, EntityId, ErrorKind, Result};
 use threads_db::{Db, NodeBuilder, WriteTransaction};
+
+use super::generate;
+use super::script::Script;
+
+mod ruled;
+
+pub use ruled::Ruled;
 
 /// What is tried. See the [module](self) for an example.
 pub trait Lab: Sync {
@@ -51,6 +58,16 @@ pub trait Lab: Sync {
     /// Any; it ends the run.
     fn state(&self, db: &Db) -> Result<Vec<u8>> {
         state(db)
+    }
+
+    /// What happens in the run of a seed: by default [`generate::script`].
+    fn script(&self, seed: u64) -> Script {
+        generate::script(seed)
+    }
+
+    /// An entity that rules can be about; none by default.
+    fn entity(&self, _number: u32) -> Option<(CollectionName, EntityId)> {
+        None
     }
 
     /// A store of one's own for a peer, for runs in which nothing crashes; `None` for the disks of the
@@ -127,7 +144,15 @@ const ENTITIES: u32 = 8;
 /// How many names there are: fewer than entities, so that they are taken.
 const NAMES: u32 = 6;
 
+fn id(number: u32) -> String {
+    format!("x{}", number % ENTITIES)
+}
+
 impl Lab for Things {
+    fn entity(&self, number: u32) -> Option<(CollectionName, EntityId)> {
+        Some((THING.parse().ok()?, id(number).parse().ok()?))
+    }
+
     fn equip(&self, builder: NodeBuilder) -> NodeBuilder {
         (self.equip)(builder)
     }
@@ -148,7 +173,7 @@ impl Lab for Things {
         rng: &mut dyn CryptoRng,
     ) -> Result<()> {
         let things = db.collection(THING)?;
-        let id = format!("x{}", rng.next_u32() % ENTITIES);
+        let id = id(rng.next_u32());
         let (n, name) = (rng.next_u32(), rng.next_u32() % NAMES);
         let wrote = match rng.next_u32() % 8 {
             0 => txn.delete(&things, &id),

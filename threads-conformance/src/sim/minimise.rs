@@ -66,6 +66,7 @@ fn fewer_peers(small: &mut Script, tries: &mut impl FnMut(&Script) -> bool) {
         let mut fewer = small.clone();
         fewer.peers -= 1;
         let named = |peers: Vec<usize>| peers.into_iter().all(|peer| peer < fewer.peers);
+        fewer.blind.retain(|peer| *peer < fewer.peers);
         fewer.steps.retain(|step| named(step.act.peers()));
         if !tries(&fewer) {
             return;

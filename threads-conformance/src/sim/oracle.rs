@@ -185,12 +185,15 @@ impl Oracle {
         ))
     }
 
-    /// Whether a peer can lose its disk with nothing lost that others have seen.
-    pub(super) fn is_spare(&self, at: usize) -> bool {
+    /// Whether a peer can lose its disk with nothing lost that others have seen. What only those have who
+    /// may be taken out may not come back.
+    pub(super) fn is_spare(&self, at: usize, may_go: &BTreeSet<usize>) -> bool {
         if self.holding.iter().any(|other| *other != at) {
             // What is held may wait for what only this disk has.
             return false;
         }
+        let mut kept = self.synced.clone();
+        kept.retain(|peer, _| !may_go.contains(peer));
         let most = |of_peers: &BTreeMap<usize, Heads>, log: &LogId| {
             let others = of_peers.iter().filter(|(other, _)| **other != at);
             others
@@ -200,7 +203,7 @@ impl Oracle {
         };
         let here = self.synced.get(&at).into_iter().flatten();
         let mut logs = here.map(|(log, seq)| (log, (*seq).min(most(&self.ever_synced, log))));
-        logs.all(|(log, needed)| needed <= most(&self.synced, log))
+        logs.all(|(log, needed)| needed <= most(&kept, log))
     }
 
     /// How far the logs have got on a peer.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chacha20::ChaCha8Rng;
 use threads_core::block::sha256;
 use threads_core::datastore::{Datastore, Memory};
-use threads_core::{Clock, IdentityKey, PeerId, Result};
+use threads_core::{Clock, IdentityKey, PeerCard, PeerId, Result, Variant};
 use threads_db::sync::{CallId, Machine, RequestId};
 use threads_db::{Db, Node, ThreadKeys};
 
@@ -104,6 +104,11 @@ impl Peer {
         }
     }
 
+    /// What things are sealed to for it.
+    pub(super) fn card(&self) -> PeerCard {
+        IdentityKey::from_bytes(&self.identity).card()
+    }
+
     /// From now on it asks nobody to show anything, so that all can fall silent.
     pub(super) fn stop_checking(&mut self) {
         self.check_every_ms = None;
@@ -149,12 +154,13 @@ impl Peer {
         }
     }
 
-    /// Starts it. It has the thread, or is given its keys and with whom it is shared, or makes it.
+    /// Starts it. It has the thread, or is given its keys and with whom it is shared, or makes one of
+    /// this variant.
     pub(super) fn start(
         &mut self,
         lab: &dyn Lab,
         (seed, at): (u64, usize),
-        keys: Option<&ThreadKeys>,
+        keys: Result<ThreadKeys, Variant>,
         others: &[PeerId],
     ) -> Result<()> {
         self.life += 1;
@@ -168,8 +174,8 @@ impl Peer {
         node.news();
         let db = match (node.threads()?.is_empty(), keys) {
             (false, _) => node.open(NAME)?,
-            (true, Some(keys)) => node.add_thread(NAME, keys)?,
-            (true, None) => node.create(NAME)?,
+            (true, Ok(keys)) => node.add_thread(NAME, &keys)?,
+            (true, Err(variant)) => node.create_with(NAME, variant)?,
         };
         for other in others.iter().filter(|other| **other != self.id) {
             db.share_with(other)?;

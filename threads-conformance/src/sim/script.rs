@@ -4,16 +4,21 @@
 //! use threads_conformance::sim::script::{Act, Script, Step};
 //!
 //! let crash = Step { at_ms: 1_500, act: Act::Crash { peer: 1, commits: 0 } };
-//! let script = Script { seed: 7, peers: 2, steps: vec![crash] };
+//! let script = Script { seed: 7, peers: 2, rules: false, blind: vec![], steps: vec![crash] };
 //! let text = script.to_string();
 //! assert_eq!(text.parse::<Script>().unwrap(), script);
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use threads_core::Error;
+
+mod says;
+
+pub use says::{In, Says};
 
 /// The most peers of a script.
 pub const PEERS_MAX: usize = 8;
@@ -29,6 +34,12 @@ pub struct Script {
     pub seed: u64,
     /// How many peers there are: 2 to [`PEERS_MAX`].
     pub peers: usize,
+    /// Whether the thread has access rules. Its root is the first peer, who lets the others in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rules: bool,
+    /// Peers that have the thread and never could read it, where there are rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blind: Vec<usize>,
     /// What happens, in the order of time.
     pub steps: Vec<Step>,
 }
@@ -59,6 +70,13 @@ pub enum Act {
         changes: u32,
         /// Whether a crash may take it.
         relaxed: bool,
+    },
+    /// A peer states something about who may do what, if there are rules and it may.
+    State {
+        /// The peer.
+        peer: usize,
+        /// What it says.
+        says: Says,
     },
     /// Nothing goes from one peer to another any more.
     Cut {
@@ -144,6 +162,7 @@ impl Act {
     pub fn peers(&self) -> Vec<usize> {
         match self {
             Self::Cut { from, to } | Self::Heal { from, to } => vec![*from, *to],
+            Self::State { peer, says } => [*peer].into_iter().chain(says.target()).collect(),
             Self::Write { peer, .. }
             | Self::Crash { peer, .. }
             | Self::Restart { peer, .. }
@@ -154,6 +173,26 @@ impl Act {
             | Self::Silent { peer, .. } => vec![*peer],
             Self::Loss { .. } | Self::Duplicate { .. } => Vec::new(),
         }
+    }
+}
+
+impl Script {
+    /// The peers that may be taken out, or may be kept from reading, in the course of it.
+    ///
+    /// ```
+    /// assert!(threads_conformance::sim::generate::script(7).may_go().is_empty(), "it has no rules");
+    /// ```
+    pub fn may_go(&self) -> BTreeSet<usize> {
+        let mut may_go = BTreeSet::new();
+        for step in &self.steps {
+            match step.act {
+                Act::State { peer, says } if says.takes_out() => {
+                    may_go.insert(says.target().unwrap_or(peer));
+                }
+                _ => {}
+            }
+        }
+        may_go
     }
 }
 
@@ -169,7 +208,8 @@ impl FromStr for Script {
     fn from_str(text: &str) -> Result<Self, Error> {
         let script: Self = serde_json::from_str(text)
             .map_err(|cause| Error::invalid("this is no script").caused_by(cause))?;
-        let named = script.steps.iter().flat_map(|step| step.act.peers()).max();
+        let named = script.steps.iter().flat_map(|step| step.act.peers());
+        let named = named.chain(script.blind.iter().copied()).max();
         let in_order = script.steps.is_sorted_by_key(|step| step.at_ms);
         if !(2..=PEERS_MAX).contains(&script.peers) || named >= Some(script.peers) || !in_order {
             let error =

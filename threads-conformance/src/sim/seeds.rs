@@ -13,7 +13,6 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::generate;
 use super::lab::Lab;
 use super::minimise::minimise;
 use super::run::{Failure, Plant, run};
@@ -97,7 +96,7 @@ pub fn find(lab: &dyn Lab, seeds: Range<u64>, plant: Option<Plant>) -> Option<u6
             if seed >= seeds.end {
                 return;
             }
-            if run(lab, &generate::script(seed), plant).is_err() {
+            if run(lab, &lab.script(seed), plant).is_err() {
                 failed_so_far().get_or_insert(seed);
             }
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -124,7 +123,7 @@ pub fn find(lab: &dyn Lab, seeds: Range<u64>, plant: Option<Plant>) -> Option<u6
 /// assert!(seeds::shrink(&lab, 1, None).is_none(), "it does not fail");
 /// ```
 pub fn shrink(lab: &dyn Lab, seed: u64, plant: Option<Plant>) -> Option<Found> {
-    let mut last = run(lab, &generate::script(seed), plant).err()?;
+    let mut last = run(lab, &lab.script(seed), plant).err()?;
     let fails = |script: &Script| match run(lab, script, plant) {
         Ok(_) => false,
         Err(failure) => {
@@ -132,7 +131,7 @@ pub fn shrink(lab: &dyn Lab, seed: u64, plant: Option<Plant>) -> Option<Found> {
             true
         }
     };
-    let script = minimise(&generate::script(seed), MINIMISE_RUNS_MAX, fails);
+    let script = minimise(&lab.script(seed), MINIMISE_RUNS_MAX, fails);
     Some(Found {
         seed,
         script,

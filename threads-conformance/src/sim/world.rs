@@ -1,8 +1,8 @@
 //! The world of one run: its time, its queue, its peers, and what each thing leads to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use threads_core::{Error, PeerId};
+use threads_core::{Error, ErrorKind, PeerId, Variant};
 use threads_db::ThreadKeys;
 use threads_db::sync::{CallId, Input, Output, Work, Worked};
 
@@ -17,6 +17,7 @@ use super::trace::{Digest, chance};
 
 mod gossip;
 mod links;
+mod rules;
 mod settle;
 
 /// The most things that happen in a run: more is a circle.
@@ -67,9 +68,16 @@ pub(super) struct World<'a> {
     net: Network,
     publications: Vec<gossip::Publication>,
     oracle: Oracle,
-    /// How many frames were sent.
+    /// Who may be taken out, and need not agree in the end.
+    may_go: BTreeSet<usize>,
+    /// Who does not connect any more: one of them is out, and the other one has had enough.
+    apart: BTreeSet<(usize, usize)>,
+    /// What was written where there are rules.
+    sealed: Vec<rules::Sealed>,
+    /// How many frames were sent, and how many of them among those who remain.
     frames: u64,
     records_came: u64,
+    among: u64,
     digest: Digest,
     /// Whether what happens is printed.
     aloud: bool,
@@ -96,8 +104,12 @@ impl<'a> World<'a> {
             peers,
             publications: Vec::new(),
             oracle: Oracle::default(),
+            may_go: script.may_go(),
+            apart: BTreeSet::new(),
+            sealed: Vec::new(),
             frames: 0,
             records_came: 0,
+            among: 0,
             digest: Digest::new(),
             aloud: std::env::var_os("THREADS_TRACE").is_some(),
         }
@@ -212,6 +224,7 @@ impl<'a> World<'a> {
                 changes,
                 relaxed,
             } => return self.write(peer, seed, changes, relaxed),
+            Act::State { peer, says } => return self.state(peer, says),
             Act::Cut { from, to } => self.cut(from, to),
             Act::Heal { from, to } => {
                 self.net.heal(from, to);
@@ -243,8 +256,19 @@ impl<'a> World<'a> {
             Vec::new()
         };
         let place = (self.script.seed, at);
-        let started = self.peers[at].start(self.lab, place, self.keys.as_ref(), &others);
+        let keys = self.keys.clone().ok_or(match self.script.rules {
+            true => Variant::AccessControlled,
+            false => Variant::Raw,
+        });
+        let keys = keys.map(|keys| match self.script.blind.contains(&at) {
+            true => keys.without_read(),
+            false => keys,
+        });
+        let started = self.peers[at].start(self.lab, place, keys, &others);
         self.sound(at, "cannot start", started)?;
+        if self.script.rules && self.keys.is_none() {
+            self.let_in(at)?;
+        }
         if let Some(up) = &self.peers[at].up {
             self.keys.get_or_insert_with(|| up.db.keys());
         }
@@ -262,7 +286,7 @@ impl<'a> World<'a> {
             return Ok(());
         }
         // What only one disk has is lost with it, and nobody can mend that.
-        let new_disk = !disk && self.oracle.is_spare(at);
+        let new_disk = !disk && self.oracle.is_spare(at, &self.may_go);
         if new_disk {
             self.peers[at].lose_disk(lie(self.plant));
         }
@@ -273,7 +297,7 @@ impl<'a> World<'a> {
         if !self.is_down(at) {
             return Ok(());
         }
-        if self.oracle.is_spare(at) && self.peers[at].put_back(lie(self.plant)) {
+        if self.oracle.is_spare(at, &self.may_go) && self.peers[at].put_back(lie(self.plant)) {
             self.oracle.goes_back(at);
         }
         self.start(at, false)
@@ -310,17 +334,33 @@ impl<'a> World<'a> {
             return Ok(());
         };
         let mut rng = chance(seed, "write");
-        let wrote = self.lab.prepare(&up.db).and_then(|()| {
+        let prepared = self.lab.prepare(&up.db);
+        if self.script.rules && prepared.is_err() && !self.has_failed(at) {
+            // What root prepared has not come yet.
+            return self.after(at);
+        }
+        let wrote = prepared.and_then(|()| {
             let mut txn = up.db.begin()?;
             for _ in 0..changes {
                 self.lab.write(&up.db, &mut txn, &mut rng)?;
             }
             txn.commit_with(if relaxed { Relaxed } else { Group })
         });
-        if let Err(error) = wrote
-            && !self.has_failed(at)
-        {
-            return self.fail(format!("peer {at} cannot write: {error}"));
+        match wrote {
+            Ok(Some(commit)) if self.script.rules => {
+                let noted = self.note_sealed(at, commit.record);
+                self.sound(at, "does not tell what it wrote", noted)?;
+            }
+            Ok(_) => {}
+            Err(_) if self.has_failed(at) => {}
+            Err(error) => {
+                let wronged = self.is_wronged(at, &up.db);
+                let wronged = self.sound(at, "does not tell its roles", wronged)?;
+                let refused = self.script.rules && rules::is_refused(&error);
+                if !refused || (wronged && error.kind() == ErrorKind::Rejected) {
+                    return self.fail(format!("peer {at} cannot write: {error}"));
+                }
+            }
         }
         self.after(at)
     }
@@ -398,13 +438,23 @@ impl<'a> World<'a> {
             }
             Output::Disconnect(peer) => {
                 let other = self.number_of(&peer)?;
-                return self.fail(format!(
-                    "peer {at} cut off peer {other}, which did nothing wrong"
-                ));
+                if !self.may_go.contains(&at) && !self.may_go.contains(&other) {
+                    return self.fail(format!(
+                        "peer {at} cut off peer {other}, which did nothing wrong"
+                    ));
+                }
+                self.part(at, other);
             }
             other => return self.gossip(at, other),
         }
         Ok(())
+    }
+
+    /// Counts a frame that is sent.
+    fn count(&mut self, from: usize, to: usize) {
+        self.frames += 1;
+        let outside = self.may_go.contains(&from) || self.may_go.contains(&to);
+        self.among += u64::from(!outside);
     }
 
     fn number_of(&self, id: &PeerId) -> Played<usize> {

@@ -6,8 +6,9 @@ mod scripts;
 
 use std::sync::Arc;
 
+use threads_acl::Acl;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_conformance::sim::lab::{Lab, Things};
+use threads_conformance::sim::lab::{Lab, Ruled, Things};
 use threads_conformance::sim::run::run;
 use threads_conformance::sim::script::{Act, Script, Step};
 use threads_conformance::sim::{generate, seeds};
@@ -27,11 +28,26 @@ fn peers_agree_once_all_is_healed_whatever_happened() {
     seeds::check(&lab(), seeds::from_env(200));
 }
 
+/// The same in threads with access rules.
+fn ruled() -> Ruled<Things> {
+    let codec = "jsonpatch/1".parse().unwrap();
+    let equip = |node: NodeBuilder| node.codec(JsonPatch::new()).policy(Acl::new());
+    Ruled::new(Things::new(codec, equip))
+}
+
+#[test]
+fn peers_agree_on_the_rules_once_all_is_healed_whatever_happened() {
+    seeds::check(&ruled(), seeds::from_env(200));
+}
+
 #[test]
 fn one_seed_has_one_history() {
     for seed in 0..3 {
         let script = generate::script(seed);
         let (once, twice) = (run(&lab(), &script, None), run(&lab(), &script, None));
+        assert_eq!(once, twice);
+        let script = generate::ruled(seed);
+        let (once, twice) = (run(&ruled(), &script, None), run(&ruled(), &script, None));
         assert_eq!(once, twice);
     }
 }
@@ -125,6 +141,9 @@ fn a_real_store_can_be_tried() {
 #[test]
 fn a_script_from_the_environment_holds() {
     if let Ok(script) = std::env::var("THREADS_SCRIPT") {
-        run(&lab(), &script.parse().unwrap(), None).unwrap();
+        let script: Script = script.parse().unwrap();
+        let ruled = ruled();
+        let lab: &dyn Lab = if script.rules { &ruled } else { &lab() };
+        run(lab, &script, None).unwrap();
     }
 }

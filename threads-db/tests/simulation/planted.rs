@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use threads_acl::Acl;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_conformance::sim::generate::script;
-use threads_conformance::sim::lab::{Lab, Things};
+use threads_conformance::sim::lab::{Lab, Ruled, Things};
 use threads_conformance::sim::run::{Plant, run};
 use threads_conformance::sim::seeds::find;
 use threads_conformance::sim::store::Lie;
+use threads_core::access::{Role, Rules, Scope, Stated, Statement};
 use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
-use threads_core::{CodecId, Result};
+use threads_core::datastore::ReadTxn;
+use threads_core::policy::{AccessPolicy, AccessRecord, Candidate, Learned, Verdict};
+use threads_core::reducer::View;
+use threads_core::{CodecId, PeerId, Result, ThreadId};
 
 /// Within so many seeds each is found.
 const SEEDS: u64 = 40;
@@ -18,7 +23,7 @@ const SEEDS: u64 = 40;
 /// What a seed that fails says, with the defect planted; without it, it does not fail.
 fn found(lab: &dyn Lab, plant: Option<Plant>) -> String {
     let seed = find(lab, 0..SEEDS, plant).expect("the defect is found");
-    run(lab, &script(seed), plant).unwrap_err().what
+    run(lab, &lab.script(seed), plant).unwrap_err().what
 }
 
 fn found_around_nodes(plant: Plant) -> String {
@@ -93,4 +98,115 @@ fn a_codec_that_depends_on_the_order_of_arrival_is_found() {
         what.contains("two states") || what.contains("verify"),
         "{what}"
     );
+}
+
+/// What a policy does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It has nothing judged again.
+    JudgesOnce,
+    /// On every other node it does not know what root has seen.
+    IgnoresSeals,
+    /// It shares threads with those who were removed.
+    SharesOn,
+}
+
+#[derive(Debug)]
+struct Broken {
+    inner: Acl,
+    fault: Fault,
+    number: u64,
+}
+
+/// How many policies were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+impl AccessPolicy for Broken {
+    fn judge(&self, candidate: &Candidate<'_>, txn: &dyn ReadTxn) -> Result<Verdict> {
+        self.inner.judge(candidate, txn)
+    }
+
+    fn learn(&self, record: &AccessRecord<'_>, view: &mut View<'_>) -> Result<Learned> {
+        let mut statements = record.statements.to_vec();
+        if self.fault == Fault::IgnoresSeals && self.number % 2 == 1 {
+            statements.retain(|statement| *statement != Statement::Checkpoint);
+        }
+        let statements = &statements;
+        let mut learned = self.inner.learn(
+            &AccessRecord {
+                statements,
+                ..*record
+            },
+            view,
+        )?;
+        if self.fault == Fault::JudgesOnce {
+            learned.again.clear();
+        }
+        Ok(learned)
+    }
+
+    fn roles(
+        &self,
+        thread: &ThreadId,
+        peer: &PeerId,
+        scope: &Scope,
+        txn: &dyn ReadTxn,
+    ) -> Result<Option<Vec<Role>>> {
+        let mut roles = self.inner.roles(thread, peer, scope, txn)?;
+        if self.fault == Fault::SharesOn && *scope == Scope::Thread {
+            roles = roles.map(|roles| {
+                if roles.is_empty() {
+                    vec![Role::Replicate]
+                } else {
+                    roles
+                }
+            });
+        }
+        Ok(roles)
+    }
+
+    fn rules(&self, thread: &ThreadId, txn: &dyn ReadTxn) -> Result<Option<Rules>> {
+        self.inner.rules(thread, txn)
+    }
+
+    fn statements(&self, thread: &ThreadId, txn: &dyn ReadTxn) -> Result<Vec<Stated>> {
+        self.inner.statements(thread, txn)
+    }
+}
+
+fn found_in_policy(fault: Fault) -> String {
+    let codec = "jsonpatch/1".parse().unwrap();
+    let lab = Things::new(codec, move |node| {
+        let number = MADE.fetch_add(1, Relaxed);
+        let inner = Acl::new();
+        let policy = Broken {
+            inner,
+            fault,
+            number,
+        };
+        node.codec(JsonPatch::new()).policy(policy)
+    });
+    let lab = Ruled::new(lab);
+    let seed = find(&lab, 0..SEEDS, None).expect("the defect is found");
+    run(&lab, &lab.script(seed), None).unwrap_err().what
+}
+
+#[test]
+fn a_policy_that_judges_once_is_found() {
+    let what = found_in_policy(Fault::JudgesOnce);
+    assert!(
+        what.contains("in quarantine") || what.contains("two states"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_policy_that_ignores_seals_is_found() {
+    found_in_policy(Fault::IgnoresSeals);
+}
+
+#[test]
+fn a_policy_that_shares_with_the_removed_is_found() {
+    let what = found_in_policy(Fault::SharesOn);
+    assert!(what.contains("one of them is out"), "{what}");
 }

@@ -1,9 +1,14 @@
 //! What once failed, as small as it got.
 
+use threads_conformance::sim::lab::Lab;
 use threads_conformance::sim::run::run;
+use threads_conformance::sim::script::Script;
 
 fn holds(script: &str) {
-    if let Err(failure) = run(&super::lab(), &script.parse().unwrap(), None) {
+    let script: Script = script.parse().unwrap();
+    let ruled = super::ruled();
+    let lab: &dyn Lab = if script.rules { &ruled } else { &super::lab() };
+    if let Err(failure) = run(lab, &script, None) {
         panic!("it fails again {failure}");
     }
 }
@@ -306,5 +311,83 @@ fn who_has_the_same_has_nothing_more() {
         {"at_ms":12913,"act":"restart","peer":2,"disk":true},
         {"at_ms":14241,"act":"crash","peer":2,"commits":0},
         {"at_ms":15911,"act":"put_back","peer":2}]}"#,
+    );
+}
+
+/// What came and was put in quarantine was told to nobody.
+#[test]
+fn what_is_in_quarantine_is_told_too() {
+    holds(
+        r#"{"seed":5,"peers":3,"rules":true,"steps":[
+        {"at_ms":2986,"act":"clock","peer":2,"skew_ms":-70239428},
+        {"at_ms":26309,"act":"state","peer":0,"says":{"revoke":{"from":2,"scope":"thread","role":"write"}}},
+        {"at_ms":43179,"act":"write","peer":2,"seed":3189228633205639,"changes":1,"relaxed":false}]}"#,
+    );
+}
+
+/// A node whose clock was behind learned a statement after those that name it.
+#[test]
+fn rules_do_not_wait_for_a_clock() {
+    holds(
+        r#"{"seed":5,"peers":3,"rules":true,"steps":[
+        {"at_ms":2986,"act":"clock","peer":2,"skew_ms":-70239428},
+        {"at_ms":12447,"act":"state","peer":0,"says":{"grant":{"to":1,"scope":"acl","role":"write"}}},
+        {"at_ms":27595,"act":"clock","peer":2,"skew_ms":-1337},
+        {"at_ms":27743,"act":"state","peer":1,"says":{"grant":{"to":null,"scope":"thread","role":"delete"}}}]}"#,
+    );
+}
+
+/// What was asked before a removal and answered after it had the thread shared with the removed peer again.
+#[test]
+fn who_is_removed_while_it_is_answered_is_told_nothing_more() {
+    holds(
+        r#"{"seed":282,"peers":4,"rules":true,"blind":[2],"steps":[
+        {"at_ms":4815,"act":"state","peer":0,"says":{"grant":{"to":3,"scope":"acl","role":"write"}}},
+        {"at_ms":8797,"act":"write","peer":3,"seed":4042192637752343,"changes":3,"relaxed":true},
+        {"at_ms":10439,"act":"write","peer":3,"seed":2503283851388874,"changes":3,"relaxed":false},
+        {"at_ms":13223,"act":"state","peer":0,"says":{"grant":{"to":1,"scope":"acl","role":"write"}}},
+        {"at_ms":13248,"act":"write","peer":3,"seed":592962556872031,"changes":3,"relaxed":true},
+        {"at_ms":15490,"act":"write","peer":3,"seed":2451520967414037,"changes":3,"relaxed":false},
+        {"at_ms":15774,"act":"state","peer":0,"says":{"grant":{"to":3,"scope":"thread","role":"delete"}}},
+        {"at_ms":16055,"act":"write","peer":0,"seed":2724955483265774,"changes":3,"relaxed":true},
+        {"at_ms":16532,"act":"write","peer":1,"seed":4118110342065315,"changes":2,"relaxed":false},
+        {"at_ms":16533,"act":"write","peer":1,"seed":2650516272255913,"changes":1,"relaxed":false},
+        {"at_ms":17009,"act":"state","peer":1,"says":{"revoke":{"from":1,"scope":{"entity":1},"role":"write"}}},
+        {"at_ms":18213,"act":"write","peer":1,"seed":1185853073102423,"changes":3,"relaxed":false},
+        {"at_ms":18215,"act":"write","peer":1,"seed":44468489452516,"changes":3,"relaxed":false},
+        {"at_ms":25791,"act":"state","peer":1,"says":{"restrict":{"entity":5}}},
+        {"at_ms":25823,"act":"state","peer":1,"says":{"revoke":{"from":1,"scope":"thread","role":"replicate"}}}]}"#,
+    );
+}
+
+/// An entity whose creation is in quarantine could not be changed any more.
+#[test]
+fn what_remains_of_an_entity_can_be_changed() {
+    holds(
+        r#"{"seed":343,"peers":4,"rules":true,"blind":[2],"steps":[
+        {"at_ms":4399,"act":"state","peer":0,"says":{"grant":{"to":1,"scope":"acl","role":"write"}}},
+        {"at_ms":10714,"act":"state","peer":3,"says":"leave"},
+        {"at_ms":11619,"act":"state","peer":0,"says":{"grant":{"to":3,"scope":"acl","role":"write"}}},
+        {"at_ms":17663,"act":"state","peer":1,"says":{"grant":{"to":3,"scope":"thread","role":"write"}}},
+        {"at_ms":23952,"act":"write","peer":1,"seed":1625182572154903,"changes":3,"relaxed":false},
+        {"at_ms":24018,"act":"write","peer":1,"seed":3861157890031072,"changes":2,"relaxed":false},
+        {"at_ms":36945,"act":"state","peer":3,"says":{"restrict":{"entity":4}}},
+        {"at_ms":50690,"act":"write","peer":1,"seed":2188872191952091,"changes":3,"relaxed":true}]}"#,
+    );
+}
+
+/// Who may read no more knew the time of the record that a branch is off, and not that of the branch, which was
+/// verified first.
+#[test]
+fn a_branch_that_cannot_be_read_any_more_comes_after_what_it_is_off() {
+    holds(
+        r#"{"seed":557,"peers":6,"rules":true,"blind":[2,4],"steps":[
+        {"at_ms":9967,"act":"state","peer":0,"says":{"grant":{"to":3,"scope":"acl","role":"write"}}},
+        {"at_ms":39975,"act":"state","peer":3,"says":{"revoke":{"from":5,"scope":"thread","role":"read"}}},
+        {"at_ms":41306,"act":"backup","peer":3},
+        {"at_ms":41307,"act":"write","peer":3,"seed":1814228805674125,"changes":3,"relaxed":true},
+        {"at_ms":45430,"act":"crash","peer":3,"commits":0},
+        {"at_ms":45542,"act":"put_back","peer":3},
+        {"at_ms":45543,"act":"write","peer":3,"seed":3147556358465066,"changes":1,"relaxed":false}]}"#,
     );
 }

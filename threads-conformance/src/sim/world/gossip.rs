@@ -57,7 +57,7 @@ impl World<'_> {
             if self.publications[number].reached.contains(&to) {
                 continue;
             }
-            self.frames += 1;
+            self.count(at, to);
             for in_ms in self.net.ways(at, to, self.now, false) {
                 self.push(in_ms, Event::Published(to, at, connection, number));
             }

@@ -22,6 +22,9 @@ impl World<'_> {
 
     pub(super) fn join(&mut self, a: usize, b: usize) -> Played {
         let both = self.peers[a].up.is_some() && self.peers[b].up.is_some();
+        if self.apart.contains(&(a.min(b), a.max(b))) {
+            return Ok(());
+        }
         if both && !self.net.is_cut(a, b) && self.net.connection(a, b).is_none() {
             let number = self.net.connect(a, b);
             for (at, of) in [(a, b), (b, a)] {
@@ -92,6 +95,17 @@ impl World<'_> {
         }
     }
 
+    /// A peer ends the connection to another, for good.
+    pub(super) fn part(&mut self, at: usize, of: usize) {
+        self.apart.insert((at.min(of), at.max(of)));
+        if let Some(number) = self.net.seen(at, of) {
+            self.net.disconnect(at, of);
+            self.push(0, Event::Lost(at, of, number));
+            let in_ms = self.net.below(DETECT_MS_MAX);
+            self.push(in_ms, Event::Lost(of, at, number));
+        }
+    }
+
     /// A peer is gone: the others find out.
     pub(super) fn break_links(&mut self, at: usize) {
         for other in (0..self.peers.len()).filter(|other| *other != at) {
@@ -106,7 +120,7 @@ impl World<'_> {
 
     /// Sends a request.
     pub(super) fn call(&mut self, at: usize, to: usize, call: CallId, frame: Vec<u8>) {
-        self.frames += 1;
+        self.count(at, to);
         self.digest.add(&frame);
         let life = self.peers[at].life;
         let Some(connection) = self.net.seen(at, to) else {
@@ -152,12 +166,12 @@ impl World<'_> {
     }
 
     pub(super) fn send_reply(&mut self, at: usize, request: RequestId, reply: Result<Vec<u8>>) {
-        self.frames += 1;
         self.digest.add(reply.as_deref().unwrap_or(b"refused"));
         let up = self.peers[at].up.as_mut();
         let Some(asked) = up.and_then(|up| up.requests.remove(&request)) else {
             return;
         };
+        self.count(at, asked.from);
         for in_ms in self.net.ways(at, asked.from, self.now, false) {
             let reply = match &reply {
                 Ok(frame) => Ok(frame.clone()),

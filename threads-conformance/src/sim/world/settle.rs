@@ -12,14 +12,27 @@ const QUIET_MS: u64 = 120_000;
 impl World<'_> {
     pub(super) fn settle(&mut self) -> Played {
         self.heal()?;
+        self.until_quiet()?;
+        self.compare()?;
+        if self.script.rules {
+            let written = self.write_across()?;
+            self.until_quiet()?;
+            self.compare()?;
+            self.compare_across(&written)?;
+            self.check_keys()?;
+        }
+        Ok(())
+    }
+
+    fn until_quiet(&mut self) -> Played {
         let end = self.now + HEALED_MS_MAX;
         // Ends: each turn takes time, and there is so much of it.
         loop {
             self.until_level(end)?;
-            let frames = self.frames;
+            let among = self.among;
             self.run_until(self.now + QUIET_MS)?;
-            if self.frames == frames {
-                return self.compare();
+            if self.among == among {
+                return Ok(());
             }
         }
     }
@@ -65,16 +78,28 @@ impl World<'_> {
 
     /// Whether all have the same records, and know it.
     fn is_level(&self) -> Played<bool> {
-        let first = self.oracle.visible(0);
-        if (1..self.peers.len()).any(|at| self.oracle.visible(at) != first) {
+        let (first, remaining) = (self.oracle.visible(0), self.remaining());
+        if remaining.iter().any(|at| self.oracle.visible(*at) != first) {
             return Ok(false);
         }
         let doubles = self.doubles();
-        for (at, peer) in self.peers.iter().enumerate() {
-            let Some(up) = &peer.up else { return Ok(false) };
-            let status = self.sound(at, "cannot say where it stands", up.db.sync_status())?;
+        for at in &remaining {
+            let Some(up) = &self.peers[*at].up else {
+                return Ok(false);
+            };
+            let status = self.sound(*at, "cannot say where it stands", up.db.sync_status())?;
+            let in_sync = match self.script.rules {
+                false => status.held.quarantined == 0 && (doubles || status.is_in_sync()),
+                true => {
+                    let ids: Vec<_> = remaining.iter().map(|at| self.ids[*at]).collect();
+                    let mut others = status.peers.iter();
+                    let level = others.all(|other| !ids.contains(&other.peer) || other.is_level());
+                    let settled = self.is_settled(&up.db);
+                    self.sound(*at, "does not tell what it holds", settled)? && (doubles || level)
+                }
+            };
             // What stands and a clock that was wrong kept apart is tried again.
-            if status.held.quarantined > 0 || !(doubles || status.is_in_sync()) {
+            if !in_sync {
                 return Ok(false);
             }
         }
@@ -125,6 +150,9 @@ impl World<'_> {
             if !report.is_clean() {
                 return self.fail(format!("peer {at} does not verify: {:?}", report.problems));
             }
+            if self.may_go.contains(&at) || self.script.blind.contains(&at) {
+                continue;
+            }
             let state = self.sound(at, "has no state", self.lab.state(&up.db))?;
             let first = first.get_or_insert_with(|| state.clone());
             if *first != state {
@@ -135,6 +163,6 @@ impl World<'_> {
             }
             self.digest.add(&state);
         }
-        Ok(())
+        self.compare_rules()
     }
 }
