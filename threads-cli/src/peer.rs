@@ -1,7 +1,7 @@
 //! A node that its peers can reach, for as long as a command runs.
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use threads_core::transport::Transport;
@@ -35,6 +35,7 @@ pub(crate) struct Online {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) connected: Connected,
     pub(crate) runtime: Runtime,
+    service: JoinHandle<()>,
 }
 
 /// The time of tokio.
@@ -76,11 +77,22 @@ impl Online {
         let connected = service.connected();
         let handle = runtime.handle().clone();
         // It waits for the disk, so it is on no thread that others need.
-        thread::spawn(move || handle.block_on(service.run()));
+        let service = thread::spawn(move || {
+            // It ends when the transport does.
+            _ = handle.block_on(service.run());
+        });
         Ok(Self {
             transport,
             connected,
             runtime,
+            service,
         })
+    }
+
+    /// Ends it. What peers said until then is on disk when it has ended.
+    pub(crate) fn close(self) {
+        self.transport.close();
+        // If it panicked, that was said, and there is nothing to wait for.
+        _ = self.service.join();
     }
 }

@@ -60,8 +60,9 @@ pub(crate) fn run(repo: &Repo, args: Serve, out: &mut Output) -> Result {
     })?;
     _ = ended.recv();
     server::stop(repo.dir());
-    online.transport.close();
-    let sent = online.connected.records_sent();
+    let connected = online.connected.clone();
+    online.close();
+    let sent = connected.records_sent();
     if out.is_json() {
         out.value(&json!({"records_sent": sent}))?;
     }

@@ -45,7 +45,7 @@ pub(crate) fn run(repo: &Repo, args: &Sync, out: &mut Output) -> Result {
     while ended.is_ok() && !online.connected.is_settled() && now() < until {
         thread::park_timeout(LOOK);
     }
-    online.transport.close();
+    online.close();
     ended
 }
 

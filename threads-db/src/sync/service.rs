@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures_util::stream::{FuturesUnordered, Stream};
+use threads_core::datastore::DatastoreExt;
 use threads_core::transport::{ReplyToken, Transport, TransportEvent};
 use threads_core::{PeerId, Result, Timer, system_rng};
 
@@ -187,7 +188,7 @@ impl Service {
         self.connected.clone()
     }
 
-    /// Runs until the transport ends.
+    /// Runs until the transport ends. Then all that it noted is on disk.
     ///
     /// # Errors
     ///
@@ -225,7 +226,13 @@ impl Service {
             self.look_for_peers();
             self.connected.lock().busy = !self.machine.is_settled();
             match self.wait().await {
-                Woken::Event(event) => self.event(event?),
+                Woken::Event(Ok(event)) => self.event(event),
+                Woken::Event(Err(ended)) => {
+                    // What peers said was noted without waiting for the disk. If that cannot be made good
+                    // now, they are asked again.
+                    _ = self.node.inner.store.sync();
+                    return Err(ended);
+                }
                 Woken::Sent(ended) => self.sent(ended),
                 Woken::News => {}
                 Woken::Time => self.inputs.push_back(Input::Woken),

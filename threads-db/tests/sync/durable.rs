@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::Memory;
+use threads_conformance::sim::store::Disk;
+use threads_core::books::HeadBook;
+use threads_core::datastore::{Datastore, Durability, Memory};
 use threads_core::module::CollectionSpec;
-use threads_core::transport::memory::Hub;
+use threads_core::transport::{Transport, memory::Hub};
 use threads_core::{Cid, ErrorKind, Result, Timer, async_trait};
 use threads_db::sync::Service;
 use threads_db::{Commit, Db, Node};
@@ -118,4 +120,35 @@ fn too_few_replicas_are_an_error_that_says_what_stands() {
         .1;
     let record: Cid = record.parse().unwrap();
     assert_eq!(db.await_replicas(&record, 2, LONG).unwrap().len(), 2);
+}
+
+#[test]
+fn what_was_noted_is_on_disk_when_a_service_has_ended() {
+    let disk = Arc::new(Disk::new());
+    let builder = Node::builder(Arc::clone(&disk)).codec(JsonPatch::new());
+    let node = builder.open().unwrap();
+    let db = node.create("alone").unwrap();
+    let transport = Arc::new(Hub::new().join(node.peer_id()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_time().build().unwrap();
+    let heads = |store: &Memory| {
+        let heads = HeadBook::new(&*store.read().unwrap()).all(db.id()).unwrap();
+        heads.len()
+    };
+    runtime.block_on(async {
+        let timer = Arc::new(Tokio(tokio::time::Instant::now()));
+        let service = Service::new(&node, Arc::clone(&transport) as _, timer).unwrap();
+        // It has begun when this is polled.
+        let ends = async {
+            let spec = CollectionSpec::new("C".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+            let mut txn = db.begin().unwrap();
+            txn.define(&spec).unwrap();
+            txn.commit_with(Durability::Relaxed).unwrap();
+            assert_eq!(heads(&disk.synced()), 0, "nothing waited for the disk");
+            transport.close();
+        };
+        let (ended, ()) = futures_util::future::join(service.run(), ends).await;
+        assert!(ended.is_err());
+    });
+    assert_eq!(heads(&disk.synced()), 1);
 }
