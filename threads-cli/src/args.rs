@@ -167,7 +167,7 @@ pub(crate) struct Status {
     /// A thread's name or id, to see each record that is not applied; all threads without it
     pub(crate) db: Option<String>,
     /// Go on, and tell whenever that changes
-    #[arg(long, requires = "db")]
+    #[arg(long)]
     pub(crate) follow: bool,
     /// End after N changes
     #[arg(long, value_name = "N", requires = "follow", value_parser = from_one)]

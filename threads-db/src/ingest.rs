@@ -83,6 +83,7 @@ pub(crate) fn take_in(thread: &Thread, blocks: &[Blocks]) -> Result<Intake> {
             if !locked.is_empty() {
                 let note = |txn: &mut dyn WriteTxn| thread.note_locked(txn, &locked);
                 thread.node.store.transact(Durability::Relaxed, note)?;
+                thread.node.notifier.notify_in([thread.number]);
             }
             return Ok(intake);
         }
@@ -111,7 +112,7 @@ fn take_in_open(thread: &Thread, blocks: &[&Blocks]) -> Result<Intake> {
         }
         ingest.finish()
     })?;
-    thread.node.notifier.notify();
+    thread.node.notifier.notify_in([thread.number]);
     intake.logs = logs;
     if !ready.is_empty() {
         intake.add(settle(thread, ready)?);
@@ -141,7 +142,7 @@ pub(crate) fn settle(thread: &Thread, mut ready: VecDeque<u64>) -> Result<Intake
             ingest.settle()?;
             ingest.finish()
         })?;
-        thread.node.notifier.notify();
+        thread.node.notifier.notify_in([thread.number]);
         intake.add(settled.0);
         ready = settled.1;
     }

@@ -59,6 +59,13 @@ pub(crate) fn thread_id(txn: &dyn ReadTxn, number: Number) -> Result<ThreadId> {
     thread_row(txn, number).map(|row| row.id)
 }
 
+/// The number of the thread that a row is about.
+fn number_of(key: &[u8]) -> Result<Number> {
+    let number = key[meta::THREADS.len()..].try_into();
+    let number = number.map_err(|_| Error::corrupt("a thread's number is damaged"))?;
+    Ok(Number::from_be_bytes(number))
+}
+
 fn thread_row(txn: &dyn ReadTxn, number: Number) -> Result<ThreadRow> {
     let row = txn
         .get(Keyspace::Meta, &meta::thread(number))?
@@ -267,11 +274,7 @@ impl Node {
         let mut threads = Vec::new();
         for row in txn.scan(Keyspace::Meta, prefix.range(), Direction::Forward)? {
             let (key, value) = row?;
-            let number = Number::from_be_bytes(
-                key[meta::THREADS.len()..]
-                    .try_into()
-                    .map_err(|_| Error::corrupt("a thread's number is damaged"))?,
-            );
+            let number = number_of(&key)?;
             let row: ThreadRow = decode_row(&value)?;
             let heads = books::heads(&*txn, &row.id)?;
             let catalogue = Catalogue::load(&*txn, number, &self.inner.codecs)?;
@@ -287,6 +290,23 @@ impl Node {
         }
         threads.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(threads)
+    }
+
+    /// The first thread whose number is not below this one.
+    pub(crate) fn thread_from(&self, first: Number) -> Result<Option<Number>> {
+        let txn = self.inner.store.read()?;
+        let (prefix, from) = (Prefix::new(meta::THREADS), meta::thread(first));
+        let (_, end) = prefix.range();
+        let from = std::ops::Bound::Included(&from[..]);
+        let row = txn
+            .scan(Keyspace::Meta, (from, end), Direction::Forward)?
+            .next();
+        row.transpose()?.map(|(key, _)| number_of(&key)).transpose()
+    }
+
+    pub(crate) fn has_thread(&self, number: Number) -> Result<bool> {
+        let txn = self.inner.store.read()?;
+        Ok(txn.get(Keyspace::Meta, &meta::thread(number))?.is_some())
     }
 
     /// The open thread of a number; one value for all who ask.

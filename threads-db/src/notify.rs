@@ -1,14 +1,17 @@
 //! Waking those who wait for commits, without a queue and without a runtime.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::layout::Number;
 use crate::sync::News;
 
 /// The most tasks that can wait at once; a further one is woken at once and asks again.
 const WAKERS_MAX: usize = 1_024;
+/// The most threads that are noted for a watcher; when more have changed it looks at all of them.
+const TOUCHED_MAX: usize = 1_024;
 
 /// Counts commits and wakes whoever waits for the next one.
 #[derive(Debug, Default)]
@@ -24,6 +27,31 @@ struct State {
     /// What sync has not been told; nothing is kept before it has asked. At most one for each
     /// thread, and for each thread and peer.
     news: Option<BTreeSet<News>>,
+    /// What each watcher of all threads has not looked at.
+    watchers: BTreeMap<u64, Touched>,
+    /// How many watchers there were.
+    watched: u64,
+}
+
+/// Threads that were touched since a watcher asked last.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Touched {
+    pub(crate) threads: BTreeSet<Number>,
+    /// Whether there were more than are noted: it may have been any.
+    pub(crate) lags: bool,
+}
+
+impl Touched {
+    fn note(&mut self, thread: Number) {
+        if self.lags {
+            return;
+        }
+        self.threads.insert(thread);
+        if self.threads.len() > TOUCHED_MAX {
+            self.threads.clear();
+            self.lags = true;
+        }
+    }
 }
 
 impl Notifier {
@@ -50,12 +78,49 @@ impl Notifier {
         }
     }
 
+    /// Says which threads were touched.
+    pub(crate) fn notify_in(&self, threads: impl IntoIterator<Item = Number>) {
+        self.touch(threads);
+        self.notify();
+    }
+
     /// Says what was committed, to sync as well.
     pub(crate) fn notify_of(&self, news: News) {
         if let Some(kept) = &mut self.lock().news {
             kept.insert(news);
         }
-        self.notify();
+        self.notify_in(news.thread());
+    }
+
+    fn touch(&self, threads: impl IntoIterator<Item = Number>) {
+        let mut state = self.lock();
+        if state.watchers.is_empty() {
+            return;
+        }
+        for thread in threads {
+            let watchers = state.watchers.values_mut();
+            watchers.for_each(|touched| touched.note(thread));
+        }
+    }
+
+    /// Begins to note for a watcher which threads are touched, until it ends.
+    pub(crate) fn watch(&self) -> u64 {
+        let mut state = self.lock();
+        state.watched += 1;
+        let watcher = state.watched;
+        state.watchers.insert(watcher, Touched::default());
+        watcher
+    }
+
+    /// What was touched since a watcher asked last.
+    pub(crate) fn take_touched(&self, watcher: u64) -> Touched {
+        let mut state = self.lock();
+        let touched = state.watchers.get_mut(&watcher);
+        touched.map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn end_watch(&self, watcher: u64) {
+        self.lock().watchers.remove(&watcher);
     }
 
     pub(crate) fn has_news(&self) -> bool {
@@ -93,5 +158,32 @@ impl Notifier {
         if !state.wakers.iter().any(|known| known.will_wake(waker)) {
             state.wakers.push(waker.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_has_each_thread_once_and_is_told_when_there_were_too_many() {
+        let notifier = Notifier::default();
+        notifier.notify_in([1]);
+        let (one, two) = (notifier.watch(), notifier.watch());
+        notifier.notify_in([2, 3, 2]);
+        let touched = notifier.take_touched(one);
+        assert_eq!(touched.threads, BTreeSet::from([2, 3]));
+        assert!(!touched.lags);
+        assert_eq!(notifier.take_touched(one), Touched::default());
+        let most = TOUCHED_MAX as Number;
+        notifier.notify_in(10..10 + most);
+        let touched = notifier.take_touched(one);
+        assert_eq!((touched.threads.len(), touched.lags), (TOUCHED_MAX, false));
+        let touched = notifier.take_touched(two);
+        assert_eq!((touched.threads.len(), touched.lags), (0, true));
+        notifier.end_watch(one);
+        notifier.notify_in([1]);
+        assert_eq!(notifier.take_touched(one), Touched::default());
+        assert_eq!(notifier.take_touched(two).threads, BTreeSet::from([1]));
     }
 }

@@ -69,6 +69,7 @@ mod timers;
 #[cfg(test)]
 mod vectors;
 mod vouch;
+mod watch;
 pub(crate) mod wire;
 
 pub use changes::SyncChanges;
@@ -79,4 +80,5 @@ pub use overheard::Announced;
 pub use service::{Connected, Service};
 pub use standing::FailedCheck;
 pub use status::{LogStatus, PeerStatus, SyncStatus};
+pub use watch::NodeSyncChanges;
 pub(crate) use wire::{Claim, PAGE_BYTES_MAX, Parcel};

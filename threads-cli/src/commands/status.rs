@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use threads_core::PeerId;
 use threads_db::sync::{PeerStatus, SyncStatus};
-use threads_db::{Db, Fork, HeldReason, HeldRecord};
+use threads_db::{Db, Fork, HeldReason, HeldRecord, Node};
 
 use crate::args::Status;
 use crate::commands::watch::POLL;
@@ -29,6 +29,9 @@ pub(crate) fn run(repo: &Repo, args: &Status, out: &mut Output) -> Result {
             true => follow(repo, &db, args.count.unwrap_or(u64::MAX), out),
             false => one(&db, &connected, out),
         };
+    }
+    if args.follow {
+        return follow_all(repo, &node, args.count.unwrap_or(u64::MAX), out);
     }
     let mut rows = Vec::new();
     let mut copies = Vec::new();
@@ -131,6 +134,28 @@ fn follow(repo: &Repo, db: &Db, count: u64, out: &mut Output) -> Result {
                 out.line("")?;
             }
             tell_peers(db, &sync, &connected, out)?;
+        }
+        // Someone waits for it.
+        out.flush()?;
+        told += 1;
+    }
+    Ok(())
+}
+
+/// Tells how each thread stands with its peers, and each again whenever that has changed.
+fn follow_all(repo: &Repo, node: &Node, count: u64, out: &mut Output) -> Result {
+    interrupt::notice();
+    let mut changes = node.sync_changes();
+    let mut told = 0;
+    while told < count && !interrupt::came() {
+        // Another process may be the one that serves.
+        let Some((db, sync)) = changes.next_timeout(POLL)? else {
+            continue;
+        };
+        let connected = control::about(repo.dir()).unwrap_or_default().connected;
+        match out.is_json() {
+            true => out.value(&in_json(&db, &sync, &connected)?)?,
+            false => out.line(format_args!("{}: {}", quoted(db.name()), in_words(&sync)))?,
         }
         // Someone waits for it.
         out.flush()?;

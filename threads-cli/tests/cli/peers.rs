@@ -48,10 +48,13 @@ fn status_follows_what_peers_say_and_sign() {
     let (ann, bob) = (Place::with_collection(), Place::new());
     let alone = ann.ok(["--json", "status", "t", "--follow", "--count", "1"]);
     assert_eq!(alone.json()["peers"], json!([]));
+    let all = ann.ok(["--json", "status", "--follow", "--count", "1"]);
+    assert_eq!(all.json(), alone.json());
     let serving = Serving::start(&ann, TCP);
     let invite = invite(&ann, &["--to", &card(&bob)]);
     bob.ok(["join", &invite]);
     let following = Following::start(&ann, ["--json", "status", "t", "--follow"]);
+    let all = Following::start(&ann, ["--json", "status", "--follow"]);
     let bobs = Serving::start(&bob, TCP);
     let me = ann.ok(["--json", "id"]).json()["peer"].clone();
     let own = |status: &Value| {
@@ -71,9 +74,11 @@ fn status_follows_what_peers_say_and_sign() {
     ann.ok(["put", "t", "c", r#"{"_id": "a"}"#]);
     let after = records();
     assert_ne!(before, after);
-    following.until("bob signs for the new record", |status| {
-        signed(status, &after)
-    });
+    for following in [following, all] {
+        following.until("bob signs for the new record", |status| {
+            signed(status, &after)
+        });
+    }
     drop((serving, bobs));
     let shown = ann.ok(["status", "t"]).out;
     assert!(shown.contains("SIGNED"), "{shown}");

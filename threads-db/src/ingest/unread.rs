@@ -82,7 +82,7 @@ pub(crate) fn read_on(thread: &Thread) -> Result<Intake> {
         let Some((read, ready)) = read else {
             return Ok(intake);
         };
-        thread.node.notifier.notify();
+        thread.node.notifier.notify_in([thread.number]);
         intake.add(read);
         intake.add(super::settle(thread, ready)?);
     }

@@ -117,7 +117,7 @@ pub(crate) fn settle(thread: &Thread) -> Result<u64> {
             .transact(Durability::Group, |txn| step(txn, thread))?;
     }
     if emptied > 0 {
-        thread.node.notifier.notify();
+        thread.node.notifier.notify_in([thread.number]);
     }
     Ok(emptied)
 }

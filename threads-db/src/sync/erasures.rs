@@ -127,7 +127,7 @@ impl Node {
         for erasure in erasures {
             erasure.verify(peer, &id)?;
         }
-        self.note(|txn| {
+        self.note([thread], |txn| {
             if !shares::has(txn.as_read(), thread, peer)? {
                 return Ok(());
             }

@@ -94,7 +94,7 @@ impl Node {
         for receipt in receipts {
             receipt.verify(peer, &id)?;
         }
-        self.note(|txn| {
+        self.note([thread], |txn| {
             if !shares::has(txn.as_read(), thread, peer)? {
                 return Ok(());
             }
@@ -213,7 +213,7 @@ impl Node {
             passed
         };
         let (thread, log, seq) = (pick.thread, pick.log, pick.seq);
-        self.note(|txn| {
+        self.note([thread], |txn| {
             if !shares::has(txn.as_read(), thread, peer)? {
                 return Ok(());
             }

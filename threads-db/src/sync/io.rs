@@ -166,6 +166,19 @@ pub(crate) enum Fresh {
     Awaited(Number, u64),
 }
 
+impl News {
+    /// The thread that it is about, if it is about one.
+    pub(crate) fn thread(&self) -> Option<Number> {
+        match self.0 {
+            Fresh::Committed(thread)
+            | Fresh::Shared(thread, _)
+            | Fresh::Members(thread)
+            | Fresh::Awaited(thread, _) => Some(thread),
+            Fresh::Asked(_) | Fresh::Address(_) | Fresh::Removed(_) => None,
+        }
+    }
+}
+
 /// An operation on the store.
 #[derive(Debug)]
 pub(crate) enum Op {

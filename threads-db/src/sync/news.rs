@@ -1,5 +1,7 @@
 //! What a node has to tell its machine, when another process did it through this one's datastore.
 
+use std::collections::BTreeSet;
+
 use threads_core::PeerId;
 use threads_core::datastore::{Datastore, Keyspace};
 
@@ -42,9 +44,13 @@ impl Node {
     /// node.note_changes([(Keyspace::Feed, &[0, 0, 0, 0, 1][..])]);
     /// ```
     pub fn note_changes<'a>(&self, changed: impl IntoIterator<Item = (Keyspace, &'a [u8])>) {
-        let (mut asked, mut keys) = (false, false);
+        let (mut asked, mut keys, mut touched) = (false, false, BTreeSet::new());
         for (space, key) in changed {
             keys |= space == Keyspace::Keys;
+            if matches!(space, Keyspace::Feed | Keyspace::Held | Keyspace::Peers) {
+                // The number of a row of another kind is that of no thread, or of one too many.
+                touched.extend(number(key));
+            }
             asked |= space == Keyspace::Meta && key.starts_with(meta::PENDING_JOINS);
             if let Some(fresh) = meaning(space, key) {
                 let fresh = self.shared_still(fresh);
@@ -64,7 +70,7 @@ impl Node {
         {
             self.inner.notifier.notify_of(News(Fresh::Asked(peer)));
         }
-        self.inner.notifier.notify();
+        self.inner.notifier.notify_in(touched);
     }
 
     /// What the row of a peer that shares a thread means: it may be gone.

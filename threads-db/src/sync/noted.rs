@@ -10,11 +10,16 @@ use crate::layout::Number;
 use crate::node::Node;
 
 impl Node {
-    pub(super) fn note(&self, what: impl FnOnce(&mut dyn WriteTxn) -> Result<()>) -> Result<Done> {
+    /// Notes something of these threads.
+    pub(super) fn note(
+        &self,
+        threads: impl IntoIterator<Item = Number>,
+        what: impl FnOnce(&mut dyn WriteTxn) -> Result<()>,
+    ) -> Result<Done> {
         // What is lost of it in a crash is heard again.
         self.inner.store.transact(Durability::Relaxed, what)?;
         // It may change how a thread stands, which somebody may watch.
-        self.inner.notifier.notify();
+        self.inner.notifier.notify_in(threads);
         Ok(Done::Noted)
     }
 
@@ -27,7 +32,7 @@ impl Node {
         room: Option<Room>,
     ) -> Result<Done> {
         let now_ms = self.inner.clock.now_ms();
-        self.note(|txn| {
+        self.note([thread], |txn| {
             shares::note_room(txn, thread, peer, room)?;
             shares::acknowledge(txn, thread, peer, heads, now_ms)
         })
@@ -36,7 +41,7 @@ impl Node {
     /// A peer has all of this on its disk, and nothing more.
     pub(super) fn same(&self, peer: &PeerId, threads: &[(Number, Frontier)]) -> Result<Done> {
         let now_ms = self.inner.clock.now_ms();
-        self.note(|txn| {
+        self.note(threads.iter().map(|(thread, _)| *thread), |txn| {
             let mut threads = threads.iter();
             threads.try_for_each(|(thread, heads)| {
                 shares::acknowledge_all(txn, *thread, peer, heads, now_ms)
@@ -47,7 +52,7 @@ impl Node {
     /// A peer had all of this on its disk. It may have said since that it has more.
     pub(super) fn level(&self, peer: &PeerId, threads: &[(Number, Frontier)]) -> Result<Done> {
         let now_ms = self.inner.clock.now_ms();
-        self.note(|txn| {
+        self.note(threads.iter().map(|(thread, _)| *thread), |txn| {
             for (thread, heads) in threads {
                 let mut known = heads.clone();
                 for (log, seq) in &mut known {

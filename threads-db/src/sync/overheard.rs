@@ -193,7 +193,7 @@ impl Node {
         let (thread, log, seq, shares, lacks) = news;
         if tell {
             let news = Announced { log, seq, at_ms };
-            self.note(|txn| note(txn, thread, from, &news))?;
+            self.note([thread], |txn| note(txn, thread, from, &news))?;
         }
         Ok(Overheard::Head {
             thread,

@@ -150,7 +150,7 @@ impl Node {
         let (found, met) = ranges::answer(&ours, spans);
         let now_ms = self.inner.clock.now_ms();
         let mut learned = Learned::default();
-        self.note(|txn| {
+        self.note([thread], |txn| {
             let says = |met: &Met<'_>| met.level || matches!(met.said, Said::Each(..));
             let before = match met.iter().any(says) {
                 true => shares::acked(txn.as_read(), thread, peer)?,

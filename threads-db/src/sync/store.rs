@@ -432,7 +432,7 @@ impl Node {
         let now_ms = self.inner.clock.now_ms();
         let (mut less, mut room) = (Vec::new(), None);
         let said = agreed(&ours, &theirs);
-        self.note(|txn| {
+        self.note([thread], |txn| {
             for (log, seq) in &said {
                 let before = shares::acked_of(txn.as_read(), thread, peer, log)?;
                 less.extend(before.is_some_and(|before| *seq < before).then_some(*log));

@@ -42,6 +42,40 @@ fn who_looks_late_is_told_once_and_how_it_stands_then() {
     assert_eq!(lacks(&mut changes), 1);
 }
 
+#[test]
+fn of_a_node_each_thread_is_told_of_when_it_changes_and_no_other() {
+    let mut net = Net::new(2);
+    net.shared_thread();
+    for n in 0..1_100 {
+        net.node(0).create(&format!("thread {n}")).unwrap();
+    }
+    let mut changes = net.node(0).sync_changes();
+    let mut told = || {
+        let next = || changes.try_next().unwrap();
+        let told: Vec<_> = std::iter::from_fn(next)
+            .map(|(db, status)| (db.name().to_owned(), status))
+            .collect();
+        told
+    };
+    assert_eq!(told().len(), 1_101, "all as they are");
+    assert_eq!(told(), []);
+    net.connect(0, 1);
+    for n in 0..50 {
+        net.put(1, json!({"_id": format!("x{n}")}));
+        net.run();
+    }
+    let now = net.db(0).sync_status().unwrap();
+    assert!(now.is_in_sync());
+    assert_eq!(told(), [("shared".to_owned(), now)], "once for all of it");
+    // More than are noted.
+    for n in 0..1_100 {
+        let db = net.node(0).open(&format!("thread {n}")).unwrap();
+        db.share_with(&net.node(1).peer_id()).unwrap();
+    }
+    assert_eq!(told().len(), 1_100);
+    assert_eq!(told(), []);
+}
+
 /// Each step of sync wakes it: were one missed, the last change would never come.
 #[test]
 fn as_a_stream_it_wakes_for_what_peers_say_and_sign() {
