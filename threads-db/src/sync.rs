@@ -57,6 +57,7 @@ mod overheard;
 mod page;
 mod pause;
 mod pull;
+mod pulling;
 mod ranged;
 mod ranges;
 mod service;

@@ -497,14 +497,6 @@ impl std::fmt::Debug for Machine {
     }
 }
 
-/// A link's failure is remembered; a wait that the peer asks for is granted.
-pub(super) fn put_off(link: &mut Link, answer: &Result<Answer>, now: u64, rng: &mut dyn CryptoRng) {
-    match answer {
-        Ok(Answer::Busy(ms)) => link.pause.wait(now, *ms),
-        _ => link.pause.fail(now, rng),
-    }
-}
-
 /// The error of an answer that does not fit what was asked.
 pub(super) fn unfit() -> Error {
     Error::rejected("a peer's answer does not fit what it was asked")

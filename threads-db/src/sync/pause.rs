@@ -1,8 +1,11 @@
 //! Waiting longer after each failure.
 
-use threads_core::rand_core::Rng;
+use threads_core::Result;
+use threads_core::rand_core::{CryptoRng, Rng};
 
+use super::active::Link;
 use super::limits::{PAUSE_MS, PAUSE_MS_MAX};
+use super::wire::Answer;
 
 /// Whether something may be tried, after how many failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,14 @@ impl Pause {
     /// It worked.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
+    }
+}
+
+/// A link's failure is remembered; a wait that the peer asks for is granted.
+pub(super) fn put_off(link: &mut Link, answer: &Result<Answer>, now: u64, rng: &mut dyn CryptoRng) {
+    match answer {
+        Ok(Answer::Busy(ms)) => link.pause.wait(now, *ms),
+        _ => link.pause.fail(now, rng),
     }
 }
 
