@@ -331,8 +331,14 @@ impl Machine {
             link.told.remove(log);
             link.tell_at = Some(now);
         }
-        if !more.is_empty() {
-            self.op(Op::Acked(thread, from, more, None), Doing::Note);
+        // The store may note a reply that said less only after this: the more of both holds.
+        let mut noted = link.replied.clone();
+        noted.retain(|log, seq| theirs.get(log).is_some_and(|said| said != seq));
+        for (log, seq) in &mut noted {
+            *seq = theirs.get(log).copied().unwrap_or(0).max(*seq);
+        }
+        if !noted.is_empty() {
+            self.op(Op::Acked(thread, from, noted, None), Doing::Note);
         }
     }
 }
