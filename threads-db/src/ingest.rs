@@ -4,12 +4,12 @@
 //! stands in its log all the same, so that the records after it are judged on their own; and so does one
 //! that only those who can read see to be wrong, so that they and blind replicas have the same logs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
-use threads_core::record::{Record, SignedRecord, Verified};
-use threads_core::{Error, ErrorKind, Hlc, LogId, PeerId, Result};
+use threads_core::record::{Dep, Record, SignedRecord, Verified};
+use threads_core::{CollectionName, EntityId, Error, ErrorKind, Hlc, LogId, PeerId, Result};
 
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
@@ -56,6 +56,10 @@ pub(crate) struct Ingest<'a> {
     forked: bool,
     /// Whether anything states a purge.
     purging: bool,
+    /// The entities that died by what came.
+    died: BTreeSet<(CollectionName, EntityId)>,
+    /// The records that came into quarantine, while something states a purge.
+    apart: BTreeSet<Dep>,
     /// What the feed is to say of a record that it has already: it was purged and is whole again, or could not
     /// be read so far.
     returns: Option<Rejudged>,
@@ -172,6 +176,8 @@ impl<'a> Ingest<'a> {
             holding,
             forked,
             purging,
+            died: BTreeSet::new(),
+            apart: BTreeSet::new(),
             returns: None,
             stood: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -183,8 +189,6 @@ impl<'a> Ingest<'a> {
     /// fork, and begins a branch.
     fn take(&mut self, record: Verified<SignedRecord>, blocks: &Blocks) -> Result<()> {
         let (fields, cid) = (record.fields(), record.id());
-        let emptied = self.to_be_emptied(&record, blocks)?;
-        let blocks = emptied.as_ref().unwrap_or(blocks);
         let arrival = match self.holding {
             true => {
                 let held = (&fields.log, fields.seq, &cid);
@@ -192,6 +196,10 @@ impl<'a> Ingest<'a> {
             }
             false => None,
         };
+        let whole = self.held_whole(arrival, blocks)?;
+        let blocks = whole.as_ref().unwrap_or(blocks);
+        let emptied = self.on_arrival(&record, blocks)?;
+        let blocks = emptied.as_ref().unwrap_or(blocks);
         if arrival.is_none()
             && let Standing::Stands(place) = self.standing(&record)?
         {
@@ -215,6 +223,7 @@ impl<'a> Ingest<'a> {
 
     /// What became of the records, and what is ready to be tried again.
     fn finish(mut self) -> Result<(Intake, VecDeque<u64>)> {
+        self.purge_late()?;
         if self.forked {
             for (number, (log, seq)) in &self.stood {
                 let (thread, log_number, seq) = (self.thread.number, *number, *seq);
@@ -253,6 +262,12 @@ impl<'a> Ingest<'a> {
                 }
             };
             let record = Verified::assume_stored(self.thread.open_record(&blocks.record)?);
+            // A purge may have come that it waited out.
+            let emptied = match entry.blocks {
+                Some(_) => self.on_arrival(&record, &blocks)?,
+                None => None,
+            };
+            let blocks = emptied.unwrap_or(blocks);
             match self.admit(record, &blocks, Some(arrival)) {
                 // What breaks a rule stays as evidence, and is in nobody's way.
                 Err(error) if error.kind() == ErrorKind::Rejected => {
@@ -419,6 +434,10 @@ impl<'a> Ingest<'a> {
             entry.row.author = self.thread.author(self.txn.as_read(), log)?;
         }
         entry.row.why = why;
+        if self.purging && entry.row.why.is_quarantine() {
+            let (log, seq, cid) = (entry.row.log, entry.row.seq, entry.row.record);
+            self.apart.insert(Dep { log, seq, cid });
+        }
         let room = held::keep(&mut *self.txn, self.thread.number, arrival, &entry)?;
         self.holding = true;
         self.intake.dropped += room.given_up + u64::from(!room.kept);

@@ -18,22 +18,26 @@ use crate::db::Db;
 use crate::txn::WriteTransaction;
 
 mod empty;
+mod late;
 mod list;
 mod plan;
 mod rows;
 mod settle;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod wipe;
 
 use empty::Emptier;
+pub(crate) use late::late;
 pub use list::{Emptied, EmptiedCounts, Purge};
 pub(crate) use list::{counts, tally, why};
 pub(crate) use rows::{
-    EmptiedRow, any, is_carried_out, is_entity, is_known, is_stripped, listed_by, listed_in,
+    EmptiedRow, any, is_carried_out, is_entity, is_known, is_stripped, listed_by, lists_in,
     note_filled, stated_by, stripped,
 };
-pub(crate) use settle::{judge, note, on_arrival, settle};
+pub(crate) use settle::{judge, look_again, note, on_arrival, settle};
+pub(crate) use shown::is_shown;
 
 /// The most entities of one purge.
 pub const PURGE_ENTITIES_MAX: usize = 1_000;

@@ -187,6 +187,16 @@ pub(crate) fn replay_all(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> 
     Ok(())
 }
 
+/// Notes that all views are behind, in a transaction that took something away which they may have seen, and
+/// others will.
+pub(crate) fn put_behind(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+    for reducer in &thread.node.reducers {
+        let key = meta::reducer(thread.number, reducer.name());
+        txn.delete(Keyspace::Meta, &key)?;
+    }
+    Ok(())
+}
+
 /// What a reducer is given of a change.
 pub(crate) fn event(thread: &Thread, change: Change) -> DispatchedEvent {
     DispatchedEvent {

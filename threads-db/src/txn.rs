@@ -375,8 +375,10 @@ impl<'a> WriteTransaction<'a> {
         }
         let mut made = Made::default();
         if !self.staged.events.is_empty() {
+            let deleted = self.deleted()?;
             let changes = self.dispatch()?;
             self.empty_staged(&changes.record)?;
+            self.purge_deleted(&deleted)?;
             made.changes = Some(changes);
         }
         if !self.staged.statements.is_empty() {

@@ -87,7 +87,7 @@ impl Ingest<'_> {
         statements: &[Statement],
         learned: &Learned,
     ) -> Result<()> {
-        let new = purge::listed_in(statements).next().is_some();
+        let new = purge::lists_in(statements).next().is_some();
         if new {
             purge::note(&mut *self.txn, self.thread, id)?;
             self.purging = true;

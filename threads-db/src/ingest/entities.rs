@@ -127,6 +127,10 @@ impl Ingest<'_> {
             }
             (events.last().map(|(_, place)| *place), life)
         };
+        if self.purging && life == Life::Deleted && before != life {
+            let name = (event.collection.clone(), event.entity.clone());
+            self.died.insert(name);
+        }
         match last {
             Some(last) => {
                 let life = life.clone();

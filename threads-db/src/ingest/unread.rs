@@ -13,6 +13,7 @@ use crate::held::{self, Why};
 use crate::kept;
 use crate::layout::{self, Number, Place, meta};
 use crate::line;
+use crate::purge;
 use crate::thread::Thread;
 
 /// Which records are to be read, since their keys came: those of some epochs, at some positions of the feed. The
@@ -80,6 +81,9 @@ pub(crate) fn read_on(thread: &Thread) -> Result<Intake> {
             ingest.finish().map(Some)
         })?;
         let Some((read, ready)) = read else {
+            if intake.purges {
+                purge::settle(thread)?;
+            }
             return Ok(intake);
         };
         thread.node.notifier.notify_in([thread.number]);
@@ -99,6 +103,10 @@ impl Ingest<'_> {
                 self.ready
                     .extend(held::arrivals(self.txn.as_read(), thread)?);
                 kept::forget(&mut *self.txn, thread)?;
+                if self.purging {
+                    purge::look_again(&mut *self.txn, self.thread)?;
+                    self.intake.purges = true;
+                }
                 return self.txn.delete(Keyspace::Meta, &meta::unread(thread));
             }
             let position = layout::feed(thread, unread.next);

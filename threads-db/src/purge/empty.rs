@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use threads_core::batch::EntityEvent;
 use threads_core::codec::ActionKind;
 use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
-use threads_core::record::{Dep, Record};
+use threads_core::record::{Dep, Record, SignedRecord};
 use threads_core::{Cid, CollectionName, EntityId, ErrorKind, Result};
 
 use super::rows::{self, EmptiedRow};
+use super::settle::Done;
 use crate::access::ADOPTED;
 use crate::chain::{self, Blocks};
 use crate::entity::{EntityRow, Life};
@@ -41,7 +42,7 @@ pub(crate) struct Emptier<'a> {
     dead: BTreeMap<Name, bool>,
     /// The entities that lost events.
     touched: BTreeSet<Name>,
-    emptied: u64,
+    done: Done,
 }
 
 /// What a record may lose without anybody missing it: notes of who adopted what, of which it is one.
@@ -50,7 +51,7 @@ fn is_note(event: &EntityEvent) -> bool {
 }
 
 /// What becomes of a record, by what is known here. Whoever cannot read it does as told.
-pub(crate) fn fate(
+fn fate(
     txn: &dyn ReadTxn,
     thread: &Thread,
     opened: &Opened,
@@ -58,10 +59,14 @@ pub(crate) fn fate(
 ) -> Result<Fate> {
     let batch = match &opened.body {
         Body::Batch(batch) => batch,
+        // A reader waits for the key, or it would do otherwise than those who have it.
+        Body::Blind if !thread.is_blind() => return Ok(Fate::Unread),
         Body::Blind | Body::Private => return Ok(Fate::Goes),
         Body::Unknown => return Ok(Fate::Unread),
         Body::Access(_) | Body::Purged => return Ok(Fate::Lives),
     };
+    let apart = is_apart(txn, thread, &opened.record)?;
+    let (mut lives, mut dies) = (false, false);
     for event in batch.events.iter().filter(|event| !is_note(event)) {
         let name = (event.collection.clone(), event.entity.clone());
         let is_dead = match dead.get(&name) {
@@ -72,11 +77,46 @@ pub(crate) fn fate(
                 is_dead
             }
         };
-        if !is_dead {
+        dies |= is_dead;
+        lives |= !is_dead;
+        if lives && !apart {
             return Ok(Fate::Lives);
         }
     }
-    Ok(Fate::Goes)
+    // What is not applied says nothing of anybody: the living lose nothing by it.
+    Ok(match lives && !dies {
+        true => Fate::Lives,
+        false => Fate::Goes,
+    })
+}
+
+/// Whether a record is in quarantine.
+fn is_apart(txn: &dyn ReadTxn, thread: &Thread, record: &SignedRecord) -> Result<bool> {
+    let (fields, id) = (record.fields(), record.id());
+    let held = (&fields.log, fields.seq, &id);
+    let Some(arrival) = held::find(txn, thread.number, held)? else {
+        return Ok(false);
+    };
+    let entry = held::get(txn, thread.number, arrival)?;
+    Ok(entry.is_some_and(|entry| entry.row.why.is_quarantine()))
+}
+
+/// What becomes of a record that a purge lists, and what it says, unless its event breaks a rule: then it is never
+/// applied. What is said about access stays whatever it says, if it is in nobody's words too.
+pub(crate) fn look(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (record, blocks): (SignedRecord, &Blocks),
+    dead: &mut BTreeMap<Name, bool>,
+) -> Result<(Fate, Option<Opened>)> {
+    if record.fields().access {
+        return Ok((Fate::Lives, None));
+    }
+    match thread.open_event(record, blocks) {
+        Ok(opened) => Ok((fate(txn, thread, &opened, dead)?, Some(opened))),
+        Err(error) if error.kind() == ErrorKind::Rejected => Ok((Fate::Goes, None)),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether an entity is dead, and stays so without the records that are to be emptied: a delete of it that is
@@ -112,7 +152,7 @@ impl<'a> Emptier<'a> {
             thread,
             dead: BTreeMap::new(),
             touched: BTreeSet::new(),
-            emptied: 0,
+            done: Done::default(),
         }
     }
 
@@ -129,12 +169,21 @@ impl<'a> Emptier<'a> {
                 _ => Ok(()),
             };
         }
-        match self.open(&blocks)? {
-            Some(opened) if self.fate(&opened)? == Fate::Goes => {
-                self.empty(place, blocks, Some(&opened), by)
+        match self.look(&blocks)? {
+            (Fate::Goes, opened) => self.empty(place, blocks, opened.as_ref(), by),
+            (_, opened) => {
+                self.done.left |= opened.is_some();
+                Ok(())
             }
-            None => self.empty(place, blocks, None, by),
-            Some(_) => Ok(()),
+        }
+    }
+
+    /// Empties a record if a purge lists it that counts, and it may go.
+    pub(crate) fn look_at_listed(&mut self, dep: &Dep) -> Result<()> {
+        let number = self.thread.number;
+        match rows::listed_by(self.txn.as_read(), number, &dep.cid, None)? {
+            Some(by) => self.look_at(dep, &by),
+            None => Ok(()),
         }
     }
 
@@ -160,29 +209,20 @@ impl<'a> Emptier<'a> {
         let Some(blocks) = entry.blocks.take().filter(|blocks| !blocks.is_emptied()) else {
             return Ok(());
         };
-        let goes = match self.open(&blocks)? {
-            Some(opened) => self.fate(&opened)? == Fate::Goes,
-            None => true,
-        };
-        if goes {
-            self.emptied += 1;
+        let (fate, opened) = self.look(&blocks)?;
+        self.done.left |= fate != Fate::Goes && opened.is_some();
+        if fate == Fate::Goes {
+            self.done.emptied += 1;
             entry.blocks = Some(Blocks::emptied(blocks.record, by));
             held::keep(&mut *self.txn, number, Some(arrival), &entry)?;
         }
         Ok(())
     }
 
-    /// Opens a record; none when its event breaks a rule, so that it is never applied.
-    fn open(&self, blocks: &Blocks) -> Result<Option<Opened>> {
-        match self.thread.open(blocks) {
-            Ok(opened) => Ok(Some(opened)),
-            Err(error) if error.kind() == ErrorKind::Rejected => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn fate(&mut self, opened: &Opened) -> Result<Fate> {
-        fate(self.txn.as_read(), self.thread, opened, &mut self.dead)
+    fn look(&mut self, blocks: &Blocks) -> Result<(Fate, Option<Opened>)> {
+        let record = self.thread.open_record(&blocks.record)?;
+        let record = (record, blocks);
+        look(self.txn.as_read(), self.thread, record, &mut self.dead)
     }
 
     /// Empties the record at `place`.
@@ -209,7 +249,7 @@ impl<'a> Emptier<'a> {
         let gone = before.saturating_sub(left.bytes());
         chain::put(&mut *self.txn, place, &id, &left)?;
         kept::subtract(&mut *self.txn, self.thread, gone)?;
-        self.emptied += 1;
+        self.done.emptied += 1;
         let row = EmptiedRow {
             by: *by,
             known: true,
@@ -248,21 +288,23 @@ impl<'a> Emptier<'a> {
             let id = event.entity.as_str();
             let (_, prefix) = history::keys(number, collection, id);
             let key = [&prefix[..], &at.to_bytes()].concat();
-            self.txn.delete(Keyspace::History, &key)?;
+            if self.txn.get(Keyspace::History, &key)?.is_some() {
+                self.txn.delete(Keyspace::History, &key)?;
+                let name = (event.collection.clone(), event.entity.clone());
+                self.touched.insert(name);
+            }
             if !is_note(event) {
                 let key = purged::entity(number, collection, id);
                 self.txn.put(Keyspace::Held, &key, &[])?;
             }
-            let name = (event.collection.clone(), event.entity.clone());
-            self.touched.insert(name);
         }
         Ok(())
     }
 
-    /// Brings the entities in line that lost events: as they are for whoever never had those. Gives how many
-    /// records were emptied.
-    pub(crate) fn finish(self) -> Result<u64> {
-        let (txn, thread) = (self.txn, self.thread);
+    /// Brings the entities in line that lost events: as they are for whoever never had those.
+    pub(crate) fn finish(self) -> Result<Done> {
+        let (txn, thread, mut done) = (self.txn, self.thread, self.done);
+        done.shown = !self.touched.is_empty();
         for (collection, id) in &self.touched {
             let number =
                 layout::number(txn.as_read(), &meta::collection(thread.number, collection))?;
@@ -273,13 +315,20 @@ impl<'a> Emptier<'a> {
                 txn.delete(Keyspace::Entities, &key)?;
                 continue;
             };
-            let places = rows.into_iter().map(|row| row.place);
-            let life = Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?;
+            let name = (collection.clone(), id.clone());
+            let life = match self.dead.get(&name) {
+                // The delete that says so is still there, and nothing comes after it.
+                Some(true) => Life::Deleted,
+                _ => {
+                    let places = rows.into_iter().map(|row| row.place);
+                    Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?
+                }
+            };
             EntityRow { last, life }.put(txn, &key)?;
         }
-        if self.emptied > 0 {
+        if done.emptied > 0 {
             txn.put(Keyspace::Meta, meta::UNWIPED, &[])?;
         }
-        Ok(self.emptied)
+        Ok(done)
     }
 }

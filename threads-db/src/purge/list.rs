@@ -103,16 +103,14 @@ pub(crate) fn tally(txn: &dyn ReadTxn, thread: &Thread, purge: &Cid) -> Result<E
             tally.absent += 1;
             continue;
         };
-        let opened = match blocks.is_emptied() {
-            true => {
-                tally.emptied += 1;
-                continue;
-            }
-            false => thread.open(&blocks),
-        };
-        match opened.map(|opened| empty::fate(txn, thread, &opened, &mut dead)) {
-            Ok(fate) if fate.as_ref().is_ok_and(|fate| *fate == Fate::Unread) => tally.unread += 1,
-            _ => tally.living += 1,
+        if blocks.is_emptied() {
+            tally.emptied += 1;
+            continue;
+        }
+        let record = (thread.open_record(&blocks.record)?, &blocks);
+        match empty::look(txn, thread, record, &mut dead)?.0 {
+            Fate::Unread => tally.unread += 1,
+            Fate::Lives | Fate::Goes => tally.living += 1,
         }
     }
     Ok(tally)

@@ -102,7 +102,7 @@ impl<'a> Plan<'a> {
             let place = row.place.of_record(thread);
             if self.looked_at.insert(place) {
                 let blocks = chain::expect(self.txn, place)?;
-                self.look_at(&self.thread.open(&blocks)?);
+                self.look_at(&self.thread.open(&blocks)?, row.turns.is_applied());
             }
         }
         Ok(())
@@ -128,7 +128,7 @@ impl<'a> Plan<'a> {
 
     fn look_at_held(&mut self, blocks: &Blocks) -> Result<()> {
         match self.thread.open(blocks) {
-            Ok(opened) => self.look_at(&opened),
+            Ok(opened) => self.look_at(&opened, false),
             // Nobody can tell whose it is.
             Err(error) if error.kind() == ErrorKind::Rejected => {}
             Err(error) => return Err(error),
@@ -136,7 +136,8 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn look_at(&mut self, opened: &Opened) {
+    /// Looks at a record; of one that is not applied nothing that lives would be lost.
+    fn look_at(&mut self, opened: &Opened, applied: bool) {
         let Some(Batch { events }) = opened.batch() else {
             return;
         };
@@ -155,7 +156,7 @@ impl<'a> Plan<'a> {
             return;
         }
         let (record, fields) = (opened.record.id(), opened.record.fields());
-        for event in events {
+        for event in events.iter().filter(|_| applied) {
             if !self.entities.contains(&name(event)) && event.collection.as_str() != ADOPTED {
                 self.others.entry(name(event)).or_insert(record);
             }

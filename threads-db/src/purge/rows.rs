@@ -16,10 +16,12 @@ use crate::thread::Thread;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PurgeRow {
     pub(crate) record: Cid,
-    /// Whether it counts.
-    pub(crate) counts: bool,
+    /// Which of its statements of a purge count, by their order among those.
+    pub(crate) counts: Vec<u64>,
     /// Which of the records that it lists is to be looked at next; none when all were.
     pub(crate) next: Option<u64>,
+    /// Whether some were kept that may be emptied when more is known.
+    pub(crate) left: bool,
 }
 
 fn damaged(cause: Error) -> Error {
@@ -59,23 +61,36 @@ pub(crate) fn any(txn: &dyn ReadTxn, thread: Number) -> Result<bool> {
     Ok(rows.next().transpose()?.is_some())
 }
 
-/// The records that a record has emptied.
+/// The records that a record has emptied, or would, if it counted.
 pub(crate) fn list(txn: &dyn ReadTxn, thread: &Thread, purge: &Cid) -> Result<Vec<Dep>> {
+    list_of(txn, thread, purge, None)
+}
+
+/// The records that a record has emptied, by these of its statements of a purge.
+pub(crate) fn list_of(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    purge: &Cid,
+    counts: Option<&[u64]>,
+) -> Result<Vec<Dep>> {
+    if counts.is_some_and(<[_]>::is_empty) {
+        return Ok(Vec::new());
+    }
     let place = chain::locate(txn, thread.number, purge)?;
     let missing = || Error::corrupt("a record that states a purge is missing");
     let blocks = chain::expect(txn, place.ok_or_else(missing)?)?;
     let opened = thread.open(&blocks)?;
-    let statements = opened.statements().unwrap_or_default();
-    Ok(listed_in(statements).cloned().collect())
+    let lists = lists_in(opened.statements().unwrap_or_default()).zip(0..);
+    let lists = lists.filter(|(_, n)| counts.is_none_or(|counts| counts.contains(n)));
+    Ok(lists.flat_map(|(list, _)| list).cloned().collect())
 }
 
-/// The records that statements have emptied.
-pub(crate) fn listed_in(statements: &[Statement]) -> impl Iterator<Item = &Dep> {
-    let lists = statements.iter().map(|statement| match statement {
-        Statement::Purge { records } => records.as_slice(),
-        _ => &[],
-    });
-    lists.flatten()
+/// The lists of records that statements have emptied.
+pub(crate) fn lists_in(statements: &[Statement]) -> impl Iterator<Item = &[Dep]> {
+    statements.iter().filter_map(|statement| match statement {
+        Statement::Purge { records } => Some(records.as_slice()),
+        _ => None,
+    })
 }
 
 /// A purge that counts and lists a record; `wanted`, if that is one of them.
@@ -178,7 +193,7 @@ pub(crate) fn is_known(txn: &dyn ReadTxn, thread: Number, purge: &Cid) -> Result
 /// Whether a purge counts here, and every record that it lists was looked at.
 pub(crate) fn is_carried_out(txn: &dyn ReadTxn, thread: Number, purge: &Cid) -> Result<bool> {
     let row = PurgeRow::get(txn, thread, purge)?;
-    Ok(row.is_some_and(|row| row.counts && row.next.is_none()))
+    Ok(row.is_some_and(|row| !row.counts.is_empty() && row.next.is_none()))
 }
 
 /// The purges that an author stated and that count here, with their places.
@@ -190,7 +205,7 @@ pub(crate) fn stated_by(
     let mut stated = Vec::new();
     for row in statements(txn, thread.number)? {
         let place = chain::locate(txn, thread.number, &row.record)?;
-        let Some(place) = place.filter(|_| row.counts) else {
+        let Some(place) = place.filter(|_| !row.counts.is_empty()) else {
             continue;
         };
         if thread.author(txn, place.log)?.as_ref() == Some(author) {

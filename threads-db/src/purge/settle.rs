@@ -1,11 +1,11 @@
 //! Carrying out what purges say, as far as they count: some records at a time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use threads_core::access::Statement;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace, ReadTxn, WriteTxn};
-use threads_core::record::{Record, SignedRecord};
-use threads_core::{Cid, ErrorKind, Result};
+use threads_core::record::{Dep, Record, SignedRecord};
+use threads_core::{Cid, Result};
 
 use super::empty::{self, Emptier, Fate};
 use super::rows::{self, EmptiedRow, PurgeRow};
@@ -24,54 +24,70 @@ pub(crate) fn note(txn: &mut dyn WriteTxn, thread: &Thread, record: &Cid) -> Res
     }
     let row = PurgeRow {
         record: *record,
-        counts: false,
+        counts: Vec::new(),
         next: None,
+        left: false,
     };
     row.put(txn, thread.number)
 }
 
-/// Asks the policy anew which purges count. Those that do are to be carried out, again too: what they list may
-/// be of the dead only now.
+/// Asks the policy anew which purges count. Those that do now are to be carried out; those that did before only
+/// where they left something, which may be of the dead now.
 pub(crate) fn judge(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
-    let stated = thread.node.policy.statements(&thread.id, txn.as_read())?;
-    let counting: HashSet<Cid> = stated
-        .into_iter()
-        .filter(|stated| matches!(stated.statement, Statement::Purge { .. }))
-        .filter(|stated| stated.void.is_none())
-        .map(|stated| stated.record)
-        .collect();
-    for mut row in rows::statements(txn.as_read(), thread.number)? {
-        let counts = counting.contains(&row.record);
-        match (row.counts, counts) {
-            (false, false) => continue,
-            (false, true) => enter(txn, thread, &row.record)?,
-            (true, false) => leave(txn, thread, &row.record)?,
-            (true, true) => {}
+    let mut counting: HashMap<Cid, (u64, Vec<u64>)> = HashMap::new();
+    for stated in thread.node.policy.statements(&thread.id, txn.as_read())? {
+        if matches!(stated.statement, Statement::Purge { .. }) {
+            let (next, counts) = counting.entry(stated.record).or_default();
+            counts.extend(stated.void.is_none().then_some(*next));
+            *next += 1;
         }
-        row.counts = counts;
-        row.next = counts.then_some(0);
+    }
+    for mut row in rows::statements(txn.as_read(), thread.number)? {
+        let counts = counting.remove(&row.record).unwrap_or_default().1;
+        if row.counts != counts {
+            turn(txn, thread, &row, &counts)?;
+            row.next = (!counts.is_empty()).then_some(0);
+            row.counts = counts;
+        } else if row.left {
+            row.next = Some(0);
+        }
         row.put(txn, thread.number)?;
     }
     Ok(())
 }
 
-/// A purge counts now.
-fn enter(txn: &mut dyn WriteTxn, thread: &Thread, purge: &Cid) -> Result<()> {
-    for dep in rows::list(txn.as_read(), thread, purge)? {
-        let key = purged::listed(thread.number, &dep.cid, purge);
-        txn.put(Keyspace::Held, &key, &purge.to_bytes())?;
+/// Has everything looked at again that purges left, as more can be read.
+pub(crate) fn look_again(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+    for mut row in rows::statements(txn.as_read(), thread.number)? {
+        if row.left {
+            row.next = Some(0);
+            row.put(txn, thread.number)?;
+        }
     }
     Ok(())
 }
 
-/// A purge does not count any more: what it emptied may be filled again, unless another one lists it.
-fn leave(txn: &mut dyn WriteTxn, thread: &Thread, purge: &Cid) -> Result<()> {
-    let list = rows::list(txn.as_read(), thread, purge)?;
-    for dep in &list {
+/// Others of the statements of a record count now.
+fn turn(txn: &mut dyn WriteTxn, thread: &Thread, row: &PurgeRow, counts: &[u64]) -> Result<()> {
+    let purge = &row.record;
+    let before = rows::list_of(txn.as_read(), thread, purge, Some(&row.counts))?;
+    let now = rows::list_of(txn.as_read(), thread, purge, Some(counts))?;
+    for dep in &now {
+        let key = purged::listed(thread.number, &dep.cid, purge);
+        txn.put(Keyspace::Held, &key, &purge.to_bytes())?;
+    }
+    let now: BTreeSet<Dep> = now.into_iter().collect();
+    let gone = before.into_iter().filter(|dep| !now.contains(dep));
+    leave(txn, thread, purge, &gone.collect::<Vec<_>>())
+}
+
+/// A purge does not list these any more: what it emptied may be filled again, unless another one lists it.
+fn leave(txn: &mut dyn WriteTxn, thread: &Thread, purge: &Cid, list: &[Dep]) -> Result<()> {
+    for dep in list {
         let key = purged::listed(thread.number, &dep.cid, purge);
         txn.delete(Keyspace::Held, &key)?;
     }
-    for dep in &list {
+    for dep in list {
         let Some(place) = chain::locate(txn.as_read(), thread.number, &dep.cid)? else {
             continue;
         };
@@ -87,34 +103,44 @@ fn leave(txn: &mut dyn WriteTxn, thread: &Thread, purge: &Cid) -> Result<()> {
     Ok(())
 }
 
-/// What a record that arrives whole is to be filed as, when a purge which counts lists it.
+/// What a record that arrives whole is to be filed as, when a purge which counts lists it. Notes it where it may go
+/// only later.
 pub(crate) fn on_arrival(
-    txn: &dyn ReadTxn,
+    txn: &mut dyn WriteTxn,
     thread: &Thread,
     record: &SignedRecord,
     blocks: &Blocks,
 ) -> Result<Option<Blocks>> {
-    let Some(by) = rows::listed_by(txn, thread.number, &record.id(), None)? else {
+    let Some(by) = rows::listed_by(txn.as_read(), thread.number, &record.id(), None)? else {
         return Ok(None);
     };
-    let goes = match thread.open_event(record.clone(), blocks) {
-        Ok(opened) => empty::fate(txn, thread, &opened, &mut BTreeMap::new())? == Fate::Goes,
-        // Its event breaks a rule, so it is never applied.
-        Err(error) if error.kind() == ErrorKind::Rejected => !record.fields().access,
-        Err(error) => return Err(error),
-    };
-    Ok(goes.then(|| Blocks::emptied(blocks.record.clone(), &by)))
+    let record = (record.clone(), blocks);
+    let (fate, opened) = empty::look(txn.as_read(), thread, record, &mut BTreeMap::new())?;
+    if fate != Fate::Goes
+        && opened.is_some()
+        && let Some(row) = PurgeRow::get(txn.as_read(), thread.number, &by)?
+    {
+        PurgeRow { left: true, ..row }.put(txn, thread.number)?;
+    }
+    Ok((fate == Fate::Goes).then(|| Blocks::emptied(blocks.record.clone(), &by)))
 }
 
 /// Carries out what is due, some records in each commit. Gives how many were emptied.
 pub(crate) fn settle(thread: &Thread) -> Result<u64> {
-    let mut emptied = 0;
-    // Ends: each step gets on with one of finitely many lists.
-    while due(&*thread.node.store.read()?, thread)?.is_some() {
-        emptied += thread
-            .node
-            .store
-            .transact(Durability::Group, |txn| step(txn, thread))?;
+    let (mut emptied, mut stale) = (0, false);
+    // Ends: each turn gets to the end of one of finitely many lists, or finds that another is due.
+    while let Some(row) = due(&*thread.node.store.read()?, thread)? {
+        let list = {
+            let txn = thread.node.store.read()?;
+            rows::list_of(&*txn, thread, &row.record, Some(&row.counts))?
+        };
+        // Ends: each step gets on in the list.
+        while let Some(done) = thread.node.store.transact(Durability::Group, |txn| {
+            step(txn, thread, (&row, &list), stale)
+        })? {
+            emptied += done.emptied;
+            stale |= done.shown;
+        }
     }
     if emptied > 0 {
         thread.node.notifier.notify_in([thread.number]);
@@ -129,26 +155,48 @@ pub(super) fn is_due(thread: &Thread) -> Result<bool> {
 
 fn due(txn: &dyn ReadTxn, thread: &Thread) -> Result<Option<PurgeRow>> {
     let mut rows = rows::statements(txn, thread.number)?.into_iter();
-    Ok(rows.find(|row| row.counts && row.next.is_some()))
+    Ok(rows.find(|row| !row.counts.is_empty() && row.next.is_some()))
 }
 
-fn step(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<u64> {
-    let Some(mut row) = due(txn.as_read(), thread)? else {
-        return Ok(0);
+/// Looks at the next records of a list; none when nothing is due in it, or another list is.
+fn step(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    (listed, list): (&PurgeRow, &[Dep]),
+    stale: bool,
+) -> Result<Option<Done>> {
+    let row = PurgeRow::get(txn.as_read(), thread.number, &listed.record)?;
+    let row = row.filter(|row| row.counts == listed.counts);
+    let Some((mut row, from)) = row.and_then(|row| row.next.map(|from| (row, from as usize)))
+    else {
+        return Ok(None);
     };
-    let from = row.next.unwrap_or(0) as usize;
-    let list = rows::list(txn.as_read(), thread, &row.record)?;
     let mut emptier = Emptier::new(txn, thread);
     for dep in list.iter().skip(from).take(LOOKED_AT_PER_COMMIT) {
         emptier.look_at(dep, &row.record)?;
     }
-    let emptied = emptier.finish()?;
+    let done = emptier.finish()?;
     let next = from + LOOKED_AT_PER_COMMIT;
     row.next = (next < list.len()).then_some(next as u64);
+    row.left = done.left || from > 0 && row.left;
     row.put(txn, thread.number)?;
-    if emptied > 0 {
-        // What views made of it goes too.
-        reducers::replay_all(txn, thread)?;
+    if stale || done.shown {
+        // What views made of it goes too: they are made again when nothing is due any more.
+        match due(txn.as_read(), thread)? {
+            Some(_) => reducers::put_behind(txn, thread)?,
+            None => reducers::replay_all(txn, thread)?,
+        }
     }
-    Ok(emptied)
+    Ok(Some(done))
+}
+
+/// What was emptied at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    /// How many records.
+    pub(crate) emptied: u64,
+    /// Whether views may show some of it.
+    pub(crate) shown: bool,
+    /// Whether some were kept that may go when more is known.
+    pub(crate) left: bool,
 }

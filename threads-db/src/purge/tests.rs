@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use threads_acl::Acl;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::access::{Role, Scope, Statement, Subject};
+use threads_core::access::{ACCESS_FORMAT, Role, Scope, Statement, Subject};
 use threads_core::block::{DAG_CBOR, cid_of};
 use threads_core::codec::ActionKind;
-use threads_core::datastore::{Datastore, Direction, Keyspace, Memory};
+use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace, Memory};
+use threads_core::event::{Encryption, Position, SealedEvent};
 use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_core::policy::OpenPolicy;
-use threads_core::record::Dep;
-use threads_core::{Cid, ErrorKind, IdentityKey, ManualClock, Variant, system_rng};
+use threads_core::record::{Dep, Fields, Record, SignedRecord};
+use threads_core::{Cid, ErrorKind, Hlc, IdentityKey, LogKey, ManualClock, Variant, system_rng};
 
 use crate::chain::{self, Blocks};
 use crate::db::Db;
@@ -354,15 +355,8 @@ fn a_late_edit_does_not_bring_back_what_was_purged() {
     assert_eq!(entities(&team.root), entities(&team.ann));
 }
 
-#[test]
-fn only_who_may_delete_may_purge() {
-    let team = Team::new(&[]);
-    let record = save(&team.root, "plan", "kept");
-    team.level();
-    let refused = team.ann.purge([name("plan")]).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Rejected);
-    assert!(!is_emptied(&team.ann, &record));
-    // A node that keeps to no rules says it all the same.
+/// A node of Ann's that keeps to no rules.
+fn rogue(team: &Team) -> Db {
     let rogue = Node::builder(Memory::new())
         .codec(JsonPatch::new())
         .policy(OpenPolicy)
@@ -372,6 +366,18 @@ fn only_who_may_delete_may_purge() {
         .unwrap();
     let rogue = rogue.add_thread("t", &team.root.keys()).unwrap();
     take(&rogue, &records(&team.root));
+    rogue
+}
+
+#[test]
+fn only_who_may_delete_may_purge() {
+    let team = Team::new(&[]);
+    let record = save(&team.root, "plan", "kept");
+    team.level();
+    let refused = team.ann.purge([name("plan")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected);
+    assert!(!is_emptied(&team.ann, &record));
+    let rogue = rogue(&team);
     let listed = dep(&rogue, &record);
     rogue
         .write(|txn| {
@@ -387,6 +393,92 @@ fn only_who_may_delete_may_purge() {
         assert!(db.purges().unwrap()[0].void.is_some());
         assert_clean(db);
     }
+}
+
+/// An access record of somebody's own log, which says this.
+fn access_record(db: &Db, said: &[u8]) -> Blocks {
+    let (thread, rng) = (db.thread(), &mut system_rng());
+    let (author, key) = (IdentityKey::generate(rng), LogKey::generate(rng));
+    let position = Position {
+        thread: &thread.id,
+        log: key.log_id(),
+        seq: 1,
+        epoch: 0,
+    };
+    let sealed = SealedEvent::seal(
+        &position,
+        &thread.replica.access_key(),
+        Hlc::ZERO,
+        ACCESS_FORMAT.parse().unwrap(),
+        said,
+        Encryption::SingleUse,
+        rng,
+    );
+    let SealedEvent { event, body } = sealed.unwrap();
+    let fields = Fields {
+        thread: thread.id.clone(),
+        log: key.log_id(),
+        seq: 1,
+        prev: None,
+        skip: None,
+        deps: Vec::new(),
+        acl: Vec::new(),
+        access: true,
+        epoch: 0,
+        tags: Vec::new(),
+        event: *event.cid(),
+    };
+    let record = SignedRecord::seal(fields, &key, Some(&author), &thread.replica).unwrap();
+    Blocks {
+        record: record.block().to_vec(),
+        event: event.into_bytes(),
+        body: body.into_bytes(),
+    }
+}
+
+fn dep_of(db: &Db, blocks: &Blocks) -> Dep {
+    let record = db.thread().open_record(&blocks.record).unwrap();
+    Dep {
+        log: record.fields().log,
+        seq: record.fields().seq,
+        cid: record.id(),
+    }
+}
+
+/// States that these records are purged, whatever they are.
+fn state(db: &Db, mut records: Vec<Dep>) -> Cid {
+    records.sort();
+    db.write(|txn| txn.state(Statement::Purge { records }))
+        .unwrap();
+    db.log(Some(1)).unwrap()[0].record
+}
+
+/// A removal may be of a newer version, and be understood later.
+#[test]
+fn row_57_a_purge_hides_no_removal_that_does_not_decode() {
+    let team = Team::new(&[]);
+    let said = access_record(&team.root, b"no statement of this version");
+    let listed = dep_of(&team.root, &said);
+    take(&team.root, std::slice::from_ref(&said));
+    assert!(team.root.thread().open(&said).is_err(), "the control");
+    state(&team.root, vec![listed.clone()]);
+    for keys in [team.root.keys(), team.root.keys().without_read()] {
+        for purge_first in [false, true] {
+            let late = copy(&keys);
+            let mut all = records(&team.root);
+            all.retain(|blocks| *blocks != said);
+            let at = if purge_first { all.len() } else { 0 };
+            all.insert(at, said.clone());
+            for blocks in &all {
+                take(&late, std::slice::from_ref(blocks));
+            }
+            assert_eq!(blocks(&late, &listed.cid), said, "{purge_first}");
+            let purge = &late.purges().unwrap()[0];
+            assert_eq!((purge.living, purge.emptied, &purge.void), (1, 0, &None));
+            assert_clean(&late);
+        }
+    }
+    assert_eq!(blocks(&team.root, &listed.cid), said);
 }
 
 fn dep(db: &Db, record: &Cid) -> Dep {
@@ -437,6 +529,244 @@ fn a_purge_of_what_lives_is_done_by_nobody_who_can_read_it() {
     for db in [&team.root, &team.ann] {
         assert!(!is_emptied(db, &record) && !is_emptied(db, &deleted));
         assert_clean(db);
+    }
+}
+
+/// Delivers records to a node one by one.
+fn deliver<'b>(db: &Db, records: impl IntoIterator<Item = &'b Blocks>) {
+    for blocks in records {
+        take(db, std::slice::from_ref(blocks));
+    }
+}
+
+#[test]
+fn what_only_a_replica_emptied_is_filled_for_whoever_can_read() {
+    let team = Team::new(&[Role::Delete]);
+    let record = save(&team.root, "plan", "kept");
+    team.level();
+    let whole = blocks(&team.root, &record);
+    state(&team.ann, vec![dep(&team.ann, &record)]);
+    team.level();
+    assert!(is_emptied(&team.blind, &record), "it does as told");
+    assert!(!is_emptied(&team.ann, &record));
+    let left = records(&team.blind);
+    let (late, replica) = (
+        copy(&team.root.keys()),
+        copy(&team.root.keys().without_read()),
+    );
+    for db in [&late, &replica] {
+        deliver(db, &left);
+        assert!(is_emptied(db, &record));
+    }
+    take(&replica, std::slice::from_ref(&whole));
+    assert!(is_emptied(&replica, &record), "it may not know better");
+    // The replica becomes a reader.
+    let thread = replica.thread();
+    let read = team.root.thread().read.get();
+    let add = |txn: &mut dyn threads_core::datastore::WriteTxn| thread.add_keys(txn, (read, &[]));
+    let store = &thread.node.store;
+    assert!(store.transact(Durability::Group, add).unwrap());
+    thread.take_up_keys().unwrap();
+    ingest::read_on(thread).unwrap();
+    for db in [&late, &replica] {
+        assert!(texts(db).is_empty());
+        take(db, std::slice::from_ref(&whole));
+        assert_eq!(blocks(db, &record), whole);
+        assert_eq!(texts(db), texts(&team.root));
+        assert_eq!(entities(db), entities(&team.root));
+        assert_clean(db);
+    }
+    // It is listed, and once it is of the dead it goes, for good.
+    team.ann.collection("Note").unwrap().delete("plan").unwrap();
+    for db in [&late, &replica] {
+        deliver(db, &records(&team.ann));
+        take(db, std::slice::from_ref(&whole));
+        assert!(is_emptied(db, &record));
+        assert_clean(db);
+    }
+}
+
+#[test]
+fn what_is_kept_as_it_lives_goes_when_somebody_deletes_it() {
+    let team = Team::new(&[Role::Delete]);
+    let first = save(&team.ann, "list", "eggs");
+    let record = save(&team.ann, "plan", "CANARY");
+    team.level();
+    let whole = [blocks(&team.root, &record), blocks(&team.root, &first)];
+    state(&team.ann, vec![dep(&team.ann, &record)]);
+    team.level();
+    assert!(!is_emptied(&team.root, &record) && !is_emptied(&team.ann, &record));
+    let notes = team.root.collection("Note").unwrap();
+    notes.delete("plan").unwrap();
+    assert!(is_emptied(&team.root, &record), "by who deletes");
+    team.level();
+    for db in team.all() {
+        assert!(is_emptied(db, &record) && !has(db, b"CANARY"));
+        assert_clean(db);
+    }
+    assert_eq!(entities(&team.ann), entities(&team.root));
+    // It waits while the purge and the delete come, or comes before them, or after.
+    let others: Vec<_> = records(&team.root)
+        .into_iter()
+        .filter(|blocks| !whole.iter().any(|own| own.record == blocks.record))
+        .collect();
+    let [record_of, first_of] = &whole;
+    let orders: [Vec<&Blocks>; 3] = [
+        [record_of]
+            .into_iter()
+            .chain(&others)
+            .chain([first_of])
+            .collect(),
+        [first_of, record_of].into_iter().chain(&others).collect(),
+        others.iter().chain([first_of, record_of]).collect(),
+    ];
+    for order in orders {
+        let late = copy(&team.root.keys());
+        deliver(&late, order);
+        assert!(is_emptied(&late, &record) && !has(&late, b"CANARY"));
+        assert_eq!(entities(&late), entities(&team.root));
+        assert_eq!(late.held_counts().unwrap().pending, 0);
+        assert_clean(&late);
+    }
+}
+
+#[test]
+fn a_stripped_copy_takes_nothing_from_a_whole_one_that_waits() {
+    let team = Team::new(&[]);
+    save(&team.ann, "list", "eggs");
+    let record = save(&team.ann, "plan", "not gone");
+    level(&team.root, &team.ann);
+    let whole = blocks(&team.ann, &record);
+    let nobody = cid_of(DAG_CBOR, b"no such record");
+    let late = copy(&team.root.keys());
+    take(&late, std::slice::from_ref(&whole));
+    assert_eq!(late.held_counts().unwrap().pending, 1, "the control");
+    take(&late, &[Blocks::emptied(whole.record.clone(), &nobody)]);
+    let mut rest = records(&team.root);
+    rest.retain(|blocks| *blocks != whole);
+    take(&late, &rest);
+    assert_eq!(blocks(&late, &record), whole);
+    assert_eq!(texts(&late), texts(&team.root));
+    assert_clean(&late);
+}
+
+#[test]
+fn nobody_makes_an_entity_unpurgeable_by_what_is_not_applied() {
+    let team = Team::new(&[]);
+    save(&team.root, "plan", "CANARY one");
+    save(&team.root, "list", "eggs");
+    team.level();
+    // Ann is away while root takes writing from her, and writes both at once.
+    let notes = team.ann.collection("Note").unwrap();
+    team.ann
+        .write(|txn| {
+            txn.save(&notes, &json!({"_id": "plan", "text": "CANARY two"}))?;
+            txn.save(&notes, &json!({"_id": "list", "text": "no eggs"}))
+        })
+        .unwrap();
+    let mixed = team.ann.log(Some(1)).unwrap()[0].record;
+    let whole = blocks(&team.ann, &mixed);
+    let peer = Subject::Peer(team.ann.thread().own_author());
+    team.root
+        .write(|txn| txn.revoke(peer, Scope::Thread, Role::Write))
+        .unwrap();
+    team.level();
+    assert_eq!(team.root.held().unwrap().len(), 1, "the control");
+    assert_eq!(team.root.purge([name("plan")]).unwrap().records, 2);
+    team.level();
+    let late = copy(&team.root.keys());
+    let mut all = records(&team.root);
+    all.retain(|blocks| blocks.record != whole.record);
+    deliver(&late, &all);
+    take(&late, std::slice::from_ref(&whole));
+    for db in team.all().into_iter().chain([&late]) {
+        assert!(is_emptied(db, &mixed));
+        assert!(!has(db, b"CANARY") && db.held().unwrap().is_empty());
+        assert_clean(db);
+    }
+    for db in [&team.root, &team.ann, &late] {
+        assert_eq!(texts(db), [json!({"_id": "list", "text": "eggs"})]);
+        assert_eq!(entities(db), entities(&team.root));
+    }
+}
+
+#[test]
+fn of_several_purges_in_a_record_those_count_that_do() {
+    let team = Team::new(&[Role::Delete]);
+    let kept = [save(&team.root, "a", "one"), save(&team.root, "b", "two")];
+    let notes = team.root.collection("Note").unwrap();
+    for id in ["a", "b"] {
+        notes.delete(id).unwrap();
+    }
+    team.level();
+    let rogue = rogue(&team);
+    let [first, second] = kept.map(|record| vec![dep(&rogue, &record)]);
+    rogue
+        .write(|txn| {
+            txn.state(Statement::Purge { records: first })?;
+            txn.state(Statement::Leave { seen: Vec::new() })?;
+            txn.state(Statement::Purge { records: second })
+        })
+        .unwrap();
+    take(&team.root, &records(&rogue));
+    level(&team.root, &team.blind);
+    for db in [&team.root, &team.blind] {
+        assert!(is_emptied(db, &kept[0]), "she had the right still");
+        assert!(!is_emptied(db, &kept[1]), "and had it no more");
+        assert_eq!(db.emptied().unwrap().len(), 1);
+        assert_clean(db);
+    }
+}
+
+/// Whether a node takes what another one has of a record for what it has itself.
+fn is_shown(by: &Db, to: &Db, record: &Cid) -> bool {
+    let txn = to.thread().node.store.read().unwrap();
+    let (shown, ours) = (blocks(by, record), blocks(to, record));
+    super::is_shown(&*txn, to.thread(), &shown, &ours).unwrap()
+}
+
+#[test]
+fn who_purged_shows_all_that_it_need_show() {
+    let one = made(Variant::Raw);
+    let two = copy(&one.keys());
+    let (gone, stays) = (save(&one, "plan", "mine"), save(&one, "list", "eggs"));
+    level(&one, &two);
+    one.purge([name("plan")]).unwrap();
+    assert!(is_shown(&two, &one, &gone));
+    assert!(!is_shown(&one, &two, &gone), "nobody knows why");
+    level(&one, &two);
+    assert!(!is_emptied(&two, &gone), "nobody is asked");
+    assert!(is_shown(&two, &one, &gone) && is_shown(&one, &two, &gone));
+    let (thread, txn) = (two.thread(), two.thread().node.store.read().unwrap());
+    let shown = |record: &Cid, shown: &Blocks| {
+        super::is_shown(&*txn, thread, shown, &blocks(&two, record)).unwrap()
+    };
+    let whole = blocks(&one, &stays);
+    let stripped = Blocks::emptied(whole.record.clone(), &gone);
+    assert!(!shown(&stays, &stripped), "it lives");
+    let other = Blocks {
+        body: b"other".to_vec(),
+        ..whole.clone()
+    };
+    assert!(!shown(&stays, &other) && !shown(&gone, &whole) && shown(&stays, &whole));
+
+    // Where there are rules, a purge that counts says so, whichever each took for the reason.
+    let team = Team::new(&[]);
+    let gone = save(&team.ann, "plan", "CANARY");
+    team.level();
+    let (whole, nobody) = (blocks(&team.ann, &gone), cid_of(DAG_CBOR, b"nobody"));
+    let stripped = Blocks::emptied(whole.record.clone(), &nobody);
+    let passes = |db: &Db, shown: &Blocks| {
+        let txn = db.thread().node.store.read().unwrap();
+        super::is_shown(&*txn, db.thread(), shown, &blocks(db, &gone)).unwrap()
+    };
+    assert!(team.all().iter().all(|db| !passes(db, &stripped)));
+    team.root.purge([name("plan")]).unwrap();
+    assert!(passes(&team.root, &stripped) && passes(&team.root, &whole));
+    assert!(!passes(&team.ann, &blocks(&team.root, &gone)), "not yet");
+    team.level();
+    for db in team.all() {
+        assert!(passes(db, &stripped) && passes(db, &whole));
     }
 }
 
@@ -614,8 +944,7 @@ fn what_is_left_to_do_is_done_when_the_thread_is_opened() {
     row.next = Some(64);
     let mut txn = store.write().unwrap();
     row.put(&mut *txn, number).unwrap();
-    txn.commit(threads_core::datastore::Durability::Group)
-        .unwrap();
+    txn.commit(Durability::Group).unwrap();
     drop(db);
     let db = builder(&store)
         .policy(Acl::new())

@@ -203,15 +203,24 @@ impl Node {
             return Ok(true);
         };
         let answered = shown.is_some();
-        let mut shown = shown.unwrap_or_default().into_iter().map(Blocks::from);
+        let shown = shown.unwrap_or_default();
+        let db = self.db(pick.thread)?;
         let passed = {
             let txn = self.inner.store.read()?;
             let mut passed = false;
-            for shown in &mut shown {
-                passed |= shown == ours || is_purged(&*txn, pick.thread, &shown, &ours)?;
+            for shown in shown.iter().cloned().map(Blocks::from) {
+                // What is malformed shows nothing.
+                passed |= match purge::is_shown(&*txn, db.thread(), &shown, &ours) {
+                    Err(error) if error.kind() == ErrorKind::Rejected => false,
+                    is => is?,
+                };
             }
             passed
         };
+        if passed && ours.is_emptied() {
+            // Those who could not read it may have purged it, though it says something of what lives.
+            self.fill(pick.thread, shown)?;
+        }
         let (thread, log, seq) = (pick.thread, pick.log, pick.seq);
         self.note([thread], |txn| {
             if !shares::has(txn.as_read(), thread, peer)? {
@@ -230,15 +239,6 @@ impl Node {
         })?;
         Ok(passed)
     }
-}
-
-/// Whether a record that a peer showed is the one that is here, but for a purge which counts here: there it is
-/// carried out already, or not yet.
-fn is_purged(txn: &dyn ReadTxn, thread: Number, shown: &Blocks, ours: &Blocks) -> Result<bool> {
-    if shown.record != ours.record || !(shown.is_emptied() || ours.is_emptied()) {
-        return Ok(false);
-    }
-    Ok(purge::listed_by(txn, thread, &ours.record_id(), None)?.is_some())
 }
 
 /// How far a peer acknowledged this node's log, if it has signed for less.
