@@ -11,7 +11,7 @@ use threads_core::module::CollectionSpec;
 use threads_core::{ManualClock, Variant};
 
 use super::*;
-use crate::{ExportOptions, Node, RestoreOptions};
+use crate::{ExportOptions, InviteOptions, Joined, Node, RestoreOptions};
 
 const BEGIN_MS: u64 = 1_800_000_000_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -101,6 +101,33 @@ fn keys_are_changed_after_so_many_records() {
     assert_eq!(numbers(&db).len(), 2);
     put(&db, "c");
     assert_eq!(numbers(&db).len(), 2, "they are counted anew");
+}
+
+#[test]
+fn who_comes_back_gets_the_keys_that_were_made_meanwhile_with_another_invite() {
+    let clock = Arc::new(ManualClock::at(BEGIN_MS));
+    let (_, root) = begin(&clock);
+    let bob = node(&clock);
+    let who = Subject::Peer(bob.peer_id());
+    let invite = || {
+        let options = InviteOptions::new(Role::Read).to(bob.card());
+        root.invite(&options).unwrap()
+    };
+    let Joined::Now(reader) = bob.join(&invite(), None).unwrap() else {
+        panic!("it is for this peer");
+    };
+    root.write(|txn| txn.revoke(who, Scope::Thread, Role::Replicate))
+        .unwrap();
+    put(&root, "between");
+    carry(&root, &bob);
+    assert!(reader.removal().unwrap().is_some());
+    bob.join(&invite(), None).unwrap();
+    put(&root, "after");
+    carry(&root, &bob);
+    assert_eq!(reader.removal().unwrap(), None);
+    let things = reader.collection("Thing").unwrap();
+    assert!(things.has("between").unwrap() && things.has("after").unwrap());
+    assert_eq!(reader.verify(&mut |_| ()).unwrap().problems, []);
 }
 
 #[test]
