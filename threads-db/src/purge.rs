@@ -24,6 +24,7 @@ mod plan;
 mod rows;
 mod settle;
 mod shown;
+mod stripped;
 #[cfg(test)]
 mod tests;
 mod wipe;
@@ -33,11 +34,12 @@ pub(crate) use late::late;
 pub use list::{Emptied, EmptiedCounts, Purge};
 pub(crate) use list::{counts, tally, why};
 pub(crate) use rows::{
-    EmptiedRow, any, is_carried_out, is_entity, is_known, is_stripped, listed_by, lists_in,
-    note_filled, stated_by, stripped,
+    EmptiedRow, any, is_carried_out, is_entity, is_known, listed_by, lists_in, note_filled,
+    stated_by,
 };
 pub(crate) use settle::{judge, look_again, note, on_arrival, settle};
 pub(crate) use shown::is_shown;
+pub(crate) use stripped::{any_stripped, first_stripped, may_hand_on, stripped};
 
 /// The most entities of one purge.
 pub const PURGE_ENTITIES_MAX: usize = 1_000;

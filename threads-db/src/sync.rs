@@ -60,6 +60,7 @@ mod pull;
 mod pulling;
 mod ranged;
 mod ranges;
+mod refill;
 mod service;
 pub(crate) mod shares;
 pub(crate) mod standing;

@@ -90,7 +90,6 @@ impl Ingest<'_> {
             was_applied: false,
         };
         row.put(&mut *self.txn, place)?;
-        self.intake.stripped += u64::from(known.is_none());
         self.came(&record, line)
     }
 
@@ -120,6 +119,7 @@ impl Ingest<'_> {
         kept::subtract(&mut *self.txn, self.thread, before.bytes())?;
         kept::add(&mut *self.txn, self.thread, blocks.bytes())?;
         purge::note_filled(&mut *self.txn, place)?;
+        self.intake.filled += 1;
         line::set_time(&mut *self.txn, self.thread, (place, record), blocks)?;
         Ok(true)
     }

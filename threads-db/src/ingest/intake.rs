@@ -21,8 +21,8 @@ pub(crate) struct Intake {
     pub(crate) locked: u64,
     /// Whether purges are to be carried out by them.
     pub(crate) purges: bool,
-    /// How many came emptied, and nothing here says why.
-    pub(crate) stripped: u64,
+    /// How many that had come emptied are whole now.
+    pub(crate) filled: u64,
     /// Whether they brought keys.
     pub(crate) keys: bool,
     /// Whether the thread is shared with more peers by them.
@@ -48,7 +48,7 @@ impl Intake {
         self.held = more.held;
         self.locked += more.locked;
         self.purges |= more.purges;
-        self.stripped += more.stripped;
+        self.filled += more.filled;
         self.keys |= more.keys;
         self.members |= more.members;
         self.removed |= more.removed;

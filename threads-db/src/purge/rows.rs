@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use threads_core::access::Statement;
-use threads_core::books::HeadBook;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::record::Dep;
-use threads_core::{Cid, CollectionName, EntityId, Error, LogId, PeerId, Result, ThreadId, block};
+use threads_core::{Cid, CollectionName, EntityId, Error, PeerId, Result, block};
 
 use crate::chain;
 use crate::layout::{self, Number, Place, Prefix, meta, purged};
-use crate::line;
 use crate::thread::Thread;
 
 /// A record that states a purge, as far as it is carried out.
@@ -213,51 +211,6 @@ pub(crate) fn stated_by(
         }
     }
     Ok(stated)
-}
-
-/// The records that came emptied without a reason known here, by their lines.
-pub(crate) fn stripped(
-    txn: &dyn ReadTxn,
-    (thread, id): (Number, &ThreadId),
-) -> Result<Vec<(LogId, u64)>> {
-    let mut stripped = Vec::new();
-    let places = all_emptied(txn, thread, false)?;
-    if places.is_empty() {
-        return Ok(stripped);
-    }
-    for (line, head) in HeadBook::new(txn).all(id)? {
-        let Some(line) = line::find(txn, thread, &line)? else {
-            continue;
-        };
-        let own = |place: &Place| {
-            place.log == line.number && (line.first..=head.seq).contains(&place.seq)
-        };
-        let own = places.iter().filter(|(place, _)| own(place));
-        stripped.extend(own.map(|(place, _)| (line.id, place.seq)));
-    }
-    Ok(stripped)
-}
-
-/// Whether a log has a record, up to this number, that came emptied without a reason known here.
-pub(crate) fn is_stripped(
-    txn: &dyn ReadTxn,
-    thread: Number,
-    log: &LogId,
-    seq: u64,
-) -> Result<bool> {
-    let stripped = all_emptied(txn, thread, false)?;
-    if stripped.is_empty() {
-        return Ok(false);
-    }
-    let Some(line) = line::find(txn, thread, log)? else {
-        return Ok(false);
-    };
-    for (place, _) in stripped {
-        if place.seq <= seq && line::ancestor(txn, line.place(thread, seq), place.seq)? == place {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Whether events of an entity were purged here.

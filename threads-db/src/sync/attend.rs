@@ -268,7 +268,7 @@ impl Machine {
 
     /// Records came in by another way than a pull: this thread's other peers are told.
     pub(super) fn came_in(&mut self, thread: Number, from: PeerId, taken: &TakenIn) {
-        if taken.stripped > 0 {
+        if taken.stripped {
             self.refill(thread);
         }
         let heads = numbers(&taken.heads);

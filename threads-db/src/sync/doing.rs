@@ -23,6 +23,8 @@ pub(super) enum Call {
     /// A peer is told that it was removed.
     Farewell(Number, PeerId),
     Erased(Number, PeerId),
+    /// A peer is to give whole what came emptied.
+    Refill(Number, PeerId),
 }
 
 /// What an operation on the store is for.
@@ -47,6 +49,10 @@ pub(super) enum Doing {
     Behind(PeerId),
     /// Which purges a peer has not said to have carried out.
     Unclaimed(Number, PeerId),
+    /// What a peer is to be asked for that came emptied.
+    Lacking(PeerId),
+    /// What it gave is taken in.
+    Refilled(Number, PeerId),
     /// What a peer signed is kept.
     Keep(PeerId),
     Pick(PeerId),

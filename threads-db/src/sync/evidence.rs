@@ -8,10 +8,10 @@ use super::io::Done;
 use super::shares;
 use super::standing::{self, FailedCheck};
 use super::store::replica_key;
+use super::taking::Taking;
 use super::vouch::{Pick, Vouch, Vouched};
 use super::wire::{Claim, Parcel};
 use crate::chain::{self, Blocks};
-use crate::ingest;
 use crate::layout::{self, Number, Place, meta};
 use crate::node::{self, Node};
 use crate::purge;
@@ -52,9 +52,6 @@ impl Node {
                 return self.keep_receipts(thread, &peer, &receipts);
             }
             Vouch::Pick(peer, chance) => Vouched::Picked(self.pick(&peer, chance)?),
-            Vouch::Examine(_, pick, parcels) if pick.refill => {
-                Vouched::Filled(self.fill(pick.thread, parcels.unwrap_or_default())?)
-            }
             Vouch::Examine(peer, pick, parcels) => {
                 Vouched::Examined(self.examine(&peer, &pick, parcels)?)
             }
@@ -74,12 +71,11 @@ impl Node {
         let mut receipts = Vec::new();
         for (log, seq) in places {
             // Nobody signs for what came without what it said, for a reason that is not known.
-            if purge::is_stripped(&*txn, thread, log, *seq)? {
-                continue;
-            }
-            if let Some(blocks) = blocks_at(&*txn, (thread, &id), log, *seq)? {
+            let stripped = purge::first_stripped(&*txn, thread, log, *seq)?;
+            let seq = stripped.map_or(*seq, |stripped| stripped - 1);
+            if let Some(blocks) = blocks_at(&*txn, (thread, &id), log, seq)? {
                 let head = blocks.record_id();
-                receipts.push(Receipt::sign(&self.inner.identity, &id, *log, *seq, head)?);
+                receipts.push(Receipt::sign(&self.inner.identity, &id, *log, seq, head)?);
             }
         }
         Ok(receipts)
@@ -110,21 +106,11 @@ impl Node {
         })
     }
 
-    /// A record that came without what it said, and that a peer has; or else, by a random number, one that it
-    /// signed for, of a thread that it shares, first of all one that it could not show before.
-    fn pick(&self, peer: &PeerId, chance: Option<u64>) -> Result<Option<Pick>> {
+    /// A record that a peer signed for, of a thread that it shares; first of all one that it could not
+    /// show before.
+    fn pick(&self, peer: &PeerId, chance: u64) -> Result<Option<Pick>> {
         let txn = self.inner.store.read()?;
         let mut threads = shares::of_peer(&*txn, peer)?;
-        // Who strips records is to be checked all the same.
-        let refill = chance.is_none_or(|chance| chance % 2 == 0);
-        for thread in threads.iter().filter(|_| refill) {
-            if let Some(pick) = self.pick_stripped(&*txn, *thread, peer)? {
-                return Ok(Some(pick));
-            }
-        }
-        let Some(chance) = chance else {
-            return Ok(None);
-        };
         let first = chance % threads.len().max(1) as u64;
         threads.rotate_left(first as usize);
         for thread in threads.into_iter().take(PICK_THREADS_MAX) {
@@ -144,50 +130,15 @@ impl Node {
                 claim,
                 log,
                 seq,
-                refill: false,
             }));
         }
         Ok(None)
     }
 
-    /// A record that came without what it said, and that a peer says it has.
-    fn pick_stripped(
-        &self,
-        txn: &dyn ReadTxn,
-        thread: Number,
-        peer: &PeerId,
-    ) -> Result<Option<Pick>> {
-        let id = node::thread_id(txn, thread)?;
-        for (log, seq) in purge::stripped(txn, (thread, &id))? {
-            if shares::acked_of(txn, thread, peer, &log)?.unwrap_or(0) >= seq {
-                return Ok(Some(Pick {
-                    thread,
-                    claim: self.claim(txn, thread, peer)?,
-                    log,
-                    seq,
-                    refill: true,
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes in what a peer handed on of records that had come without what they said.
-    fn fill(&self, thread: Number, shown: Vec<Parcel>) -> Result<bool> {
-        let db = self.db(thread)?;
-        let count = || -> Result<usize> {
-            let txn = self.inner.store.read()?;
-            Ok(purge::stripped(&*txn, (thread, db.id()))?.len())
-        };
-        let before = count()?;
-        for blocks in shown.into_iter().map(Blocks::from) {
-            match ingest::take_in(db.thread(), std::slice::from_ref(&blocks)) {
-                // What is wrong with one is in nobody's way.
-                Err(error) if error.kind() == ErrorKind::Rejected => {}
-                taken => _ = taken?,
-            }
-        }
-        Ok(count()? < before)
+    /// Takes in what a peer showed of records that are emptied here.
+    fn fill(&self, thread: Number, shown: Vec<Parcel>) -> Result<()> {
+        let blocks: Vec<_> = shown.into_iter().map(Blocks::from).collect();
+        Taking::default().take(&self.db(thread)?, &blocks)
     }
 
     /// Whether a peer showed the record that is here; notes it.

@@ -7,6 +7,7 @@ use super::erasures::{Erase, ErasedBy};
 use super::locate::{Locate, Located};
 use super::overheard::{Gossip, Gossiped};
 use super::ranges::{Found, Span};
+use super::refill::Lacking;
 use super::vouch::{Vouch, Vouched};
 use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Proof, Range};
 use crate::access::Farewell;
@@ -227,6 +228,8 @@ pub(crate) enum Op {
     /// About what peers sign for.
     Vouch(Vouch),
     Erase(Erase),
+    /// What a peer is to be asked for that came emptied, from where on by this random number.
+    Lacking(PeerId, u64),
     /// About where peers are.
     Locate(Locate),
     /// About what is announced.
@@ -273,6 +276,7 @@ pub(crate) enum Done {
     Ranges(Option<(Heard, Vec<Found>)>),
     Vouched(Vouched),
     Erased(ErasedBy),
+    Lacking(Lacking),
     Located(Located),
     Gossiped(Gossiped),
     Noted,
@@ -329,6 +333,8 @@ pub(crate) struct Loaded {
     pub(crate) cuts: Cuts,
     /// Whether this node takes no more of it.
     pub(crate) full: bool,
+    /// Whether it has records that came emptied, and nothing here says why.
+    pub(crate) stripped: bool,
     /// What shows each peer that this node holds the key.
     pub(crate) claims: Vec<(PeerId, Claim)>,
 }
@@ -357,8 +363,10 @@ pub(crate) struct TakenIn {
     pub(crate) sent: Frontier,
     /// Whether a log has got further, also by records that are not applied, or more is applied.
     pub(crate) moved: bool,
-    /// How many came emptied, and nothing here says why.
-    pub(crate) stripped: u64,
+    /// How many that had come emptied are whole now.
+    pub(crate) filled: u64,
+    /// Whether the thread has records that came emptied, and nothing here says why.
+    pub(crate) stripped: bool,
     /// Whether some are sealed under keys that are not here, which is nobody's fault.
     pub(crate) locked: bool,
     /// How often keys came until then: what is locked may open when this changed.

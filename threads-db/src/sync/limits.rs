@@ -77,8 +77,10 @@ pub(crate) const AWAITED_MAX: usize = 1_024;
 pub(crate) const AWAITED_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// How often each peer is asked to show a record that it signed for, on average, in milliseconds.
 pub(crate) const CHECK_EVERY_MS: u64 = 5 * 60 * 1_000;
-/// How soon peers are asked for what came without what it said, in milliseconds: when they have compared.
+/// How soon peers are asked for what came without what it said, in milliseconds: when they have compared. And
+/// of how many logs at a time.
 pub(crate) const REFILL_AFTER_MS: u64 = 2_000;
+pub(crate) const REFILL_RANGES_MAX: usize = 64;
 /// How often in a row it may not answer before that counts as not being able to.
 pub(crate) const MISSES_MAX: u32 = 3;
 /// How long what was written waits before it is announced to those who are not connected; it is announced

@@ -23,6 +23,7 @@ use super::io::{
 };
 use super::limits::{ANSWERS_MAX, GREET_AFTER_MS, REQUESTS_BURST, REQUESTS_PER_SECOND};
 use super::locate::Locate;
+use super::refill::Refilling;
 use super::timers::{Timer, Timers};
 use super::vouch::{Vouch, Vouched, Vouching};
 use super::wire::{self, Answer, Ask, Claim, numbers};
@@ -50,6 +51,7 @@ pub struct Machine {
     pub(super) dials: BTreeMap<PeerId, Dial>,
     pub(super) timers: Timers,
     pub(super) vouching: Vouching,
+    pub(super) refilling: Refilling,
     /// Whether peers are asked where others are: only where this node says so itself.
     pub(super) locating: bool,
     pub(super) comparing: Comparing,
@@ -102,6 +104,7 @@ impl Machine {
             dials: BTreeMap::new(),
             timers: Timers::default(),
             vouching: Vouching::default(),
+            refilling: Refilling::default(),
             locating: false,
             comparing: Comparing::new(),
             gossiping: Gossiping::default(),
@@ -191,7 +194,7 @@ impl Machine {
                 Timer::Thread(thread) => self.see_to(thread, rng),
                 Timer::Receipt(thread, peer) => self.ask_to_sign(thread, peer),
                 Timer::Check(peer) => self.check(peer, rng),
-                Timer::Refill(peer) => self.ask_to_refill(peer),
+                Timer::Refill(peer) => self.ask_to_refill(peer, rng),
                 Timer::Locate(peer) => self.locate(peer),
                 Timer::Announce(thread) => self.announce(thread),
                 Timer::Seek(thread) => self.seek(thread, rng),
@@ -234,6 +237,7 @@ impl Machine {
     fn disconnected(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         self.peers.remove(&peer);
         self.vouching.forget(&peer);
+        self.refilling.forget(&peer);
         self.comparing.remove(&peer);
         self.lost(peer, rng);
         for (thread, active) in &mut self.active {
@@ -365,9 +369,8 @@ impl Machine {
             (Doing::Examine(peer), Ok(Done::Vouched(Vouched::Examined(false)))) => {
                 self.fault(peer, STALE);
             }
-            (Doing::Examine(peer), Ok(Done::Vouched(Vouched::Filled(true)))) => {
-                self.refill_from(peer);
-            }
+            (Doing::Lacking(peer), done) => self.ask_for_whole(peer, done, rng),
+            (Doing::Refilled(thread, peer), done) => self.refill_stored((thread, peer), done, rng),
             (Doing::Seek(thread, peer), Ok(Done::Shared(all))) => self.ask_for(thread, peer, all),
             (doing, Ok(Done::Gossiped(done))) => self.gossiped(doing, done, rng),
             (Doing::Overhear(_, publication), Err(_)) => {
@@ -385,6 +388,7 @@ impl Machine {
         active.loaded = !std::mem::take(&mut active.outdated);
         active.own = loaded.own.into_iter().collect();
         active.full = loaded.full;
+        let stripped = loaded.stripped;
         let moved = std::mem::take(&mut active.moved);
         let heads = numbers(&loaded.heads);
         for (peer, claim) in loaded.claims {
@@ -404,6 +408,9 @@ impl Machine {
         }
         active.reloaded(&loaded.heads, loaded.cuts);
         self.timers.set(Timer::Thread(thread), self.now);
+        if stripped {
+            self.refill(thread);
+        }
     }
 
     fn replied(&mut self, call: CallId, reply: Result<Vec<u8>>, rng: &mut dyn CryptoRng) {
@@ -420,7 +427,8 @@ impl Machine {
         | Call::Check(peer, _)
         | Call::Where(_, peer, _)
         | Call::Farewell(_, peer)
-        | Call::Erased(_, peer)) = call;
+        | Call::Erased(_, peer)
+        | Call::Refill(_, peer)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(malformed)) => {
@@ -435,6 +443,7 @@ impl Machine {
             Call::Sign(thread, peer) => self.signed(thread, peer, answer),
             Call::Check(peer, pick) => self.shown(peer, pick, answer),
             Call::Erased(thread, peer) => self.erased(thread, peer, answer),
+            Call::Refill(thread, peer) => self.refilled((thread, peer), answer, rng),
             Call::Where(thread, peer, known) => self.heard_where((thread, peer), &known, answer),
             Call::Farewell(thread, peer) => self.told_removed(thread, peer, &answer),
             Call::Pull(thread, peer) => self.pulled(thread, peer, answer, rng),

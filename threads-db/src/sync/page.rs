@@ -13,6 +13,7 @@ use super::wire::{PAGE_BYTES_MAX, Range};
 use crate::chain::{self, Blocks};
 use crate::layout::{Number, Place};
 use crate::line::{self, Line};
+use crate::purge;
 use crate::thread::Thread;
 
 /// What is left of one range.
@@ -22,6 +23,8 @@ struct Rest {
     to: u64,
     /// The next record, when it was looked at already.
     peeked: Option<(Blocks, Vec<Needed>)>,
+    /// Whether the next record is not to be handed on, or builds on one that is not.
+    withheld: bool,
 }
 
 /// A record that another one builds on.
@@ -60,7 +63,8 @@ fn builds_on(txn: &dyn ReadTxn, thread: &Thread, record: &SignedRecord) -> Resul
     Ok(needed)
 }
 
-/// Reads a page of `ranges`, each as far as it is here.
+/// Reads a page of `ranges`, each as far as it is here, and as far as others may be given it: up to a record
+/// that somebody emptied for a reason that nobody can look up.
 pub(crate) fn read(txn: &dyn ReadTxn, thread: &Thread, ranges: &[Range]) -> Result<Page> {
     let mut reading = Reading::new(txn, thread, ranges)?;
     let mut page = Page::default();
@@ -80,6 +84,7 @@ pub(crate) fn read(txn: &dyn ReadTxn, thread: &Thread, ranges: &[Range]) -> Resu
         page.parcels.push(blocks.into());
         page.upto.insert(log, seq);
     }
+    page.more |= reading.rests.values().any(|rest| rest.withheld);
     Ok(page)
 }
 
@@ -101,12 +106,12 @@ impl<'a> Reading<'a> {
             };
             let (next, to) = (range.from.max(line.first), range.to.min(head.seq));
             if next <= to {
-                let peeked = None;
                 let rest = Rest {
                     line,
                     next,
                     to,
-                    peeked,
+                    peeked: None,
+                    withheld: false,
                 };
                 rests.insert(range.log, rest);
             }
@@ -116,9 +121,22 @@ impl<'a> Reading<'a> {
 
     /// The log whose next record builds on none that is still to be sent.
     fn next(&mut self) -> Result<Option<LogId>> {
+        // Ends: each turn leaves one of finitely many logs aside, or is the last.
+        loop {
+            let Some(log) = self.first()? else {
+                return Ok(None);
+            };
+            if !self.rests.get(&log).is_some_and(|rest| rest.withheld) {
+                return Ok(Some(log));
+            }
+        }
+    }
+
+    /// The same, or a log that waits for one of which no more is handed on: it is left aside then.
+    fn first(&mut self) -> Result<Option<LogId>> {
         // Branches of one log go side by side, after what they branch off, so that a receiver learns
         // of a fork by the first records of it.
-        let rests = self.rests.iter();
+        let rests = self.rests.iter().filter(|(_, rest)| !rest.withheld);
         let first = rests.min_by_key(|(_, rest)| (rest.line.log, rest.next));
         let Some(mut log) = first.map(|(log, _)| *log) else {
             return Ok(None);
@@ -126,10 +144,15 @@ impl<'a> Reading<'a> {
         // Records link to others by hash, so they cannot wait for each other in a circle; a record
         // that is damaged might, so no more steps are taken than there are logs.
         for _ in 0..self.rests.len() {
-            match self.awaited(&log)? {
-                Some(other) => log = other,
-                None => break,
+            let Some(other) = self.awaited(&log)? else {
+                break;
+            };
+            if self.rests.get(&other).is_some_and(|rest| rest.withheld) {
+                let rest = self.rests.get_mut(&log);
+                rest.into_iter().for_each(|rest| rest.withheld = true);
+                break;
             }
+            log = other;
         }
         Ok(Some(log))
     }
@@ -163,7 +186,8 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// The next record of a log; `None` when there is none here, which ends its range.
+    /// The next record of a log; `None` when there is none here, which ends its range, or when it is not to be
+    /// handed on.
     fn take(&mut self, log: &LogId) -> Result<Option<(Blocks, u64)>> {
         let Some(rest) = self.rests.get_mut(log) else {
             return Ok(None);
@@ -173,6 +197,12 @@ impl<'a> Reading<'a> {
             None => chain::get(self.txn, place(self.thread, rest))?,
         };
         let seq = rest.next;
+        if let Some(blocks) = &blocks
+            && !purge::may_hand_on(self.txn, self.thread, place(self.thread, rest), blocks)?
+        {
+            rest.withheld = true;
+            return Ok(None);
+        }
         match blocks {
             Some(blocks) if seq < rest.to => {
                 rest.next += 1;

@@ -128,6 +128,10 @@ impl Machine {
                 self.op(Op::TakeIn(thread, parcels), doing);
                 self.ask_for_more(thread);
             }
+            // It has more than others may have of it now, and says again when they may.
+            Ok(Answer::Page(parcels, _, true)) if parcels.is_empty() => {
+                self.give_up_on(thread, &peer);
+            }
             Ok(Answer::Page(parcels, ..)) => {
                 let link = active.links.get_mut(&peer);
                 let logs: Vec<_> = pull.asked.iter().map(|range| range.log).collect();
@@ -206,6 +210,7 @@ impl Machine {
             pull.storing = pull.storing.saturating_sub(1);
         }
         let mut due_in_ms = None;
+        let stripped = matches!(&done, Ok(Done::TakenIn(taken)) if taken.stripped);
         let link = active.links.get_mut(&peer);
         let probing = link.as_ref().is_some_and(|link| !link.probes.is_empty());
         let (progress, refused) = match done {
@@ -239,6 +244,9 @@ impl Machine {
         }
         if let Some(error) = refused {
             self.fault(peer, cost(&error));
+        }
+        if stripped {
+            self.refill(thread);
         }
         self.wait_for_held(thread, due_in_ms);
     }

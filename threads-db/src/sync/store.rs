@@ -19,7 +19,7 @@ use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
 use crate::node::{self, Node};
 use crate::thread::{OwnLog, books};
-use crate::{Db, held, ingest, line};
+use crate::{Db, held, ingest, line, purge};
 
 impl Node {
     /// Does work that the [machine](super::Machine) of this node asked for. It waits for the disk.
@@ -125,6 +125,7 @@ impl Node {
             Op::Level(peer, threads) => self.level(&peer, &threads),
             Op::Same(peer, threads) => self.same(&peer, &threads),
             Op::Vouch(what) => self.vouch(what),
+            Op::Lacking(peer, chance) => self.lacking(&peer, chance).map(Done::Lacking),
             Op::Erase(what) => self.erase(what),
             Op::Locate(what) => self.locate(what),
             Op::Gossip(what) => self.gossip(what),
@@ -333,6 +334,7 @@ impl Node {
             acked: peers.iter().map(acked).collect::<Result<_>>()?,
             cuts: line::cuts(&*txn, thread.number)?,
             full: self.is_full_for(&*txn, &thread.id)?,
+            stripped: purge::any_stripped(&*txn, thread.number)?,
             claims: peers.iter().map(claim).collect(),
         })
     }
@@ -373,7 +375,8 @@ impl Node {
             astray: taken.astray,
             sent: taken.logs,
             moved: taken.new > 0 || !taken.moved.is_empty(),
-            stripped: taken.stripped,
+            filled: taken.filled,
+            stripped: purge::any_stripped(&*txn, db.thread().number)?,
             locked: taken.locked,
             keys: db.thread().later.came(),
             removed: taken.removed,
@@ -400,7 +403,8 @@ impl Node {
             astray: Frontier::new(),
             sent: Frontier::new(),
             moved: intake.new > 0 || !intake.moved.is_empty(),
-            stripped: intake.stripped,
+            filled: intake.filled,
+            stripped: purge::any_stripped(&*txn, db.thread().number)?,
             locked: false,
             keys: db.thread().later.came(),
             removed: false,

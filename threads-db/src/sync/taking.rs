@@ -17,8 +17,8 @@ pub(super) struct Taking {
     pub(super) moved: BTreeSet<LogId>,
     pub(super) astray: Frontier,
     pub(super) new: u64,
-    /// How many came emptied, and nothing here says why.
-    pub(super) stripped: u64,
+    /// How many that had come emptied are whole now.
+    pub(super) filled: u64,
     pub(super) locked: bool,
     /// Whether this node has no part in the thread any more.
     pub(super) removed: bool,
@@ -30,7 +30,7 @@ impl Taking {
         match ingest::take_in(db.thread(), blocks) {
             Ok(intake) => {
                 self.new += intake.new;
-                self.stripped += intake.stripped;
+                self.filled += intake.filled;
                 self.locked |= intake.locked > 0;
                 self.removed |= intake.removed;
                 raise_all(&mut self.logs, &intake.logs);

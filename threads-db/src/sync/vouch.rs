@@ -12,8 +12,8 @@ use threads_core::{LogId, PeerId, Receipt, Result};
 
 use super::io::{Done, Op};
 use super::limits::{
-    AWAITED_MAX, AWAITED_MS_MAX, CHECK_EVERY_MS, MISSES_MAX, READ_RECORDS_MAX, RECEIPT_AFTER_MS,
-    RECEIPT_AGAIN_MS, RECEIPTS_ASKED_MAX, REFILL_AFTER_MS,
+    AWAITED_MAX, AWAITED_MS_MAX, CHECK_EVERY_MS, MISSES_MAX, RECEIPT_AFTER_MS, RECEIPT_AGAIN_MS,
+    RECEIPTS_ASKED_MAX,
 };
 use super::machine::{Call, Doing, Machine};
 use super::timers::Timer;
@@ -31,8 +31,8 @@ pub(crate) enum Vouch {
     Sign(PeerId, Claim, Vec<(LogId, u64)>),
     /// Keep what a peer signed.
     Keep(Number, PeerId, Vec<Receipt>),
-    /// Choose something to be shown by a peer: what came without what it said, or else by this random number.
-    Pick(PeerId, Option<u64>),
+    /// Choose something that a peer signed for, by this random number.
+    Pick(PeerId, u64),
     /// Note what a peer showed; `None` when it did not answer.
     Examine(PeerId, Pick, Option<Vec<Parcel>>),
 }
@@ -47,8 +47,6 @@ pub(crate) enum Vouched {
     Picked(Option<Pick>),
     /// Whether it was what it had to be.
     Examined(bool),
-    /// Whether it filled records that had come without what they said.
-    Filled(bool),
 }
 
 /// A record that a peer is to show.
@@ -58,8 +56,6 @@ pub(crate) struct Pick {
     pub(crate) claim: Claim,
     pub(crate) log: LogId,
     pub(crate) seq: u64,
-    /// Whether it is to be filled here, and those after it: it came without what it said.
-    pub(crate) refill: bool,
 }
 
 /// What is under way.
@@ -188,27 +184,6 @@ impl Machine {
         }
     }
 
-    /// Has peers that share a thread hand on whole what came without what it said.
-    pub(super) fn refill(&mut self, thread: Number) {
-        let peers = self.peers.iter();
-        let sharing = peers.filter(|(_, known)| known.proven.contains(&thread));
-        let peers: Vec<_> = sharing.map(|(peer, _)| *peer).collect();
-        peers.into_iter().for_each(|peer| self.refill_from(peer));
-    }
-
-    /// Has one do so, soon.
-    pub(super) fn refill_from(&mut self, peer: PeerId) {
-        let soon = self.now + REFILL_AFTER_MS;
-        self.timers.set(Timer::Refill(peer), soon);
-    }
-
-    /// Asks a peer for what came without what it said, if it says to have such.
-    pub(super) fn ask_to_refill(&mut self, peer: PeerId) {
-        if self.peers.contains_key(&peer) {
-            self.op(Op::Vouch(Vouch::Pick(peer, None)), Doing::Pick(peer));
-        }
-    }
-
     /// Plans when a peer is to show something: at a time that it cannot know.
     pub(super) fn check_later(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         if let Some(every) = self.vouching.check_every_ms {
@@ -220,7 +195,7 @@ impl Machine {
     /// Has a peer show something that it signed for.
     pub(super) fn check(&mut self, peer: PeerId, rng: &mut dyn CryptoRng) {
         if self.peers.contains_key(&peer) && self.vouching.check_every_ms.is_some() {
-            let pick = Vouch::Pick(peer, Some(rng.next_u64()));
+            let pick = Vouch::Pick(peer, rng.next_u64());
             self.op(Op::Vouch(pick), Doing::Pick(peer));
             self.check_later(peer, rng);
         }
@@ -228,14 +203,10 @@ impl Machine {
 
     pub(super) fn have_shown(&mut self, peer: PeerId, pick: Pick) {
         if self.has_proved(pick.thread, &peer) {
-            let more = match pick.refill {
-                true => READ_RECORDS_MAX as u64,
-                false => 0,
-            };
             let range = Range {
                 log: pick.log,
                 from: pick.seq,
-                to: pick.seq.saturating_add(more),
+                to: pick.seq,
             };
             let ask = Ask::Pull(pick.claim, vec![range]);
             self.call(peer, &ask, Call::Check(peer, pick));

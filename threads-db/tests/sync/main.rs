@@ -16,7 +16,7 @@ mod once;
 mod purge;
 mod receipts;
 mod replicas;
-
+mod stripped;
 mod upgrades;
 mod victim;
 mod whereabouts;

@@ -1,16 +1,15 @@
-//! Purges between peers: what they claim to have erased, and what came without what it said.
+//! Purges between peers: what they claim to have erased.
 
 use serde_json::json;
-use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
 use threads_core::datastore::{Datastore, Direction, Keyspace};
-use threads_core::{Cid, Erased, Error};
+use threads_core::{Cid, Erased};
 use threads_db::Purge;
 
 use crate::access::{OTHER, REPLICA, ROOT, WRITER, team};
-use crate::frames::Answer;
 use crate::net::{Net, Reply};
+use crate::stripped::strip;
 
-fn is(kind: &str, frame: &[u8]) -> bool {
+pub(crate) fn is(kind: &str, frame: &[u8]) -> bool {
     frame[2..].starts_with(kind.as_bytes())
 }
 
@@ -132,57 +131,4 @@ fn a_peer_that_purged_keeps_its_standing_and_one_that_strips_loses_it() {
     let peers = net.db(WRITER).sync_status().unwrap().peers;
     let status = peers.into_iter().find(|status| status.peer == replica);
     assert!(status.unwrap().failed_check.is_some());
-}
-
-/// Hands records on without what they say.
-fn strip(asked: &[u8], reply: Reply) -> Reply {
-    if !is("pull", asked) {
-        return reply;
-    }
-    match decode(&reply?) {
-        Ok(Answer::Page(mut parcels, upto, more)) => {
-            for (_, event, body) in &mut parcels {
-                *event = Vec::new().into();
-                *body = cid_of(DAG_CBOR, b"nobody knows").to_bytes().into();
-            }
-            encode(&Answer::Page(parcels, upto, more))
-        }
-        _ => Err(Error::unavailable("no page")),
-    }
-}
-
-#[test]
-fn what_was_stripped_on_the_way_is_got_whole_from_somebody_else() {
-    let mut net = Net::new(3);
-    let id = net.shared_thread();
-    net.connect(0, 1);
-    for n in 0..300 {
-        net.put(0, json!({"_id": format!("x{n}")}));
-    }
-    net.run();
-    net.tamper(1, Some(strip));
-    net.connect(1, 2);
-    net.run_for(20_000);
-    let emptied = net.db(2).sync_status().unwrap().emptied;
-    assert_eq!((emptied.purged, emptied.stripped), (0, 301));
-    assert!(
-        !net.db(2).sync_status().unwrap().is_in_sync(),
-        "it is not whole"
-    );
-    assert!(
-        net.db(2).collection("Thing").is_err(),
-        "nothing of it is known"
-    );
-    // Of a writer's log that came so, nobody says to have it.
-    let record = net.db(0).log(Some(1)).unwrap()[0].record;
-    net.connect(0, 2);
-    net.run_for(1_000);
-    let peers = net.db(0).replicas_of(&record).unwrap();
-    assert_eq!(peers, [net.node(1).peer_id()]);
-
-    net.run_for(60_000);
-    assert_eq!(net.db(2).sync_status().unwrap().emptied.stripped, 0);
-    assert_eq!(net.get(2, "x7"), Some(json!({"_id": "x7"})));
-    net.assert_level(&id);
-    assert!(net.db(2).verify(&mut |_| ()).unwrap().is_clean());
 }
