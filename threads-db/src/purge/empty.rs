@@ -14,7 +14,7 @@ use crate::access::ADOPTED;
 use crate::chain::{self, Blocks};
 use crate::entity::{EntityRow, Life};
 use crate::feed::{FeedRow, Rejudged};
-use crate::held;
+use crate::held::{self, Why};
 use crate::history::{self, Events};
 use crate::kept;
 use crate::layout::{self, EventPlace, Place, meta, purged};
@@ -90,7 +90,7 @@ fn fate(
     })
 }
 
-/// Whether a record is in quarantine.
+/// Whether a record is in quarantine, and not only until the clock says otherwise.
 fn is_apart(txn: &dyn ReadTxn, thread: &Thread, record: &SignedRecord) -> Result<bool> {
     let (fields, id) = (record.fields(), record.id());
     let held = (&fields.log, fields.seq, &id);
@@ -98,7 +98,7 @@ fn is_apart(txn: &dyn ReadTxn, thread: &Thread, record: &SignedRecord) -> Result
         return Ok(false);
     };
     let entry = held::get(txn, thread.number, arrival)?;
-    Ok(entry.is_some_and(|entry| entry.row.why.is_quarantine()))
+    Ok(entry.is_some_and(|entry| matches!(entry.row.why, Why::Quarantine(_) | Why::Access(_))))
 }
 
 /// What becomes of a record that a purge lists, and what it says, unless its event breaks a rule: then it is never

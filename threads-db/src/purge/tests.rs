@@ -2,19 +2,26 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use threads_acl::Acl;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_core::access::{ACCESS_FORMAT, Role, Scope, Statement, Subject};
 use threads_core::block::{DAG_CBOR, cid_of};
+use threads_core::books::KeyBook;
 use threads_core::codec::ActionKind;
-use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace, Memory};
+use threads_core::datastore::{
+    Datastore, DatastoreExt, Direction, Durability, Keyspace, Memory, WriteTxn,
+};
 use threads_core::event::{Encryption, Position, SealedEvent};
 use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_core::policy::OpenPolicy;
 use threads_core::record::{Dep, Fields, Record, SignedRecord};
-use threads_core::{Cid, ErrorKind, Hlc, IdentityKey, LogKey, ManualClock, Variant, system_rng};
+use threads_core::reducer::{DispatchedEvent, Reducer, View};
+use threads_core::{
+    Cid, EpochKeys, ErrorKind, Hlc, IdentityKey, LogKey, ManualClock, Variant, system_rng,
+};
 
 use crate::chain::{self, Blocks};
 use crate::db::Db;
@@ -549,6 +556,12 @@ fn what_only_a_replica_emptied_is_filled_for_whoever_can_read() {
     team.level();
     assert!(is_emptied(&team.blind, &record), "it does as told");
     assert!(!is_emptied(&team.ann, &record));
+    let examined = |db: &Db, shown: &Blocks| {
+        let (ours, shown) = (blocks(db, &record), vec![shown.clone().into()]);
+        let node = db.node();
+        node.compare_shown(db.thread().number, &ours, shown)
+            .unwrap()
+    };
     let left = records(&team.blind);
     let (late, replica) = (
         copy(&team.root.keys()),
@@ -563,14 +576,17 @@ fn what_only_a_replica_emptied_is_filled_for_whoever_can_read() {
     // The replica becomes a reader.
     let thread = replica.thread();
     let read = team.root.thread().read.get();
-    let add = |txn: &mut dyn threads_core::datastore::WriteTxn| thread.add_keys(txn, (read, &[]));
+    let add = |txn: &mut dyn WriteTxn| thread.add_keys(txn, (read, &[]));
     let store = &thread.node.store;
     assert!(store.transact(Durability::Group, add).unwrap());
     thread.take_up_keys().unwrap();
     ingest::read_on(thread).unwrap();
     for db in [&late, &replica] {
         assert!(texts(db).is_empty());
-        take(db, std::slice::from_ref(&whole));
+        // A peer is asked to show what it signed for.
+        assert!(examined(db, &blocks(&team.blind, &record)));
+        assert!(is_emptied(db, &record));
+        assert!(examined(db, &whole));
         assert_eq!(blocks(db, &record), whole);
         assert_eq!(texts(db), texts(&team.root));
         assert_eq!(entities(db), entities(&team.root));
@@ -584,6 +600,106 @@ fn what_only_a_replica_emptied_is_filled_for_whoever_can_read() {
         assert!(is_emptied(db, &record));
         assert_clean(db);
     }
+}
+
+#[test]
+fn a_reader_that_lacks_the_keys_of_an_epoch_waits_for_them() {
+    let Team { root, ann, .. } = Team::new(&[Role::Delete]);
+    save(&root, "plan", "before");
+    level(&root, &ann);
+    let before = root.keys();
+    let epoch = root.rotate_keys().unwrap();
+    let record = save(&root, "plan", "CANARY");
+    state(&root, vec![dep(&root, &record)]);
+    let whole = blocks(&root, &record);
+    let late = copy(&before);
+    let thread = late.thread();
+    let give = |keys: &EpochKeys| {
+        let keys = std::slice::from_ref(keys);
+        let add = |txn: &mut dyn WriteTxn| thread.add_keys(txn, (None, keys));
+        let store = &thread.node.store;
+        assert!(store.transact(Durability::Group, add).unwrap());
+        thread.take_up_keys().unwrap();
+        ingest::read_on(thread).unwrap();
+    };
+    let keys = {
+        let txn = root.thread().node.store.read().unwrap();
+        let keys = KeyBook::new(&*txn).epoch_keys(root.id(), epoch);
+        keys.unwrap().unwrap()
+    };
+    give(&keys.without_read());
+    deliver(&late, &records(&root));
+    assert_eq!(blocks(&late, &record), whole, "it cannot tell");
+    let purge = &late.purges().unwrap()[0];
+    assert_eq!((purge.unread, purge.emptied, &purge.void), (1, 0, &None));
+    // Ann knows nothing of new keys.
+    ann.collection("Note").unwrap().delete("plan").unwrap();
+    for db in [&root, &late] {
+        take(db, &records(&ann));
+        assert!(texts(db).is_empty());
+    }
+    assert!(is_emptied(&root, &record));
+    assert_eq!(blocks(&late, &record), whole, "it may be of something else");
+    // The keys come.
+    give(&keys);
+    assert!(is_emptied(&late, &record));
+    assert_eq!(entities(&late), entities(&root));
+    assert_clean(&late);
+}
+
+/// Keeps what every entity was last, and counts how often it is asked.
+#[derive(Debug, Default)]
+struct Last(Arc<AtomicUsize>);
+
+impl Reducer for Last {
+    fn name(&self) -> &str {
+        "last"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn reduce(&self, view: &mut View<'_>, events: &[DispatchedEvent]) -> threads_core::Result<()> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        for event in events {
+            let after = event.after.as_ref().map(ToString::to_string);
+            view.put(
+                event.entity.as_str().as_bytes(),
+                after.unwrap_or_default().as_bytes(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn views_are_made_again_once_however_many_records_go() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let node = builder(&Arc::default()).policy(Acl::new());
+    let node = node.reducer(Last(Arc::clone(&asked))).open().unwrap();
+    let db = node.create_with("t", Variant::AccessControlled).unwrap();
+    define(&db);
+    for n in 0..200 {
+        save(&db, "plan", &format!("CANARY {n}"));
+    }
+    for n in 0..20 {
+        save(&db, "list", &format!("eggs {n}"));
+    }
+    let before = asked.load(Ordering::Relaxed);
+    assert_eq!(db.purge([name("plan")]).unwrap().records, 200);
+    let times = asked.load(Ordering::Relaxed) - before;
+    assert!((20..40).contains(&times), "{times}");
+    assert!(!has(&db, b"CANARY"));
+    let list = db.view("last", |view| {
+        Ok(view.get(b"list")?.map(|row| row.into_owned()))
+    });
+    assert!(
+        String::from_utf8(list.unwrap().unwrap())
+            .unwrap()
+            .contains("eggs 19")
+    );
+    assert_clean(&db);
 }
 
 #[test]

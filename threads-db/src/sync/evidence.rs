@@ -141,6 +141,30 @@ impl Node {
         Taking::default().take(&self.db(thread)?, &blocks)
     }
 
+    /// Whether what a peer showed is the record that is here. One that is emptied here is filled if it is to be.
+    pub(crate) fn compare_shown(
+        &self,
+        thread: Number,
+        ours: &Blocks,
+        shown: Vec<Parcel>,
+    ) -> Result<bool> {
+        let db = self.db(thread)?;
+        let mut passed = false;
+        for shown in shown.iter().cloned().map(Blocks::from) {
+            let txn = self.inner.store.read()?;
+            // What is malformed shows nothing.
+            passed |= match purge::is_shown(&*txn, db.thread(), &shown, ours) {
+                Err(error) if error.kind() == ErrorKind::Rejected => false,
+                is => is?,
+            };
+        }
+        if passed && ours.is_emptied() {
+            // Those who could not read it may have purged it, though it says something of what lives.
+            self.fill(thread, shown)?;
+        }
+        Ok(passed)
+    }
+
     /// Whether a peer showed the record that is here; notes it.
     fn examine(&self, peer: &PeerId, pick: &Pick, shown: Option<Vec<Parcel>>) -> Result<bool> {
         let now_ms = self.inner.clock.now_ms();
@@ -154,24 +178,7 @@ impl Node {
             return Ok(true);
         };
         let answered = shown.is_some();
-        let shown = shown.unwrap_or_default();
-        let db = self.db(pick.thread)?;
-        let passed = {
-            let txn = self.inner.store.read()?;
-            let mut passed = false;
-            for shown in shown.iter().cloned().map(Blocks::from) {
-                // What is malformed shows nothing.
-                passed |= match purge::is_shown(&*txn, db.thread(), &shown, &ours) {
-                    Err(error) if error.kind() == ErrorKind::Rejected => false,
-                    is => is?,
-                };
-            }
-            passed
-        };
-        if passed && ours.is_emptied() {
-            // Those who could not read it may have purged it, though it says something of what lives.
-            self.fill(pick.thread, shown)?;
-        }
+        let passed = self.compare_shown(pick.thread, &ours, shown.unwrap_or_default())?;
         let (thread, log, seq) = (pick.thread, pick.log, pick.seq);
         self.note([thread], |txn| {
             if !shares::has(txn.as_read(), thread, peer)? {
