@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use threads_core::rand_core::CryptoRng;
 use threads_core::{PeerId, Result};
 
-use super::active::{Sent, raise_all};
-use super::io::{Done, Heard, Op, Room, TakenIn, Which};
+use super::active::{Link, Sent, raise, raise_all};
+use super::io::{Done, Heard, Loaded, Op, Room, TakenIn, Which};
 use super::limits::{GRACE_MS, REPAIR_AFTER_MS, RETRY_HELD_MS, RETRY_HELD_MS_MAX, TELL_AFTER_MS};
 use super::machine::{Call, Doing, Machine, Peer};
 use super::pause::{Pause, put_off};
@@ -50,6 +50,40 @@ impl Machine {
             .is_some_and(super::active::Active::is_idle)
         {
             self.active.remove(&thread);
+        }
+    }
+
+    /// How a thread stands, as the store says.
+    pub(super) fn loaded(&mut self, thread: Number, loaded: Loaded) {
+        let Some(active) = self.active.get_mut(&thread) else {
+            return;
+        };
+        active.loading = false;
+        active.loaded = !std::mem::take(&mut active.outdated);
+        active.own = loaded.own.into_iter().collect();
+        active.full = loaded.full;
+        let stripped = loaded.stripped;
+        let moved = std::mem::take(&mut active.moved);
+        let heads = numbers(&loaded.heads);
+        for (peer, claim) in loaded.claims {
+            let mut acked = loaded.acked.iter().filter(|(of, _)| *of == peer);
+            let link = active.links.entry(peer).or_insert_with(|| Link::new(claim));
+            link.read(acked.next().map(|(_, acked)| acked), |theirs| {
+                // What was so when the thread was put away has been told.
+                let mut told = heads.clone();
+                told.retain(|log, _| !moved.contains(log) && !active.own.contains(log));
+                // What both have one of the two told the other of; what only it has comes later.
+                for (log, seq) in theirs {
+                    let here = heads.get(log).copied().unwrap_or(0);
+                    raise(&mut told, *log, (*seq).min(here));
+                }
+                told
+            });
+        }
+        active.reloaded(&loaded.heads, loaded.cuts);
+        self.timers.set(Timer::Thread(thread), self.now);
+        if stripped {
+            self.refill(thread);
         }
     }
 
@@ -143,12 +177,7 @@ impl Machine {
         active.map_or_else(Vec::new, |active| list(&active.named(lines)))
     }
 
-    fn change(
-        &mut self,
-        thread: Number,
-        peer: &PeerId,
-        how: impl FnOnce(&mut super::active::Link),
-    ) {
+    fn change(&mut self, thread: Number, peer: &PeerId, how: impl FnOnce(&mut Link)) {
         if let Some(link) = self.link(thread, peer) {
             how(link);
         }

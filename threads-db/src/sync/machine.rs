@@ -11,7 +11,7 @@ use threads_core::rand_core::CryptoRng;
 use threads_core::transport::Acceptance;
 use threads_core::{Error, LogId, PeerId, Result};
 
-use super::active::{Active, Link, Sent, raise};
+use super::active::{Active, Link, Sent};
 use super::comparison::Comparing;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
@@ -19,14 +19,14 @@ pub(super) use super::doing::{Call, Doing};
 use super::erasures::Erase;
 use super::gossip::Gossiping;
 use super::io::{
-    CallId, Done, Fresh, Input, Loaded, News, Op, OpId, Output, RequestId, Which, Work, Worked,
+    CallId, Done, Fresh, Input, News, Op, OpId, Output, RequestId, Which, Work, Worked,
 };
 use super::limits::{ANSWERS_MAX, GREET_AFTER_MS, REQUESTS_BURST, REQUESTS_PER_SECOND};
 use super::locate::Locate;
 use super::refill::Refilling;
 use super::timers::{Timer, Timers};
 use super::vouch::{Vouch, Vouched, Vouching};
-use super::wire::{self, Answer, Ask, Claim, numbers};
+use super::wire::{self, Answer, Ask, Claim};
 use crate::layout::Number;
 
 /// What this node knows of its peers and of the threads in use. See the [module](super).
@@ -377,39 +377,6 @@ impl Machine {
                 self.judge(publication, Acceptance::Ignore);
             }
             _ => {}
-        }
-    }
-
-    fn loaded(&mut self, thread: Number, loaded: Loaded) {
-        let Some(active) = self.active.get_mut(&thread) else {
-            return;
-        };
-        active.loading = false;
-        active.loaded = !std::mem::take(&mut active.outdated);
-        active.own = loaded.own.into_iter().collect();
-        active.full = loaded.full;
-        let stripped = loaded.stripped;
-        let moved = std::mem::take(&mut active.moved);
-        let heads = numbers(&loaded.heads);
-        for (peer, claim) in loaded.claims {
-            let mut acked = loaded.acked.iter().filter(|(of, _)| *of == peer);
-            let link = active.links.entry(peer).or_insert_with(|| Link::new(claim));
-            link.read(acked.next().map(|(_, acked)| acked), |theirs| {
-                // What was so when the thread was put away has been told.
-                let mut told = heads.clone();
-                told.retain(|log, _| !moved.contains(log) && !active.own.contains(log));
-                // What both have one of the two told the other of; what only it has comes later.
-                for (log, seq) in theirs {
-                    let here = heads.get(log).copied().unwrap_or(0);
-                    raise(&mut told, *log, (*seq).min(here));
-                }
-                told
-            });
-        }
-        active.reloaded(&loaded.heads, loaded.cuts);
-        self.timers.set(Timer::Thread(thread), self.now);
-        if stripped {
-            self.refill(thread);
         }
     }
 
