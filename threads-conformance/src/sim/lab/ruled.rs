@@ -27,7 +27,15 @@ use crate::sim::script::Script;
 pub struct Ruled<L>(L);
 
 impl<L: Lab> Ruled<L> {
-    /// This lab, in threads with rules. See [`Ruled`] for an example.
+    /// This lab, in threads with rules.
+    ///
+    /// ```
+    /// use threads_codec_jsonpatch::JsonPatch;
+    /// use threads_conformance::sim::lab::{Ruled, Things};
+    ///
+    /// let things = Things::new("jsonpatch/1".parse().unwrap(), |node| node.codec(JsonPatch::new()));
+    /// let ruled = Ruled::new(things);
+    /// ```
     pub fn new(lab: L) -> Self {
         Self(lab)
     }

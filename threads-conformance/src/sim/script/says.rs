@@ -48,7 +48,12 @@ pub enum Says {
     Rotate,
 }
 
-/// Where a role is. See [`Says`] for an example.
+/// Where a role is.
+///
+/// ```
+/// use threads_conformance::sim::script::In;
+/// assert_ne!(In::Thread, In::Entity(3));
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "those of the formats")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,7 +67,12 @@ pub enum In {
 }
 
 impl Says {
-    /// The one peer that it is about, if it is about one. See [`Says`] for an example.
+    /// The one peer that it is about, if it is about one.
+    ///
+    /// ```
+    /// use threads_conformance::sim::script::Says;
+    /// assert_eq!(Says::Leave.target(), None);
+    /// ```
     pub fn target(&self) -> Option<usize> {
         match self {
             Self::Grant { to: peer, .. } | Self::Revoke { from: peer, .. } => *peer,
