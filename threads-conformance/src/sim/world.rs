@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use threads_core::{Error, ErrorKind, PeerId, Variant};
+use threads_core::{Error, ErrorKind, PeerId};
 use threads_db::ThreadKeys;
 use threads_db::sync::{CallId, Input, Output, Work, Worked};
 
