@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::batch::EntityEvent;
 use threads_core::codec::ActionKind;
-use threads_core::datastore::{Keyspace, ReadTxn, WriteTxn};
+use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::record::{Dep, Record, SignedRecord};
 use threads_core::{Cid, CollectionName, EntityId, ErrorKind, Result};
 
@@ -15,9 +15,9 @@ use crate::chain::{self, Blocks};
 use crate::entity::{EntityRow, Life};
 use crate::feed::{FeedRow, Rejudged};
 use crate::held::{self, Why};
-use crate::history::{self, Events};
+use crate::history::{self, Events, Turns};
 use crate::kept;
-use crate::layout::{self, EventPlace, Place, meta, purged};
+use crate::layout::{self, EventPlace, Place, Prefix, meta, purged};
 use crate::opened::{Body, Opened};
 use crate::thread::{Thread, Tip};
 
@@ -132,17 +132,30 @@ fn is_dead(txn: &dyn ReadTxn, thread: &Thread, event: &EntityEvent) -> Result<bo
         return Ok(false);
     }
     let mut events = Events::new(txn, thread);
-    for row in history::rows(txn, thread, &prefix)?.iter().rev() {
-        let record = events
-            .record(row.place.of_record(thread.number))?
-            .record
-            .id();
+    let bounds = Prefix::new(&prefix);
+    // From the end, where whoever purges puts one.
+    for row in txn.scan(Keyspace::History, bounds.range(), Direction::Reverse)? {
+        let (key, turns) = row?;
+        if !Turns::decode(&turns)?.is_applied() {
+            continue;
+        }
+        let place = EventPlace::from_bytes(&key[prefix.len()..])?;
+        let record = events.record(place.of_record(thread.number))?.record.id();
         let listed = rows::listed_by(txn, thread.number, &record, None)?.is_some();
-        if !listed && events.event(&row.place)?.action == ActionKind::Delete {
+        if !listed && events.event(&place)?.action == ActionKind::Delete {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether the event that an entity's row names as the last is still in its history.
+fn has_last(txn: &dyn ReadTxn, key: &[u8], prefix: &[u8]) -> Result<bool> {
+    let Some(row) = EntityRow::get(txn, key)? else {
+        return Ok(false);
+    };
+    let last = [prefix, &row.last.to_bytes()].concat();
+    Ok(txn.get(Keyspace::History, &last)?.is_some())
 }
 
 impl<'a> Emptier<'a> {
@@ -310,16 +323,20 @@ impl<'a> Emptier<'a> {
                 layout::number(txn.as_read(), &meta::collection(thread.number, collection))?;
             let Some(number) = number else { continue };
             let (key, prefix) = history::keys(thread.number, number, id.as_str());
+            let name = (collection.clone(), id.clone());
+            // The delete that says so is still there, and nothing becomes of the dead.
+            let is_dead = self.dead.get(&name).is_some_and(|dead| *dead);
+            if is_dead && has_last(txn.as_read(), &key, &prefix)? {
+                continue;
+            }
             let rows = history::rows(txn.as_read(), thread, &prefix)?;
             let Some(last) = rows.last().map(|row| row.place) else {
                 txn.delete(Keyspace::Entities, &key)?;
                 continue;
             };
-            let name = (collection.clone(), id.clone());
-            let life = match self.dead.get(&name) {
-                // The delete that says so is still there, and nothing comes after it.
-                Some(true) => Life::Deleted,
-                _ => {
+            let life = match is_dead {
+                true => Life::Deleted,
+                false => {
                     let places = rows.into_iter().map(|row| row.place);
                     Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?
                 }
