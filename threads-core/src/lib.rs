@@ -10,7 +10,7 @@ pub mod clock;
 pub mod codec;
 pub mod datastore;
 pub mod erasure;
-mod error;
+pub mod error;
 pub mod event;
 pub mod group;
 pub mod id;
