@@ -278,7 +278,12 @@ fn ascending<'a>(peers: impl IntoIterator<Item = &'a PeerId>) -> Result<()> {
 
 /// Each purge is listed once, in order, by a sound link.
 fn in_order(purges: &[Cid]) -> Result<()> {
-    purges.iter().try_for_each(block::check_link)?;
+    let sound = purges.iter().all(|purge| block::check_link(purge).is_ok());
+    if !sound {
+        return Err(malformed(
+            "a purge is named by a link that records do not have",
+        ));
+    }
     match purges.is_sorted_by(|one, next| one < next) {
         true => Ok(()),
         false => Err(malformed("purges are not in order")),
@@ -451,6 +456,14 @@ mod tests {
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode().unwrap()).unwrap(), answer);
         }
+    }
+
+    #[test]
+    fn a_link_that_records_do_not_have_is_a_fault_of_the_frame() {
+        let other = Cid::new_v1(0x70, *block::cid_of(block::RAW, b"x").hash());
+        let ask = Ask::Erased(claim(), vec![other]).encode().unwrap();
+        let error = Ask::decode(&ask).unwrap_err();
+        assert_eq!(error.kind(), threads_core::ErrorKind::Rejected);
     }
 
     #[test]
