@@ -491,3 +491,30 @@ fn new_keys_are_made_by_who_may_and_listed() {
     let said = ann.fails(10, ["keys", "rotate", "open"]);
     assert!(said.contains("--access-controlled"), "{said}");
 }
+
+#[test]
+fn row_54_a_stolen_device_opens_for_nobody_and_reads_nothing_that_is_written_after() {
+    let ann = root();
+    let bob = invited(&ann, "write");
+    let (who, file) = (peer(&bob), bob.file("passphrase", "correct horse battery"));
+    bob.ok(["keystore", "protect", "--passphrase-file", word(&file)]);
+    for words in [
+        ["get", "t", "c", "plan"].as_slice(),
+        &["identity", "export"],
+        &["export", "t", word(&bob.path("stolen.car"))],
+    ] {
+        bob.fails(5, words);
+    }
+    // Whoever guesses the passphrase has all keys of before, and the records of after.
+    ann.ok(["acl", "revoke", "t", &who, "--all"]);
+    set(&ann, 9);
+    let car = ann.path("t.car");
+    ann.ok(["export", "t", word(&car), "--force"]);
+    let opened = |words: &[&str]| {
+        let guessed = ["--keystore-passphrase-file", word(&file)];
+        bob.ok(guessed.iter().chain(words))
+    };
+    opened(&["restore", word(&car)]);
+    let plan = opened(&["get", "t", "c", "plan"]).json();
+    assert_eq!((n(&ann), &plan["n"]), (json!(9), &json!(1)));
+}
