@@ -102,7 +102,7 @@ impl Db {
         let mut txn = self.begin()?;
         let records = plan::Plan::new(txn.txn.as_read(), self.thread(), &entities).make()?;
         for entity in &entities {
-            txn.stage_tombstone(entity)?;
+            txn.stage_last_delete(entity)?;
         }
         let ruled = is_ruled(txn.txn.as_read(), self)?;
         let mut rest = Vec::new();

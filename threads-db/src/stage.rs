@@ -170,11 +170,26 @@ impl WriteTransaction<'_> {
         definition: &Arc<Definition>,
         id: &EntityId,
     ) -> Result<()> {
-        let (key, _) = self.keys(definition, id);
-        let before = EntityRow::get(self.txn.as_read(), &key)?;
-        let life = before.map_or(Life::Unknown, |row| row.life);
+        let life = self.life(definition, id)?;
         check_life(definition, id, &life, ActionKind::Delete)?;
-        let before = self.seen(definition, &life, id)?;
+        self.stage_tombstone(definition, id, &life)
+    }
+
+    /// What became of an entity so far.
+    pub(crate) fn life(&self, definition: &Definition, id: &EntityId) -> Result<Life> {
+        let (key, _) = self.keys(definition, id);
+        let row = EntityRow::get(self.txn.as_read(), &key)?;
+        Ok(row.map_or(Life::Unknown, |row| row.life))
+    }
+
+    /// Stages a delete, whatever became of the entity before.
+    pub(crate) fn stage_tombstone(
+        &mut self,
+        definition: &Arc<Definition>,
+        id: &EntityId,
+        life: &Life,
+    ) -> Result<()> {
+        let before = self.seen(definition, life, id)?;
         let moves = Moves::new(definition, before.as_ref(), None);
         let (action, payload, life) = (ActionKind::Delete, Vec::new(), Life::Deleted);
         self.effect(Step {

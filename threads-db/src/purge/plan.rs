@@ -10,13 +10,11 @@ use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
 
 use crate::access::ADOPTED;
 use crate::chain::{self, Blocks};
-use crate::entity::{EntityRow, Life};
+use crate::entity::EntityRow;
 use crate::held;
 use crate::history;
-use crate::index::Moves;
 use crate::layout::{self, Place, meta};
 use crate::opened::Opened;
-use crate::stage::Step;
 use crate::thread::Thread;
 use crate::txn::WriteTransaction;
 
@@ -171,24 +169,10 @@ impl<'a> Plan<'a> {
 
 impl WriteTransaction<'_> {
     /// Stages a delete, whatever became of the entity before: one that nobody will empty.
-    pub(super) fn stage_tombstone(&mut self, (collection, id): &Name) -> Result<()> {
+    pub(super) fn stage_last_delete(&mut self, (collection, id): &Name) -> Result<()> {
         let catalogue = self.catalogue();
         let definition = catalogue.get(collection)?;
-        let (key, _) = self.keys(definition, id);
-        let before = EntityRow::get(self.txn.as_read(), &key)?;
-        let before = before.map_or(Life::Unknown, |row| row.life);
-        let before = self.seen(definition, &before, id)?;
-        let moves = Moves::new(definition, before.as_ref(), None);
-        let (action, payload, life) = (ActionKind::Delete, Vec::new(), Life::Deleted);
-        self.effect(Step {
-            definition,
-            id,
-            action,
-            payload,
-            life,
-            moves,
-            before,
-            after: None,
-        })
+        let life = self.life(definition, id)?;
+        self.stage_tombstone(definition, id, &life)
     }
 }
