@@ -186,7 +186,9 @@ fn what_was_emptied_by_a_purge_that_counts_no_more_is_handed_on_and_got_whole() 
     assert_eq!((stripped(&net, REPLICA), stripped(&net, OTHER)), (1, 1));
     assert!(net.get(OTHER, "list").is_some());
 
+    // Root has it whole, and hears that the right was taken before it hears of the purge.
     net.connect(ROOT, OTHER);
+    net.run();
     net.connect(ROOT, WRITER);
     (0..6).for_each(|_| net.run());
     for node in [WRITER, REPLICA, OTHER] {
