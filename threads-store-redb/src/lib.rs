@@ -10,6 +10,7 @@ mod pending;
 mod snapshot;
 mod store;
 mod table;
+mod wipe;
 mod writer;
 
 pub use options::RedbOptions;

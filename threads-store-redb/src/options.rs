@@ -15,9 +15,9 @@ use crate::lock::Lock;
 use crate::store::Redb;
 use crate::table::{self, Tables};
 
-const DATA_FILE: &str = "data.redb";
+pub(crate) const DATA_FILE: &str = "data.redb";
 /// The data file until it is whole.
-const NEW_FILE: &str = "new.redb";
+pub(crate) const NEW_FILE: &str = "new.redb";
 
 /// How to open a store. The defaults suit most; each field says what it is for.
 ///
@@ -76,6 +76,7 @@ impl RedbOptions {
             }
             self.make(dir)?;
         }
+        forget_new(dir)?;
         if !lock.is_marked()? {
             lock.mark()?;
         }
@@ -128,7 +129,7 @@ impl RedbOptions {
             .map_err(io_error("cannot name the data file of the store"))
     }
 
-    fn open_disk(&self, disk: Disk) -> Result<Redb> {
+    pub(crate) fn open_disk(&self, disk: Disk) -> Result<Redb> {
         check::look(&disk, self.cache_bytes, self.check_bytes_max)?;
         let failed = |failure: Failure| disk.fault(&failure).to_error();
         let db = check::start(disk.clone(), self.cache_bytes).map_err(failed)?;
@@ -142,7 +143,7 @@ impl RedbOptions {
     }
 }
 
-fn disk_of(path: &Path, new: bool) -> Result<Disk> {
+pub(crate) fn disk_of(path: &Path, new: bool) -> Result<Disk> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -155,6 +156,17 @@ fn disk_of(path: &Path, new: bool) -> Result<Disk> {
     Ok(Disk::new(backend))
 }
 
+/// Removes what was left when a [wipe](RedbOptions::wipe) was cut short: it has rows that are to be forgotten
+/// some day.
+fn forget_new(dir: &Path) -> Result<()> {
+    match std::fs::remove_file(dir.join(NEW_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error("cannot remove a file that is half made")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes the directory, for its owner alone.
 fn make_dir(dir: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -165,7 +177,7 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Makes a new name survive a power cut, where directories can be synced.
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(dir)?.sync_all()?;
     }

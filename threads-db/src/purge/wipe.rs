@@ -8,7 +8,7 @@ use crate::node::Node;
 
 impl Node {
     /// Whether the files of a store may still hold what was purged, in pages that are free: until somebody
-    /// has them written over, if the store can do that, and [says so](Node::note_wiped).
+    /// has them written over, as `Lmdb::wipe` and `RedbOptions::wipe` do, and [says so](Node::note_wiped).
     ///
     /// # Errors
     ///

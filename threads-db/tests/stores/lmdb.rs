@@ -17,6 +17,8 @@ mod keystore;
 mod read_only;
 #[path = "suite/mod.rs"]
 pub(crate) mod suite;
+#[path = "suite/wiped.rs"]
+mod wiped;
 
 pub(crate) struct Durable;
 
@@ -35,4 +37,9 @@ pub(crate) type Store = Place<Durable>;
 
 fn open_read_only(dir: &Path) -> Result<Lmdb> {
     Lmdb::open_read_only(dir)
+}
+
+/// Has the files hold nothing but the rows of the store.
+fn wipe(dir: &Path) {
+    Durable::open(dir).unwrap().wipe().unwrap();
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use threads_core::Result;
-use threads_store_redb::Redb;
+use threads_store_redb::{Redb, RedbOptions};
 
 use super::place::{Kind, Place};
 
@@ -15,6 +15,8 @@ mod crash;
 mod keystore;
 #[path = "suite/mod.rs"]
 mod suite;
+#[path = "suite/wiped.rs"]
+mod wiped;
 
 pub(crate) struct Durable;
 
@@ -27,3 +29,8 @@ impl Kind for Durable {
 }
 
 pub(crate) type Store = Place<Durable>;
+
+/// Has the files hold nothing but the rows of the store.
+fn wipe(dir: &Path) {
+    RedbOptions::default().wipe(dir).unwrap();
+}
