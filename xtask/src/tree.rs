@@ -47,10 +47,12 @@ fn collect(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<File>) -> io:
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
+        // In a second working tree of a repository, `.git` is a file.
+        if SKIPPED.contains(&&*name) {
+            continue;
+        }
         if kind.is_dir() {
-            if !SKIPPED.contains(&&*name) {
-                collect(&entry.path(), &format!("{path}/"), depth - 1, files)?;
-            }
+            collect(&entry.path(), &format!("{path}/"), depth - 1, files)?;
         } else if kind.is_file() {
             // What is not text says nothing that could be checked here.
             if let Ok(text) = String::from_utf8(fs::read(entry.path())?) {
