@@ -53,6 +53,14 @@ pub fn ruled(seed: u64) -> Script {
             maker.write_by(writer, (at_ms + after_ms).saturating_sub(500));
         }
     }
+    if maker.below(2) == 0 {
+        // What is written alone can be erased alone.
+        maker.steps.iter_mut().for_each(|step| {
+            if let Act::Write { changes, .. } = &mut step.act {
+                *changes = 1;
+            }
+        });
+    }
     maker.steps.sort_by_key(|step| step.at_ms);
     Script {
         seed,
@@ -78,7 +86,7 @@ impl<R: Rng> Maker<R> {
         let grant = |to, scope, role| Says::Grant { to, scope, role };
         let revoke = |from, scope, role| Says::Revoke { from, scope, role };
         let reader = Some(readers[self.below(readers.len() as u64) as usize]);
-        let says = match self.below(15) {
+        let says = match self.below(18) {
             0 | 1 => revoke(Some(goes), In::Thread, Role::Replicate),
             2 => revoke(Some(goes), In::Thread, Role::Read),
             3 => return (goes, Says::Leave),
@@ -91,6 +99,7 @@ impl<R: Rng> Maker<R> {
             10 => Says::Restrict { entity },
             13 => grant(reader, In::Thread, Role::Write),
             11 => return (0, Says::Checkpoint),
+            14..=16 => Says::Purge { entity },
             12 if self.below(2) == 0 => revoke(None, In::Thread, Role::Delete),
             12 => grant(None, In::Thread, Role::Delete),
             _ => Says::Rotate,

@@ -40,6 +40,11 @@ pub enum Says {
         /// Which.
         entity: u32,
     },
+    /// What an entity of the lab said is erased.
+    Purge {
+        /// Which.
+        entity: u32,
+    },
     /// What root knows.
     Checkpoint,
     /// The peer gives up its roles.
@@ -76,7 +81,11 @@ impl Says {
     pub fn target(&self) -> Option<usize> {
         match self {
             Self::Grant { to: peer, .. } | Self::Revoke { from: peer, .. } => *peer,
-            Self::Restrict { .. } | Self::Checkpoint | Self::Leave | Self::Rotate => None,
+            Self::Restrict { .. }
+            | Self::Purge { .. }
+            | Self::Checkpoint
+            | Self::Leave
+            | Self::Rotate => None,
         }
     }
 

@@ -114,12 +114,29 @@ impl World<'_> {
                 None => Ok(()),
             },
             Says::Checkpoint => txn.state(Statement::Checkpoint),
-            Says::Leave | Says::Rotate => Ok(()),
+            Says::Purge { .. } | Says::Leave | Says::Rotate => Ok(()),
         })?;
         match says {
+            Says::Purge { entity } => self.purge(db, entity),
             Says::Leave => db.leave(),
             Says::Rotate => db.rotate_keys().map(drop),
             _ => Ok(()),
+        }
+    }
+
+    /// Erases what an entity said, unless it never was, was written with others, or may not be deleted.
+    fn purge(&self, db: &Db, entity: u32) -> Result<()> {
+        let Some(entity) = self.lab.entity(entity) else {
+            return Ok(());
+        };
+        match db.purge([entity]) {
+            Err(error)
+                if is_refused(&error)
+                    || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) =>
+            {
+                Ok(())
+            }
+            other => other.map(drop),
         }
     }
 
@@ -166,6 +183,7 @@ impl World<'_> {
     pub(super) fn compare_rules(&self) -> Played {
         let mut first = None;
         let mut apart: BTreeMap<bool, BTreeSet<Cid>> = BTreeMap::new();
+        let mut purges = BTreeMap::new();
         for at in self.remaining() {
             let Some(up) = &self.peers[at].up else {
                 continue;
@@ -177,6 +195,7 @@ impl World<'_> {
                     "the same records give two sets of rules\n  peer 0: {first:?}\n  peer {at}: {rules:?}"
                 ));
             }
+            self.compare_purges(at, &up.db, &mut purges)?;
             let held = self.sound(at, "does not tell what it holds", up.db.held())?;
             let held = held
                 .into_iter()
@@ -195,6 +214,30 @@ impl World<'_> {
             && !blind.is_subset(readers)
         {
             return self.fail("those who cannot read keep apart what readers apply");
+        }
+        Ok(())
+    }
+
+    /// Which purges count, and what they list: alike on all who remain; and those who read have erased the same.
+    fn compare_purges(
+        &self,
+        at: usize,
+        db: &Db,
+        known: &mut BTreeMap<bool, Vec<(Cid, [u64; 3])>>,
+    ) -> Played {
+        let purges = self.sound(at, "does not tell what was purged", db.purges())?;
+        let blind = self.script.blind.contains(&at);
+        let told = purges.into_iter().map(|purge| {
+            let counts = u64::from(purge.void.is_none());
+            (purge.record, [counts, purge.listed, purge.emptied])
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort();
+        let known = known.entry(blind).or_insert_with(|| told.clone());
+        if *known != told {
+            return self.fail(format!(
+                "peer {at} has purged otherwise\n  one: {known:?}\n  peer {at}: {told:?}"
+            ));
         }
         Ok(())
     }
