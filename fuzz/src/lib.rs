@@ -68,6 +68,7 @@ pub const TARGETS: &[Target] = &[
     target("header", formats::header, seeds::header, seeds::HEADER),
     target("batch", formats::batch, seeds::batch, seeds::BATCH),
     target("change", codec::change, seeds::change, &[]),
+    target("lww", codec::lww, seeds::lww, seeds::LWW),
     target("patch", codec::patch, seeds::patch, seeds::PATCH),
     target("merge", codec::merge, seeds::merge, &[]),
     target("definition", codec::definition, seeds::definition, &[]),

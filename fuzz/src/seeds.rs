@@ -226,6 +226,18 @@ pub(crate) fn change() -> Vec<Vec<u8>> {
     [all(file, "event_hex", &[0]), all(file, "event_hex", &[1])].concat()
 }
 
+/// Events of `lww/1`, each for no entity and for one.
+pub(crate) fn lww() -> Vec<Vec<u8>> {
+    let vectors = vectors("lww.json");
+    let events = vectors
+        .iter()
+        .filter_map(|vector| vector.get("event")?.as_str());
+    let both = |event: &str| [0, 1].map(|mode| [&[mode], event.as_bytes()].concat());
+    events.flat_map(both).collect()
+}
+
+pub(crate) const LWW: &[&str] = &["{\"set\":{", "\"remove\":{", "18446744073709551615", "-0.0"];
+
 pub(crate) fn definition() -> Vec<Vec<u8>> {
     let definitions = [
         json!({"_id": "Person", "codec": "jsonpatch/1", "schema": null, "version": 0}),

@@ -24,6 +24,7 @@ import hpke
 import ids
 import invites
 import jsonpatch
+import lww
 import keystore
 import layers
 import multibase
@@ -518,12 +519,16 @@ def read_file(name, kinds):
     return len(vectors)
 
 
-def read_codec():
-    """The codec's own reader counts for itself."""
-    name = jsonpatch.VECTORS.name
-    cases = json.loads(jsonpatch.VECTORS.read_text(encoding="utf-8"))
+# The readers of codecs, each with its vectors and a check of its own.
+CODECS = [jsonpatch, lww]
+
+
+def read_codec(codec):
+    """A codec's own reader counts for itself."""
+    name = codec.VECTORS.name
+    cases = json.loads(codec.VECTORS.read_text(encoding="utf-8"))
     for case in cases:
-        fault = jsonpatch.check(case)
+        fault = codec.check(case)
         if fault:
             raise Mismatch("%s: %s: %s" % (name, case["name"], fault))
     return len(cases)
@@ -541,12 +546,13 @@ def main(arguments):
     if arguments:
         sys.exit("usage: read.py [--self-test]")
     files = readers()
-    unknown = {path.name for path in VECTORS.glob("*.json")} - set(files) - {jsonpatch.VECTORS.name}
+    unknown = {path.name for path in VECTORS.glob("*.json")} - set(files) - {codec.VECTORS.name for codec in CODECS}
     if unknown:
         raise Mismatch("no reader for %s" % ", ".join(sorted(unknown)))
     for name, kinds in files.items():
         print("%s: %d vectors read" % (name[: -len(".json")], read_file(name, kinds)))
-    print("%s: %d vectors read" % (jsonpatch.VECTORS.stem, read_codec()))
+    for codec in CODECS:
+        print("%s: %d vectors read" % (codec.VECTORS.stem, read_codec(codec)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use threads_acl::Acl;
 use threads_codec_jsonpatch::JsonPatch;
+use threads_codec_lww::Lww;
 use threads_core::datastore::Datastore;
 use threads_core::{CollectionName, Error, ErrorKind, IdentityKey, system_rng};
 use threads_db::query::QueryCaps;
@@ -246,6 +247,7 @@ impl Repo {
         let caps = QueryCaps::unbounded();
         let mut builder = Node::builder(store)
             .codec(JsonPatch::new())
+            .codec(Lww::new())
             .policy(Acl::new())
             .query_caps(caps);
         if let Some(keystore) = keystore {

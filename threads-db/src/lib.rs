@@ -76,6 +76,9 @@ pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
 #[cfg(feature = "codec-jsonpatch")]
 #[doc(inline)]
 pub use threads_codec_jsonpatch as codec_jsonpatch;
+#[cfg(feature = "codec-lww")]
+#[doc(inline)]
+pub use threads_codec_lww as codec_lww;
 #[cfg(feature = "store-lmdb")]
 #[doc(inline)]
 pub use threads_store_lmdb as store_lmdb;

@@ -230,6 +230,7 @@ fn core_and_db_never_spawn_sleep_or_read_a_clock() {
         "threads-core",
         "threads-db",
         "threads-codec-jsonpatch",
+        "threads-codec-lww",
         "threads-acl",
     ] {
         let mut sources = Vec::new();
@@ -261,6 +262,7 @@ fn every_file_of_the_library_is_in_the_code_map() {
         "threads-db",
         "threads-store-lmdb",
         "threads-codec-jsonpatch",
+        "threads-codec-lww",
         "threads-conformance",
         "threads-acl",
     ] {

@@ -1,7 +1,8 @@
-//! The codec `jsonpatch/1`: events of peers, and patches of applications; and definitions.
+//! The codecs `jsonpatch/1` and `lww/1`: events of peers, and patches of applications; and definitions.
 
 use serde_json::{Map, Value, json};
 use threads_codec_jsonpatch::{DOCUMENT_BYTES_MAX, EVENT_BYTES_MAX, JsonPatch};
+use threads_codec_lww::{Lww, STATE_BYTES_MAX};
 use threads_core::ErrorKind;
 use threads_core::codec::{Action, EntityState, EventCodec, EventCodecExt};
 use threads_db::fuzzing;
@@ -36,6 +37,45 @@ pub(crate) fn change(input: &[u8]) {
             let value = codec.value(&after).unwrap();
             assert!(value.is_object());
             assert_eq!(state(&value), after, "one document has one text");
+        }
+        Err(error) => refused(&error, &[ErrorKind::Rejected]),
+    }
+}
+
+/// An event of a peer of `lww/1`, on no entity (after a 0) or on one with a member that was removed.
+pub(crate) fn lww(input: &[u8]) {
+    let Some((mode, event)) = input.split_first() else {
+        return;
+    };
+    let codec = Lww::new();
+    let events: &[&[u8]] = match mode {
+        0 => &[],
+        _ => &[
+            br#"{"set":{"_id":"ann","a":[1.5]}}"#,
+            br#"{"remove":{"a":1}}"#,
+        ],
+    };
+    let before = events
+        .iter()
+        .fold(None, |state: Option<EntityState>, event| {
+            Some(codec.apply(state.as_ref(), event).unwrap())
+        });
+    match codec.apply(before.as_ref(), event) {
+        Ok(after) => {
+            assert!(after.as_bytes().len() <= STATE_BYTES_MAX);
+            assert_eq!(codec.apply(before.as_ref(), event).unwrap(), after);
+            let value = codec.value(&after).unwrap();
+            // Saving what is there changes nothing, and what an application saves is an event again.
+            assert_eq!(
+                codec.encode(Some(&after), &Action::Save(&value)).unwrap(),
+                None
+            );
+            let again = codec
+                .encode(None, &Action::Create(&value))
+                .unwrap()
+                .unwrap();
+            let made = codec.apply(None, &again).unwrap();
+            assert_eq!(codec.value(&made).unwrap(), value);
         }
         Err(error) => refused(&error, &[ErrorKind::Rejected]),
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use threads_acl::Acl;
 use threads_codec_jsonpatch::JsonPatch;
+use threads_codec_lww::Lww;
 use threads_conformance::sim::lab::{Lab, Ruled, Things};
 use threads_conformance::sim::run::run;
 use threads_conformance::sim::script::{Act, Script, Step};
@@ -26,6 +27,13 @@ fn lab() -> Things {
 #[test]
 fn peers_agree_once_all_is_healed_whatever_happened() {
     seeds::check(&lab(), seeds::from_env(200));
+}
+
+#[test]
+fn peers_agree_on_each_member_once_all_is_healed_whatever_happened() {
+    let codec = "lww/1".parse().unwrap();
+    let lab = Things::new(codec, |node: NodeBuilder| node.codec(Lww::new()));
+    seeds::check(&lab, seeds::from_env(100));
 }
 
 /// The same in threads with access rules.
