@@ -186,8 +186,8 @@ impl Definition {
 pub(crate) struct Catalogue {
     pub(crate) generation: u64,
     definitions: BTreeMap<CollectionName, Arc<Definition>>,
-    /// Why a collection that is defined cannot be used here.
-    unusable: BTreeMap<CollectionName, String>,
+    /// Why a collection that is defined cannot be used here, and its codec.
+    unusable: BTreeMap<CollectionName, (CodecId, String)>,
 }
 
 impl Catalogue {
@@ -204,7 +204,7 @@ impl Catalogue {
         if let Some(definition) = self.definitions.get(name) {
             return Ok(definition);
         }
-        if let Some(why) = self.unusable.get(name) {
+        if let Some((_, why)) = self.unusable.get(name) {
             return Err(Error::unsupported(why.clone()).with("collection", name));
         }
         Err(Error::not_found("no such collection: define it first").with("collection", name))
@@ -213,6 +213,12 @@ impl Catalogue {
     /// The definition of `name`, if it is defined and usable.
     pub(crate) fn find(&self, name: &CollectionName) -> Option<&Arc<Definition>> {
         self.definitions.get(name)
+    }
+
+    /// The collections that are defined and cannot be used here, with their codecs.
+    pub(crate) fn unusable_by_codec(&self) -> impl Iterator<Item = (&CollectionName, &CodecId)> {
+        let unusable = self.unusable.iter();
+        unusable.map(|(name, (codec, _))| (name, codec))
     }
 
     /// The collections of applications, by name.
@@ -271,7 +277,7 @@ impl Catalogue {
             .into_iter()
             .filter(|entity| !entity.name.is_reserved())
         {
-            let name = entity.name.clone();
+            let (name, codec) = (entity.name.clone(), entity.codec.clone());
             match catalogue.definition(txn, thread, entity, &indexes, codecs) {
                 Ok(definition) => {
                     catalogue.definitions.insert(name, Arc::new(definition));
@@ -279,7 +285,7 @@ impl Catalogue {
                 // What a definition says may be wrong, or wait for a codec; that it cannot be read
                 // is another matter.
                 Err(error) if is_about_definition(&error) => {
-                    catalogue.unusable.insert(name, error.to_string());
+                    catalogue.unusable.insert(name, (codec, error.to_string()));
                 }
                 Err(error) => return Err(error),
             }

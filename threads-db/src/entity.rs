@@ -108,6 +108,17 @@ impl EntityRow {
         }
     }
 
+    /// The codec that the entity in the bytes of a row waits for, if it does.
+    pub(crate) fn waiting(bytes: &[u8]) -> Result<Option<CodecId>> {
+        if bytes.first() != Some(&WAITING) {
+            return Ok(None);
+        }
+        match Self::decode(bytes)?.life {
+            Life::Waiting(codec) => Ok(Some(codec)),
+            _ => Ok(None),
+        }
+    }
+
     pub(crate) fn get(txn: &dyn ReadTxn, key: &[u8]) -> Result<Option<Self>> {
         txn.get(Keyspace::Entities, key)?
             .map(|bytes| Self::decode(&bytes))

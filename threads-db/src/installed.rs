@@ -89,7 +89,7 @@ fn waiting(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Vec<u8>>> {
     let mut keys = Vec::new();
     for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
         let (key, value) = row?;
-        if let Life::Waiting(codec) = EntityRow::decode(&value)?.life
+        if let Some(codec) = EntityRow::waiting(&value)?
             && thread.node.codecs.get(&codec).is_ok()
         {
             keys.push(key.into_owned());

@@ -28,6 +28,7 @@ mod layout;
 mod line;
 mod listener;
 mod log;
+mod missing;
 mod node;
 mod notify;
 mod opened;
@@ -64,6 +65,7 @@ pub use invite::{Invite, InviteOptions, InviteStatus, JoinRequest, Joined, Membe
 pub use keystore::{Keystore, KeystoreFault, KeystoreFile, PassphrasePrice};
 pub use listener::{ChangeFilter, FeedCursor, LAG_RECORDS_MAX, Listener, Notice};
 pub use log::{LogEntry, Shown, ShownEvent};
+pub use missing::MissingCodec;
 pub use node::{Node, NodeBuilder, ThreadSummary};
 pub use progress::Progress;
 pub use purge::{Emptied, EmptiedCounts, PURGE_ENTITIES_MAX, Purge, PurgeReport};

@@ -72,6 +72,7 @@ mod cursor;
 mod error;
 mod explain;
 mod filter;
+mod ids;
 mod matcher;
 pub(crate) mod order;
 mod page;
@@ -85,6 +86,7 @@ pub(crate) mod walk;
 
 use std::fmt;
 
+use threads_core::datastore::Direction;
 use threads_core::{Error, FieldPath, Result};
 
 pub(crate) use caps::Guard;
@@ -93,6 +95,7 @@ pub use cursor::Cursor;
 pub use error::QueryError;
 pub use explain::{Explain, Step};
 pub use filter::{Field, Filter, Op, field};
+pub use ids::IdRange;
 pub use matcher::Matcher;
 pub use order::compare_values;
 pub(crate) use page::{Candidate, count_of, run};
@@ -349,6 +352,18 @@ impl Query {
         let filtered = self.filter.iter().flat_map(Filter::paths);
         let sorted = self.sort.iter().map(|sort| &sort.path);
         filtered.chain(sorted).chain(&self.fields).collect()
+    }
+
+    /// In which order of ids the rows are to come, if it is one.
+    pub(crate) fn id_order(&self) -> Option<Direction> {
+        match self.sort.as_slice() {
+            [] => Some(Direction::Forward),
+            [sort] if sort.path.segments() == ["_id"] => Some(match sort.descending {
+                true => Direction::Reverse,
+                false => Direction::Forward,
+            }),
+            _ => None,
+        }
     }
 
     /// How to find the rows with these indexes; see [`Plan::choose`].

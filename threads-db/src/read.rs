@@ -1,5 +1,8 @@
 //! Reading a collection within a transaction: by id, by plan, row by row.
 
+use std::borrow::Cow;
+use std::ops::Bound;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use threads_core::codec::EntityState;
@@ -13,7 +16,7 @@ use crate::history;
 use crate::index::{self, key::KeyRange};
 use crate::layout::{self, Prefix};
 use crate::query::{
-    self, Candidate, Explain, Filter, Guard, Matcher, Plan, Projection, Query, QueryCaps,
+    self, Candidate, Explain, Filter, Guard, IdRange, Matcher, Plan, Projection, Query, QueryCaps,
 };
 use crate::thread::Thread;
 use crate::txn::Rows;
@@ -35,20 +38,37 @@ type Documents<'a> = Box<dyn Iterator<Item = Result<Document>> + 'a>;
 
 impl<'a> Reader<'a> {
     /// The living entity of an id.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) for one that another codec
+    /// made, which is not installed here: it may live or not.
     pub(crate) fn get(&self, id: &str) -> Result<Option<Document>> {
         // An id that no entity can have has no entity; the store would refuse the key.
-        match id.parse::<EntityId>() {
-            Ok(id) => self.entity(&id),
-            Err(_) => Ok(None),
+        let Ok(id) = id.parse::<EntityId>() else {
+            return Ok(None);
+        };
+        let Some(row) = self.row(&id)? else {
+            return Ok(None);
+        };
+        if let Some(codec) = EntityRow::waiting(&row)? {
+            let missing = self.thread.node.codecs.get(&codec).err();
+            return missing.map_or(Ok(None), |error| Err(error.with("_id", id)));
         }
+        document(self.thread, &row, id.as_str())
     }
 
+    /// The living entity of an id, if its codec is installed here.
     fn entity(&self, id: &EntityId) -> Result<Option<Document>> {
-        let key = layout::entity(self.thread.number, self.definition.number, id.as_str());
-        match self.txn.get(Keyspace::Entities, &key)? {
+        match self.row(id)? {
             Some(row) => document(self.thread, &row, id.as_str()),
             None => Ok(None),
         }
+    }
+
+    fn row(&self, id: &EntityId) -> Result<Option<Cow<'_, [u8]>>> {
+        let key = layout::entity(self.thread.number, self.definition.number, id.as_str());
+        self.txn.get(Keyspace::Entities, &key)
     }
 
     /// Refuses a query that is malformed or asks for a field that no entity can have.
@@ -66,7 +86,12 @@ impl<'a> Reader<'a> {
     /// The entities that a query finds, in its order.
     pub(crate) fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Rows<T>> {
         self.check(query)?;
-        let found = query::run(self.documents(query)?, query, true, self.caps(query))?;
+        let in_order = match query.id_order() {
+            Some(Direction::Forward) => true,
+            Some(Direction::Reverse) => self.plan(query).is_scan(),
+            None => false,
+        };
+        let found = query::run(self.documents(query)?, query, in_order, self.caps(query))?;
         let shown = Shown::new(query);
         let rows = found.rows.iter().map(|document| shown.read(document));
         Ok(Rows {
@@ -166,19 +191,22 @@ impl<'a> Reader<'a> {
         match &plan {
             Plan::ById(ids) => {
                 let ids = ids.clone();
-                let get = move |id: String| reader.get(&id).transpose();
-                Ok(Box::new(guard.watch(ids.into_iter().filter_map(get))))
+                // What waits for its codec is not found, as in a scan.
+                let ids = ids.into_iter().filter_map(|id| id.parse::<EntityId>().ok());
+                let get = move |id: EntityId| reader.entity(&id).transpose();
+                Ok(Box::new(guard.watch(ids.filter_map(get))))
             }
             Plan::Index { .. } | Plan::Union(_) => {
                 let mut ids = Ids::at_most(self.caps(query).bytes);
                 if !self.ids(&plan, &mut guard.clone(), &mut ids)? {
-                    return self.scan(guard);
+                    return self.scan(&IdRange::ALL, Direction::Forward, guard);
                 }
                 let get = move |id: EntityId| reader.entity(&id).transpose();
                 let ids = ids.in_order().into_iter();
                 Ok(Box::new(guard.watch(ids.filter_map(get))))
             }
-            Plan::Scan => self.scan(guard),
+            Plan::IdRange(range) => self.scan_in_order(range.clone(), query, guard),
+            Plan::Scan => self.scan_in_order(IdRange::ALL, query, guard),
         }
     }
 
@@ -198,7 +226,7 @@ impl<'a> Reader<'a> {
                 }
                 Ok(true)
             }
-            Plan::Scan => Ok(true),
+            Plan::IdRange(_) | Plan::Scan => Ok(true),
         }
     }
 
@@ -232,11 +260,38 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    fn scan(&self, guard: Guard<'a>) -> Result<Documents<'a>> {
+    /// A scan in the order of ids that the query wants, from where the page before it ended.
+    fn scan_in_order(
+        &self,
+        mut range: IdRange,
+        query: &Query,
+        guard: Guard<'a>,
+    ) -> Result<Documents<'a>> {
+        let order = query.id_order();
+        let after = query.after.as_ref();
+        let after = after.map(|cursor| Bound::Excluded(cursor.id().as_bytes().to_vec()));
+        match (order, after) {
+            (Some(Direction::Forward), Some(after)) => range.from(after),
+            (Some(Direction::Reverse), Some(after)) => range.to(after),
+            _ => {}
+        }
+        self.scan(&range, order.unwrap_or(Direction::Forward), guard)
+    }
+
+    fn scan(
+        &self,
+        range: &IdRange,
+        direction: Direction,
+        guard: Guard<'a>,
+    ) -> Result<Documents<'a>> {
         let (prefix, thread) = (self.prefix(), self.thread);
-        let rows = self
-            .txn
-            .scan(Keyspace::Entities, prefix.range(), Direction::Forward)?;
+        let number = layout::collection_prefix(thread.number, self.definition.number);
+        let [low, high] = range.under(&number, prefix.range());
+        let bounds = (
+            low.as_ref().map(Vec::as_slice),
+            high.as_ref().map(Vec::as_slice),
+        );
+        let rows = self.txn.scan(Keyspace::Entities, bounds, direction)?;
         Ok(Box::new(guard.watch(rows).filter_map(move |row| {
             let document = row.and_then(|(key, value)| {
                 let id = layout::entity_id_text(&key, PREFIX_BYTES)?;

@@ -234,9 +234,8 @@ impl Codecs {
 
     pub(crate) fn get(&self, id: &CodecId) -> Result<Arc<dyn EventCodec>> {
         self.0.get(id).cloned().ok_or_else(|| {
-            Error::unsupported("codec missing: register it when the node is opened")
-                .with("codec", id)
-                .with("installed", self.names())
+            let said = format!("codec missing: {id}: register it when the node is opened");
+            Error::unsupported(said).with("installed", self.names())
         })
     }
 }

@@ -119,6 +119,35 @@ impl<'a> WriteTransaction<'a> {
         Ok(())
     }
 
+    /// The hybrid time that the record of this transaction will have: after everything this node knows
+    /// of the thread.
+    ///
+    /// ```
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// let db = node.create("a").unwrap();
+    /// assert!(db.begin().unwrap().time() > threads_core::Hlc::ZERO);
+    /// ```
+    pub fn time(&self) -> Hlc {
+        self.time
+    }
+
+    /// The log that the record of this transaction will be in; it is made if this node has none yet.
+    /// No other writer ever has the same one, so it tells what is this node's own.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    ///
+    /// ```
+    /// # let node = threads_db::Node::builder(threads_core::datastore::Memory::new()).open().unwrap();
+    /// let db = node.create("a").unwrap();
+    /// let mut txn = db.begin().unwrap();
+    /// assert_eq!(txn.log().unwrap(), txn.log().unwrap());
+    /// ```
+    pub fn log(&mut self) -> Result<LogId> {
+        self.own_log().map(|(log, _, _)| log)
+    }
+
     /// How many events the record of this transaction will hold so far; at most 10,000.
     ///
     /// ```

@@ -208,7 +208,7 @@ fn chooses_by_id_then_unique_then_the_most_columns() {
         ("a in [1, [2]]", "scan"),
         ("a = 1 or x = 2", "scan"),
         ("b = 1", "scan"),
-        ("_id > 'x'", "scan"),
+        ("_id > 'x'", "id: 1 range"),
         ("true", "scan"),
     ];
     for (text, expected) in table {
@@ -328,6 +328,11 @@ fn candidates(plan: &Plan, indexes: &BTreeMap<String, Rows>, all: &[Value]) -> B
         Plan::Union(parts) => parts
             .iter()
             .flat_map(|p| candidates(p, indexes, all))
+            .collect(),
+        Plan::IdRange(range) => all
+            .iter()
+            .map(|d| d["_id"].as_str().unwrap().to_owned())
+            .filter(|id| range.contains(id))
             .collect(),
         _ => all
             .iter()

@@ -7,6 +7,7 @@ use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_core::{Error, ErrorKind};
 
 use crate::args::{CollectionAdd, OfThread};
+use crate::commands::status;
 use crate::exit::{Advise, Result};
 use crate::input;
 use crate::output::{Output, grouped};
@@ -31,7 +32,7 @@ pub(crate) fn add(repo: &Repo, args: CollectionAdd, out: &mut Output) -> Result 
     db.define(&spec)
         .advise_by(|error| schema_help(error, args.schema.as_deref()))
         .advise(ErrorKind::Unsupported, || {
-            "leave --codec out, or use jsonpatch/1".to_owned()
+            "leave --codec out, or use jsonpatch/1 or lww/1".to_owned()
         })
         .advise(ErrorKind::Conflict, || {
             format!(
@@ -54,6 +55,7 @@ pub(crate) fn list(repo: &Repo, args: &OfThread, out: &mut Output) -> Result {
     let node = repo.reader()?;
     let db = repo::open(&node, &args.db)?;
     let collections = db.collections()?;
+    status::tell_missing(&db, out)?;
     if out.is_json() {
         return Ok(out.value(&collections)?);
     }

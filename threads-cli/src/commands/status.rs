@@ -168,7 +168,7 @@ fn in_json(db: &Db, sync: &SyncStatus, connected: &[PeerId]) -> Result<serde_jso
     Ok(json!({
         "id": db.id(), "name": db.name(), "held": db.held()?, "copy": db.is_copy()?,
         "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
-        "connected": connected, "removed": sync.removed, "forks": db.forks()?, "access": by_rules(db, sync)?,
+        "connected": connected, "missing_codecs": db.missing_codecs()?, "removed": sync.removed, "forks": db.forks()?, "access": by_rules(db, sync)?,
         "roles": acl::roles_json(db, &db.node().peer_id())?,
     }))
 }
@@ -189,6 +189,7 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
             tell_apart(&quoted(db.name()), out);
         }
     }
+    tell_missing(db, out)?;
     purge::tell_emptied(db, out)?;
     if !forks.is_empty() {
         let rows: Vec<_> = forks.iter().map(fork_row).collect();
@@ -197,6 +198,15 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
     }
     if db.is_copy()? {
         tell_copies(&[quoted(db.name())], out);
+    }
+    Ok(())
+}
+
+/// That the thread needs codecs which this build does not have.
+pub(crate) fn tell_missing(db: &Db, out: &mut Output) -> Result {
+    for missing in db.missing_codecs()? {
+        let text = format!("{missing}; a build that has it applies what is here");
+        out.note(text, &json!({"missing_codec": missing}));
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod common;
 mod access;
 mod acl;
 mod carry;
+mod codecs;
 mod errors;
 mod honest;
 mod importing;

@@ -59,6 +59,11 @@ impl Cursor {
         }
     }
 
+    /// The `_id` of the last row.
+    pub(crate) fn id(&self) -> &str {
+        &self.place.id
+    }
+
     /// Refuses a cursor of another filter or order.
     pub(super) fn check(&self, query: &Query) -> Result<()> {
         if self.query == query_digest(query) && self.place.keys.len() == query.sort.len() {

@@ -52,6 +52,8 @@ pub enum Step {
         /// How many ranges of it.
         ranges: usize,
     },
+    /// Every entity of a range of ids.
+    Range,
     /// Every entity.
     Scan,
 }
@@ -77,6 +79,7 @@ impl Step {
                 name: name.clone(),
                 ranges: ranges.len(),
             },
+            Plan::IdRange(_) => Self::Range,
             // A union has no unions in it, and with a scan it would be one.
             Plan::Union(_) | Plan::Scan => Self::Scan,
         }
@@ -91,6 +94,7 @@ impl fmt::Display for Step {
             Self::Index { name, ranges } => {
                 write!(f, "index {name}: {ranges} range{}", plural(ranges))
             }
+            Self::Range => f.write_str("id: 1 range"),
             Self::Scan => f.write_str("scan"),
         }
     }

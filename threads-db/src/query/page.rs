@@ -67,7 +67,7 @@ pub fn page(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Res
 /// ```
 pub fn page_by_id(rows: impl IntoIterator<Item = Result<Value>>, query: &Query) -> Result<Page> {
     let caps = query.caps.unwrap_or(QueryCaps::unbounded());
-    let found = run(rows, query, true, caps)?;
+    let found = run(rows, query, query.sort.is_empty(), caps)?;
     Ok(Page::of(found, query))
 }
 
@@ -146,11 +146,11 @@ pub(crate) struct Found<C> {
     pub(crate) next: Option<Cursor>,
 }
 
-/// Runs `query`, but for its fields, over rows that come in the order of their `_id` if `by_id`.
+/// Runs `query`, but for its fields, over rows that come in its order if `in_order`.
 pub(crate) fn run<C: Candidate>(
     rows: impl IntoIterator<Item = Result<C>>,
     query: &Query,
-    by_id: bool,
+    in_order: bool,
     caps: QueryCaps,
 ) -> Result<Found<C>> {
     query.check()?;
@@ -181,7 +181,7 @@ pub(crate) fn run<C: Candidate>(
         }
         first.push(place, row);
         caps.check_memory(first.heap.len().min(end), first.bytes)?;
-        if by_id && query.sort.is_empty() && first.is_full() {
+        if in_order && first.is_full() {
             break;
         }
     }

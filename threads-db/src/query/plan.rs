@@ -12,6 +12,7 @@ use threads_core::FieldPath;
 
 use super::explain::Explain;
 use super::filter::{Filter, Op};
+use super::ids::IdRange;
 use crate::index::key::{Constraint, KeyRange, RANGES_MAX, merge, ranges};
 
 /// What the planner knows of an index.
@@ -103,6 +104,8 @@ pub enum Plan {
     /// What any of these finds: ids at most once, each index at most once. An entity may be
     /// found by several.
     Union(Vec<Self>),
+    /// Every entity of a range of ids.
+    IdRange(IdRange),
     /// Every entity.
     Scan,
 }
@@ -110,7 +113,7 @@ pub enum Plan {
 impl Plan {
     /// The best way to find what meets `filter`.
     ///
-    /// By id before index before looking at everything. Of several indexes, a unique one whose
+    /// By id before index before a range of ids before looking at everything. Of several indexes, a unique one whose
     /// columns are all given is best, then the one with most leading columns given, then one with
     /// a range after them.
     ///
@@ -120,10 +123,18 @@ impl Plan {
     /// assert_eq!(Plan::choose(Some(&filter), &[]), Plan::ById(vec!["a".into()]));
     /// ```
     pub fn choose(filter: Option<&Filter>, indexes: &[IndexInfo]) -> Self {
-        let access = filter.filter(|filter| filter.check().is_ok());
-        access
-            .and_then(|filter| access_to(filter, indexes))
-            .map_or(Self::Scan, Access::into_plan)
+        let Some(filter) = filter.filter(|filter| filter.check().is_ok()) else {
+            return Self::Scan;
+        };
+        match access_to(filter, indexes) {
+            Some(access) => access.into_plan(),
+            None => IdRange::of(filter).map_or(Self::Scan, Self::IdRange),
+        }
+    }
+
+    /// Whether it looks at entities one by one in the order of their ids.
+    pub(crate) fn is_scan(&self) -> bool {
+        matches!(self, Self::IdRange(_) | Self::Scan)
     }
 
     /// The plan in words and numbers.

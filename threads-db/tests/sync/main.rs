@@ -4,6 +4,7 @@
 mod abuse;
 mod access;
 mod changes;
+mod codecs;
 mod durable;
 mod epochs;
 mod forks;

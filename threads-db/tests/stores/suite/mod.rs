@@ -4,8 +4,10 @@ pub(crate) mod common;
 
 mod attacks;
 mod carry;
+mod codecs;
 mod engine;
 mod faults;
+mod ids;
 mod listen;
 mod reduce;
 mod rejudge;
