@@ -26,8 +26,8 @@ use state::State;
 
 /// How many threads' rules are kept at hand.
 const STATES_MAX: usize = 64;
-/// The reserved collection that every writer may write: it notes who adopted what.
-const ADOPTED: &str = "$adopted";
+/// The reserved collections that every writer may write: they note who adopted what, and what was taken back.
+const NOTES: [&str; 2] = ["$adopted", "$undone"];
 
 /// The access policy of rules R0 to R14, for access-controlled threads; in raw threads everybody with the
 /// keys may write.
@@ -262,7 +262,7 @@ impl<'a> Case<'a> {
     }
 
     fn judge_change(&self, change: &Change) -> Result<Standing, Refusal> {
-        if change.collection.is_reserved() && change.collection.as_str() != ADOPTED {
+        if change.collection.is_reserved() && !NOTES.contains(&change.collection.as_str()) {
             let covered = |id| self.covered(id);
             let evaluator = self.state.evaluator();
             return outcome(evaluator.judge_definition(self.author, &self.past, &covered));

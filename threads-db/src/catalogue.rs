@@ -27,6 +27,7 @@ use crate::layout::{self, Number, Prefix, meta};
 use crate::query::IndexInfo;
 use crate::schema::{CompiledSchema, schema_id};
 use crate::thread::{Codecs, Thread};
+use crate::travel::UNDONE;
 use crate::whole::{WHOLE, Whole, whole_id};
 
 /// The most collections that are defined here; a thread from elsewhere may have more.
@@ -258,7 +259,15 @@ impl Catalogue {
             generation: Self::generation(txn, thread)?,
             ..Self::default()
         };
-        for name in [COLLECTIONS, SCHEMAS, INDEXES, INVITES, MEMBERS, ADOPTED] {
+        for name in [
+            COLLECTIONS,
+            SCHEMAS,
+            INDEXES,
+            INVITES,
+            MEMBERS,
+            ADOPTED,
+            UNDONE,
+        ] {
             let key = meta::collection(thread, &reserved(name));
             if let Some(number) = layout::number(txn, &key)? {
                 let definition = Arc::new(Definition::reserved(name, number));

@@ -62,6 +62,12 @@ impl Turns {
         }
     }
 
+    /// The position at which it was applied or undone last.
+    pub(crate) fn last(&self) -> u64 {
+        // There is at least one.
+        self.all().last().copied().unwrap_or_default()
+    }
+
     /// Whether the event is applied now.
     pub(crate) fn is_applied(&self) -> bool {
         self.all().len() % 2 == 1
@@ -107,6 +113,12 @@ pub(crate) fn turn(
     txn.put(Keyspace::History, &key, &turns)
 }
 
+/// Whether an event of an entity is or was applied.
+pub(crate) fn is_known(txn: &dyn ReadTxn, prefix: &[u8], place: &EventPlace) -> Result<bool> {
+    let key = [prefix, &place.to_bytes()].concat();
+    Ok(txn.get(Keyspace::History, &key)?.is_some())
+}
+
 /// The events of an entity that are applied, in their order.
 pub(crate) fn rows(txn: &dyn ReadTxn, thread: &Thread, prefix: &[u8]) -> Result<Vec<HistoryRow>> {
     let mut rows = all(txn, thread, prefix)?;
@@ -124,6 +136,15 @@ pub(crate) fn all(txn: &dyn ReadTxn, thread: &Thread, prefix: &[u8]) -> Result<V
         let turns = Turns::decode(&value)?;
         rows.push(HistoryRow { place, turns });
     }
+    in_order(txn, thread, rows)
+}
+
+/// Events of one entity in their order, which come in that of their keys.
+pub(crate) fn in_order(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    mut rows: Vec<HistoryRow>,
+) -> Result<Vec<HistoryRow>> {
     // Keys order by time and then by local log numbers, which differ from peer to peer.
     let tied = rows.windows(2).any(|pair| {
         pair[0].place.time == pair[1].place.time && pair[0].place.log != pair[1].place.log
@@ -166,29 +187,52 @@ fn order(
 pub(crate) struct Events<'a> {
     txn: &'a dyn ReadTxn,
     thread: &'a Thread,
-    opened: VecDeque<(Place, Arc<Opened>)>,
+    opened: HashMap<Place, Arc<Opened>>,
+    /// The same in the order in which they came, with their bytes.
+    order: VecDeque<(Place, u64)>,
+    bytes: u64,
+    records_max: usize,
+    bytes_max: u64,
 }
 
 impl<'a> Events<'a> {
     pub(crate) fn new(txn: &'a dyn ReadTxn, thread: &'a Thread) -> Self {
         Self {
+            records_max: OPENED_MAX,
+            ..Self::keeping(txn, thread, u64::MAX)
+        }
+    }
+
+    /// The same for many entities, with as many records at hand as have so many bytes.
+    pub(crate) fn keeping(txn: &'a dyn ReadTxn, thread: &'a Thread, bytes_max: u64) -> Self {
+        Self {
             txn,
             thread,
-            opened: VecDeque::new(),
+            opened: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            records_max: usize::MAX,
+            bytes_max,
         }
     }
 
     /// The opened record at `place`.
     pub(crate) fn record(&mut self, place: Place) -> Result<Arc<Opened>> {
-        if let Some((_, opened)) = self.opened.iter().find(|(at, _)| *at == place) {
+        if let Some(opened) = self.opened.get(&place) {
             return Ok(Arc::clone(opened));
         }
         let blocks = chain::expect(self.txn, place)?;
         let opened = Arc::new(self.thread.open(&blocks)?);
-        if self.opened.len() == OPENED_MAX {
-            self.opened.pop_front();
+        self.bytes += blocks.bytes();
+        self.order.push_back((place, blocks.bytes()));
+        while self.order.len() > self.records_max || self.bytes > self.bytes_max {
+            let Some((oldest, bytes)) = self.order.pop_front() else {
+                break;
+            };
+            self.opened.remove(&oldest);
+            self.bytes -= bytes;
         }
-        self.opened.push_back((place, Arc::clone(&opened)));
+        self.opened.insert(place, Arc::clone(&opened));
         Ok(opened)
     }
 
@@ -218,6 +262,45 @@ impl<'a> Events<'a> {
         }
         Ok(life)
     }
+
+    /// As [`replay`](Self::replay) of all that an entity has, telling what each event did.
+    pub(crate) fn replay_each(
+        &mut self,
+        places: &[EventPlace],
+        tell: &mut dyn FnMut(Replayed<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (mut life, mut adopted) = (Life::Unknown, Adopted::default());
+        for place in places {
+            let event = self.event(place)?;
+            let repeats = self.is_done((place, &event), places, &mut adopted)?;
+            let after = match repeats {
+                true => life.clone(),
+                false => apply(self.thread, life.clone(), &event)?,
+            };
+            let record = self.record(place.of_record(self.thread.number))?;
+            tell(Replayed {
+                place,
+                record: &record,
+                event: &event,
+                repeats,
+                before: &life,
+                after: &after,
+            })?;
+            life = after;
+        }
+        Ok(())
+    }
+}
+
+/// What one event did in a replay.
+pub(crate) struct Replayed<'r> {
+    pub(crate) place: &'r EventPlace,
+    pub(crate) record: &'r Opened,
+    pub(crate) event: &'r EntityEvent,
+    /// Whether it did nothing because the same was adopted, or applied itself.
+    pub(crate) repeats: bool,
+    pub(crate) before: &'r Life,
+    pub(crate) after: &'r Life,
 }
 
 /// What becomes of an entity by one event. The same on every peer that has the codec:

@@ -46,6 +46,9 @@ mod stage;
 pub mod sync;
 mod text;
 mod thread;
+#[doc = include_str!("../guides/time-travel.md")]
+pub mod time_travel {}
+mod travel;
 mod txn;
 #[cfg(test)]
 mod vectors;
@@ -72,6 +75,10 @@ pub use purge::{Emptied, EmptiedCounts, PURGE_ENTITIES_MAX, Purge, PurgeReport};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use sharing::ThreadKeys;
 pub use threads_core::Erased;
+pub use travel::{
+    Blame, DiffScope, Edit, EntityDiff, Fate, Finality, History, KeptField, Moment, Past, Point,
+    Undone, UndoneEntity, UndoneHow,
+};
 pub use txn::{Commit, ReadTransaction, Rows, WriteTransaction};
 pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
 

@@ -98,7 +98,7 @@ pub use filter::{Field, Filter, Op, field};
 pub use ids::IdRange;
 pub use matcher::Matcher;
 pub use order::compare_values;
-pub(crate) use page::{Candidate, count_of, run};
+pub(crate) use page::{Candidate, Found, count_of, run};
 pub use page::{Page, count, page, page_by_id};
 pub use plan::{IndexInfo, Plan};
 pub(crate) use project::Projection;

@@ -16,7 +16,8 @@ use crate::history;
 use crate::index::{self, key::KeyRange};
 use crate::layout::{self, Prefix};
 use crate::query::{
-    self, Candidate, Explain, Filter, Guard, IdRange, Matcher, Plan, Projection, Query, QueryCaps,
+    self, Candidate, Explain, Filter, Found, Guard, IdRange, Matcher, Plan, Projection, Query,
+    QueryCaps,
 };
 use crate::thread::Thread;
 use crate::txn::Rows;
@@ -92,12 +93,7 @@ impl<'a> Reader<'a> {
             None => false,
         };
         let found = query::run(self.documents(query)?, query, in_order, self.caps(query))?;
-        let shown = Shown::new(query);
-        let rows = found.rows.iter().map(|document| shown.read(document));
-        Ok(Rows {
-            rows: rows.collect::<Result<_>>()?,
-            next: found.next,
-        })
+        rows(found, query)
     }
 
     pub(crate) fn count(&self, query: &Query) -> Result<u64> {
@@ -135,28 +131,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         self.check(query)?;
-        let everything = Filter::And(Vec::new());
-        let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
-        let shown = Shown::new(query);
-        let (mut skip, mut left) = (query.skip, query.limit.unwrap_or(u64::MAX));
-        for document in self.documents(query)? {
-            let document = document?;
-            if left == 0 {
-                break;
-            }
-            if !document.meets(&matcher) {
-                continue;
-            }
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            left -= 1;
-            if !row(shown.read(&document)?)? {
-                break;
-            }
-        }
-        Ok(())
+        stream(self.documents(query)?, query, row)
     }
 
     pub(crate) fn explain(&self, query: &Query) -> Result<Explain> {
@@ -343,17 +318,57 @@ fn document(thread: &Thread, row: &[u8], id: &str) -> Result<Option<Document>> {
     }
 }
 
+/// What a query found, as it shows it.
+pub(crate) fn rows<T: DeserializeOwned>(found: Found<Document>, query: &Query) -> Result<Rows<T>> {
+    let shown = Shown::new(query);
+    let rows = found.rows.iter().map(|document| shown.read(document));
+    Ok(Rows {
+        rows: rows.collect::<Result<_>>()?,
+        next: found.next,
+    })
+}
+
+/// Gives the rows of a query that has no order and no cursor as they come, for as long as `row` says `true`.
+pub(crate) fn stream(
+    documents: impl IntoIterator<Item = Result<Document>>,
+    query: &Query,
+    row: &mut dyn FnMut(Value) -> Result<bool>,
+) -> Result<()> {
+    let everything = Filter::And(Vec::new());
+    let matcher = Matcher::new(query.filter.as_ref().unwrap_or(&everything))?;
+    let shown = Shown::new(query);
+    let (mut skip, mut left) = (query.skip, query.limit.unwrap_or(u64::MAX));
+    for document in documents {
+        let document = document?;
+        if left == 0 {
+            break;
+        }
+        if !document.meets(&matcher) {
+            continue;
+        }
+        if skip > 0 {
+            skip -= 1;
+            continue;
+        }
+        left -= 1;
+        if !row(shown.read(&document)?)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// What a query shows of the entities that it finds: all of each, or some fields.
-struct Shown<'q>(Option<(Members, Projection<'q>)>);
+pub(crate) struct Shown<'q>(Option<(Members, Projection<'q>)>);
 
 impl<'q> Shown<'q> {
-    fn new(query: &'q Query) -> Self {
+    pub(crate) fn new(query: &'q Query) -> Self {
         let fields = &query.fields;
         let some = || (Members::of(fields), Projection::new(fields));
         Self((!fields.is_empty()).then(some))
     }
 
-    fn read<T: DeserializeOwned>(&self, document: &Document) -> Result<T> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, document: &Document) -> Result<T> {
         match &self.0 {
             None => document.read(),
             Some((members, projection)) => {

@@ -329,7 +329,7 @@ impl<'a> WriteTransaction<'a> {
         self.stage(&definition, &id.parse()?, ActionKind::Save, action)
     }
 
-    fn definition<T>(&self, collection: &Collection<T>) -> Result<Arc<Definition>> {
+    pub(crate) fn definition<T>(&self, collection: &Collection<T>) -> Result<Arc<Definition>> {
         collection.check_thread(self.thread())?;
         if collection.name().is_reserved() {
             return Err(Error::invalid(

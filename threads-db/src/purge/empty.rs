@@ -20,6 +20,7 @@ use crate::kept;
 use crate::layout::{self, EventPlace, Place, Prefix, meta, purged};
 use crate::opened::{Body, Opened};
 use crate::thread::{Thread, Tip};
+use crate::travel::UNDONE;
 
 type Name = (CollectionName, EntityId);
 
@@ -45,9 +46,9 @@ pub(crate) struct Emptier<'a> {
     done: Done,
 }
 
-/// What a record may lose without anybody missing it: notes of who adopted what, of which it is one.
-fn is_note(event: &EntityEvent) -> bool {
-    event.collection.as_str() == ADOPTED
+/// What a record may lose without anybody missing it: notes of who adopted what, and of what was taken back.
+pub(super) fn is_note(event: &EntityEvent) -> bool {
+    matches!(event.collection.as_str(), ADOPTED | UNDONE)
 }
 
 /// What becomes of a record, by what is known here. Whoever cannot read it does as told.

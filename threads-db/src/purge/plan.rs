@@ -8,7 +8,7 @@ use threads_core::datastore::ReadTxn;
 use threads_core::record::{Dep, Record};
 use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
 
-use crate::access::ADOPTED;
+use super::empty;
 use crate::chain::{self, Blocks};
 use crate::entity::EntityRow;
 use crate::held;
@@ -155,7 +155,7 @@ impl<'a> Plan<'a> {
         }
         let (record, fields) = (opened.record.id(), opened.record.fields());
         for event in events.iter().filter(|_| applied) {
-            if !self.entities.contains(&name(event)) && event.collection.as_str() != ADOPTED {
+            if !self.entities.contains(&name(event)) && !empty::is_note(event) {
                 self.others.entry(name(event)).or_insert(record);
             }
         }

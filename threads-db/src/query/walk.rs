@@ -58,7 +58,7 @@ pub(crate) fn first_at<'v>(value: &'v Value, segments: &[String]) -> Option<&'v 
 }
 
 /// The element that a segment picks from an array; `None` if it is a name.
-pub(super) fn array_index(segment: &str) -> Option<usize> {
+pub(crate) fn array_index(segment: &str) -> Option<usize> {
     let canonical = segment == "0" || !segment.starts_with('0');
     let digits = segment.bytes().all(|b| b.is_ascii_digit());
     if canonical && digits {
