@@ -15,6 +15,8 @@ RANGES_MAX = 256
 PLACES_MAX = 64
 WHOM_MAX = 1_000
 PURGES_MAX = 64
+BLOBS_MAX = 1_000
+BLOCKS_MAX = 64
 WORDS_MAX = 64
 ADDRESSES_MAX = 16
 ADDRESS_BYTES_MAX = 1_024
@@ -294,6 +296,15 @@ CLAIM = _bytes(32)
 CHECK = _bytes(8)
 PARCELS = _list(_tuple(_bytes(), _bytes(), _bytes()), RECORDS_MAX)
 
+_place = _tuple(_number, _number)
+
+
+def _listed(value):
+    _list(_tuple(_number, _link), BLOBS_MAX)(value)
+    _ascending([one[0] for one in value])
+    _need(all(one[1].cid[1] == 0x71 for one in value))
+
+
 REQUESTS = {
     "heads": _compared,
     "pull": _tuple(CLAIM, _list(_range, RANGES_MAX)),
@@ -304,6 +315,8 @@ REQUESTS = {
     "where": _tuple(CLAIM, _known),
     "ranges": _tuple(CLAIM, _spans),
     "erased": _tuple(CLAIM, _purges),
+    "blobs": _tuple(CLAIM, _place, _place),
+    "blocks": _tuple(CLAIM, _list(_link, BLOCKS_MAX)),
 }
 REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
@@ -313,6 +326,8 @@ REPLIES = {
     "admitted": _tuple(_bytes(), _bytes()),
     "signed": _receipts,
     "erased": _erasures,
+    "blobs": _tuple(_place, _listed),
+    "blocks": _list(_bytes(), BLOCKS_MAX),
     "where": _words,
     "ranges": _list(_found, SPANS_MAX),
     "busy": _number,

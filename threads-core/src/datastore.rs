@@ -105,13 +105,15 @@ pub enum Keyspace {
     Held,
     /// With whom each thread is shared, and what they have.
     Peers,
+    /// Large content, by what it is, apart from records.
+    Blobs,
 }
 
 impl Keyspace {
     /// Every keyspace, in a fixed order.
     ///
     /// ```
-    /// assert_eq!(threads_core::datastore::Keyspace::ALL.len(), 13);
+    /// assert_eq!(threads_core::datastore::Keyspace::ALL.len(), 14);
     /// ```
     pub const ALL: &'static [Self] = &[
         Self::Meta,
@@ -127,6 +129,7 @@ impl Keyspace {
         Self::Views,
         Self::Held,
         Self::Peers,
+        Self::Blobs,
     ];
 
     /// The name a store files it under. Names are part of the on-disk format.
@@ -149,6 +152,7 @@ impl Keyspace {
             Self::Views => "views",
             Self::Held => "held",
             Self::Peers => "peers",
+            Self::Blobs => "blobs",
         }
     }
 }

@@ -26,6 +26,7 @@ mod symmetric;
 mod text;
 
 pub use aead::SEAL_OVERHEAD_BYTES;
+pub(crate) use aead::{open_once, seal_once};
 pub(crate) use agreement::SEALED_OVERHEAD_BYTES;
 pub use agreement::{AgreementKey, AgreementPublicKey, SEALED_CONTENT_KEY_BYTES};
 pub use card::PeerCard;

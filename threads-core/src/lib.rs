@@ -4,6 +4,7 @@ pub mod access;
 pub mod address;
 mod announcement;
 pub mod batch;
+pub mod blob;
 pub mod block;
 pub mod books;
 pub mod clock;

@@ -52,7 +52,7 @@ fn total(txn: &dyn ReadTxn) -> Result<u64> {
 }
 
 impl Node {
-    /// How many bytes of records this node keeps of threads that it cannot read: what
+    /// How many bytes of records and blobs this node keeps of threads that it cannot read: what
     /// [`NodeBuilder::replica_quota`](crate::NodeBuilder::replica_quota) bounds.
     ///
     /// ```

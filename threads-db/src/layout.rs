@@ -9,6 +9,7 @@ use std::ops::Bound;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn, prefix_range};
 use threads_core::{CollectionName, EntityId, Error, Hlc, LogId, Result, ThreadId};
 
+pub(crate) mod blobs;
 pub(crate) mod meta;
 
 /// A local number for something with a longer name.

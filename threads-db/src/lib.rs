@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod blobs;
 mod car;
 mod catalogue;
 mod chain;
@@ -56,6 +57,7 @@ mod verify;
 mod whole;
 
 pub use access::Removal;
+pub use blobs::{BlobInfo, BlobReader, Blobs, BlobsCleared, Missing};
 pub use collection::Collection;
 pub use db::{CollectionInfo, Db};
 pub use epoch::{EpochHeld, EpochInfo};

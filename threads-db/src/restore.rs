@@ -248,6 +248,7 @@ impl Node {
                 Keyspace::Feed,
                 Keyspace::Held,
                 Keyspace::Peers,
+                Keyspace::Blobs,
             ] {
                 self.clear_rows(space, &prefix)?;
             }

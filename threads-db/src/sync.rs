@@ -31,6 +31,7 @@ mod active;
 pub(crate) mod addresses;
 mod answers;
 mod attend;
+pub(crate) mod blobs;
 mod changes;
 mod compare;
 mod comparison;

@@ -57,6 +57,37 @@ pub(super) fn open(key: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>>
     Ok(plaintext)
 }
 
+/// Seals the one plaintext that a key is for: `ciphertext ‖ tag`. The nonce is zero, so the key must follow
+/// from the plaintext.
+pub(crate) fn seal_once(key: &[u8; 32], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+    let mut sealed = Vec::with_capacity(plaintext.len() + TAG_BYTES);
+    sealed.extend_from_slice(plaintext);
+    let nonce = XNonce::from([0; NONCE_BYTES]);
+    let tag = XChaCha20Poly1305::new(key.into())
+        .encrypt_inout_detached(&nonce, aad, sealed.as_mut_slice().into())
+        .map_err(|_| Error::invalid("too long to seal at once").with("bytes", plaintext.len()))?;
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
+}
+
+/// Opens what [`seal_once`] sealed.
+pub(crate) fn open_once(key: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
+    let Some((ciphertext, tag)) = sealed.split_last_chunk::<TAG_BYTES>() else {
+        return Err(Error::rejected("sealed bytes are too short").with("bytes", sealed.len()));
+    };
+    let mut plaintext = ciphertext.to_vec();
+    let nonce = XNonce::from([0; NONCE_BYTES]);
+    XChaCha20Poly1305::new(key.into())
+        .decrypt_inout_detached(
+            &nonce,
+            aad,
+            plaintext.as_mut_slice().into(),
+            &Tag::from(*tag),
+        )
+        .map_err(|_| Error::rejected("does not open: the key is another, or it was altered"))?;
+    Ok(plaintext)
+}
+
 /// The nonce that only these inputs have. Their lengths are bound too: no `aad` can lend its end
 /// to the plaintext.
 pub(super) fn synthetic_nonce(

@@ -331,6 +331,13 @@ macro_rules! plain_from_bytes {
     )*};
 }
 
+impl ReadKey {
+    /// A key for one purpose that follows from this one.
+    pub(crate) fn derive(&self, info: &[u8]) -> Zeroizing<[u8; 32]> {
+        derive(&self.bytes, info)
+    }
+}
+
 plain_from_bytes!(ReadKey ContentKey);
 symmetric_key!(ReadKey, "read");
 symmetric_key!(ContentKey, "content");

@@ -98,7 +98,7 @@ impl NodeBuilder {
     }
 
     /// Takes in no more of the threads that this node cannot read, and keeps for others, once it keeps
-    /// so many bytes of their records; the page that reaches it is kept whole. Peers are told. Without
+    /// so many bytes of their records and blobs; the page that reaches it is kept whole. Peers are told. Without
     /// a quota there is no end but the disk's.
     ///
     /// ```

@@ -6,6 +6,7 @@
 use threads_core::{PeerId, Result};
 
 use super::active::raise_all;
+use super::blobs::Blobbed;
 use super::conduct::{PROBE, cost};
 use super::erasures::ErasedBy;
 use super::io::{Compared, Done, Op, Output, RequestId, TakenIn};
@@ -59,6 +60,13 @@ impl Machine {
             Ok(Done::Erased(ErasedBy::Signed(Some(erasures)))) => {
                 self.reply(request, &Answer::Erased(erasures));
             }
+            Ok(Done::Blobs(Blobbed::Listed(Some(listed)))) => {
+                self.reply(request, &Answer::Blobs(listed.end, listed.blobs.clone()));
+                self.answer_list(from, &listed);
+            }
+            Ok(Done::Blobs(Blobbed::Served(Some(blocks)))) => {
+                self.reply(request, &Answer::Blocks(blocks));
+            }
             Ok(Done::Located(Located::Told(Some(told)))) => self.tell_where(from, request, told),
             Ok(Done::Decided(Some(verdict))) => self.decided(request, verdict),
             Ok(
@@ -69,7 +77,8 @@ impl Machine {
                 | Done::Decided(None)
                 | Done::Vouched(Vouched::Signed(None))
                 | Done::Erased(ErasedBy::Signed(None))
-                | Done::Located(Located::Told(None)),
+                | Done::Located(Located::Told(None))
+                | Done::Blobs(Blobbed::Listed(None) | Blobbed::Served(None)),
             ) => {
                 self.out.push(Output::Refuse(request));
                 self.fault(from, PROBE);
@@ -175,6 +184,7 @@ impl Machine {
         let new = peer.proven.insert(thread);
         if new {
             self.locate_soon(id);
+            self.may_have_blobs(thread, id);
         }
         if let Some(active) = self.active.get_mut(&thread) {
             let linked = active.links.contains_key(&id);

@@ -1,11 +1,11 @@
 //! What the machine waits for: replies of peers, and work on the store.
 
-use threads_core::PeerId;
+use threads_core::{Cid, PeerId};
 
 use super::io::{PublicationId, RequestId, Share, Which};
 use super::locate::Words;
 use super::vouch::Pick;
-use super::wire::Frontier;
+use super::wire::{BlobList, Frontier};
 use crate::layout::Number;
 
 /// What a call is for.
@@ -25,6 +25,9 @@ pub(super) enum Call {
     Erased(Number, PeerId),
     /// A peer is to give whole what came emptied.
     Refill(Number, PeerId),
+    /// A part of a peer's list of blobs.
+    Blobs(Number, PeerId, BlobList),
+    Blocks(Number, PeerId, Vec<Cid>),
 }
 
 /// What an operation on the store is for.
@@ -68,6 +71,21 @@ pub(super) enum Doing {
     Overhear(PeerId, PublicationId),
     /// A peer is asked for what was announced.
     Seek(Number, PeerId),
+    /// What a peer is told of the blobs here.
+    BlobList(Number, PeerId),
+    /// A part of a peer's list is taken in.
+    BlobsTaken(Number, PeerId),
+    /// What is to be got of blobs.
+    Blobs(Number),
+    /// Blocks of blobs are kept.
+    Blocks(Number, PeerId),
     /// Something is noted; nothing follows from it.
     Note,
+}
+
+impl Doing {
+    pub(super) fn is_of_blobs(&self) -> bool {
+        let told = matches!(self, Self::BlobList(..) | Self::BlobsTaken(..));
+        told || matches!(self, Self::Blobs(_) | Self::Blocks(..))
+    }
 }

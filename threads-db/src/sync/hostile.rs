@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use serde_bytes::ByteArray;
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::block::{DAG_CBOR, cid_of, decode, encode};
+use threads_core::block::{DAG_CBOR, RAW, cid_of, decode, encode};
 use threads_core::datastore::Memory;
 use threads_core::module::CollectionSpec;
 use threads_core::{
-    Announcement, Error, IdentityKey, LogId, PeerId, Receipt, Whereabouts, system_rng,
+    Announcement, Cid, Error, IdentityKey, LogId, PeerId, Receipt, Whereabouts, system_rng,
 };
 
 use super::io::{Input, Output};
@@ -131,10 +131,25 @@ fn announced(db: &Db, right: bool, listed: Option<(LogId, u64)>, seq: u64) -> Ve
     announced.seal(&db.thread().replica).unwrap()
 }
 
+/// Blocks that are nowhere, and chunks that nobody wants.
+fn blocks(heads: &[(u8, u64)]) -> Vec<Cid> {
+    let heads = heads.iter();
+    heads
+        .map(|(log, seq)| cid_of(if *log > 1 { DAG_CBOR } else { RAW }, &seq.to_be_bytes()))
+        .collect()
+}
+
+fn listed_blobs(heads: &[(u8, u64)]) -> Vec<(u64, Cid)> {
+    let heads = heads.iter();
+    heads
+        .map(|(log, seq)| (u64::from(*log), cid_of(DAG_CBOR, &seq.to_be_bytes())))
+        .collect()
+}
+
 /// A deed, with logs by number: 0 is the node's own.
 fn deed() -> impl Strategy<Value = (u8, bool, Vec<(u8, u64)>, u64, Vec<u8>)> {
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
-    (0..25_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
+    (0..30_u8, prop::bool::weighted(0.9), heads(), seq(), bytes)
 }
 
 fn build(
@@ -179,6 +194,10 @@ fn build(
         18 => Deed::Answer(many(db, right, peer)),
         19 | 20 => Deed::Answer(Answer::Ranges(found(seq, &listed))),
         21 => Deed::Publish(bytes),
+        25 => Deed::Ask(Ask::Blobs(claim, (seq, 1), (2, seq))),
+        26 => Deed::Ask(Ask::Blocks(claim, blocks(&heads))),
+        27 => Deed::Answer(Answer::Blobs((seq, 4), listed_blobs(&heads))),
+        28 | 29 => Deed::Answer(Answer::Blocks(vec![bytes.into(); heads.len()])),
         22 => Deed::Publish(announced(db, right, listed.first().copied(), seq)),
         _ if right => Deed::Later(seq.min(100_000)),
         _ if bytes.len() < 20 => Deed::Leave,
@@ -206,6 +225,9 @@ impl Victim {
         let spec = CollectionSpec::new("C".parse().unwrap(), "jsonpatch/1".parse().unwrap());
         db.define(&spec).unwrap();
         db.share_with(&peer).unwrap();
+        db.blobs().keep_all(true).unwrap();
+        db.blobs().put(&b"a blob"[..]).unwrap();
+        db.blobs().fetch(&cid_of(DAG_CBOR, b"another")).unwrap();
         let machine = Machine::new(node.peer_id());
         Self {
             node,

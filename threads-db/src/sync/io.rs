@@ -3,6 +3,7 @@
 use threads_core::transport::Acceptance;
 use threads_core::{Error, LogId, Multiaddr, PeerId, Result};
 
+use super::blobs::{Blobbed, Blobbing};
 use super::erasures::{Erase, ErasedBy};
 use super::locate::{Locate, Located};
 use super::overheard::{Gossip, Gossiped};
@@ -163,6 +164,8 @@ pub(crate) enum Fresh {
     Asked(PeerId),
     /// An address of a peer became known.
     Address(PeerId),
+    /// Blobs of a thread became whole, or are to be got.
+    Blobs(Number),
     /// Somebody waits, for so many milliseconds, until peers have signed for a thread.
     Awaited(Number, u64),
 }
@@ -174,6 +177,7 @@ impl News {
             Fresh::Committed(thread)
             | Fresh::Shared(thread, _)
             | Fresh::Members(thread)
+            | Fresh::Blobs(thread)
             | Fresh::Awaited(thread, _) => Some(thread),
             Fresh::Asked(_) | Fresh::Address(_) | Fresh::Removed(_) => None,
         }
@@ -234,6 +238,8 @@ pub(crate) enum Op {
     Locate(Locate),
     /// About what is announced.
     Gossip(Gossip),
+    /// About blobs.
+    Blobs(Blobbing),
 }
 
 /// Which of the threads that are shared with a peer are to be compared.
@@ -279,6 +285,7 @@ pub(crate) enum Done {
     Lacking(Lacking),
     Located(Located),
     Gossiped(Gossiped),
+    Blobs(Blobbed),
     Noted,
 }
 

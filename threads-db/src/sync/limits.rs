@@ -118,3 +118,12 @@ pub(crate) const SEEK_PEERS_MAX: usize = 3;
 pub(crate) const HASTEN_EVERY_MS: u64 = 60_000;
 /// How long status tells of news that was announced and did not come, in milliseconds.
 pub(crate) const ANNOUNCED_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// How long after a peer showed the key of a thread it is told of blobs, and asked for what is wanted, in
+/// milliseconds: when they have compared.
+pub(crate) const BLOB_LOOK_AFTER_MS: u64 = 500;
+/// How many requests for blocks of blobs of a thread are with one peer at a time, and how many blocks each is
+/// for.
+pub(crate) const BLOB_CALLS_MAX: usize = 2;
+pub(crate) const BLOCKS_ASKED_MAX: usize = 16;
+/// How many parts of a peer's list of blobs are asked for in a row.
+pub(crate) const LISTS_ASKED_MAX: u32 = 1_000;

@@ -12,6 +12,7 @@ use threads_core::transport::Acceptance;
 use threads_core::{Error, LogId, PeerId, Result};
 
 use super::active::{Active, Link, Sent};
+use super::blobs::{Blobbing, Fetching};
 use super::comparison::Comparing;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
@@ -52,6 +53,7 @@ pub struct Machine {
     pub(super) timers: Timers,
     pub(super) vouching: Vouching,
     pub(super) refilling: Refilling,
+    pub(super) fetching: Fetching,
     /// Whether peers are asked where others are: only where this node says so itself.
     pub(super) locating: bool,
     pub(super) comparing: Comparing,
@@ -105,6 +107,7 @@ impl Machine {
             timers: Timers::default(),
             vouching: Vouching::default(),
             refilling: Refilling::default(),
+            fetching: Fetching::default(),
             locating: false,
             comparing: Comparing::new(),
             gossiping: Gossiping::default(),
@@ -136,7 +139,8 @@ impl Machine {
     /// assert!(Machine::new(PeerId::from_key_bytes([1; 32])).is_settled());
     /// ```
     pub fn is_settled(&self) -> bool {
-        self.active.is_empty() && self.calls.is_empty() && self.doing.is_empty()
+        let idle = self.active.is_empty() && self.fetching.is_idle();
+        idle && self.calls.is_empty() && self.doing.is_empty()
     }
 
     /// Takes in what happened at `now_ms`, of a clock that never goes back, and gives what to do, in
@@ -176,6 +180,7 @@ impl Machine {
                 self.see_sharers(thread);
                 self.follow(Some(thread));
             }
+            Input::News(News(Fresh::Blobs(thread))) => self.have_blobs(thread),
             Input::News(News(Fresh::Awaited(thread, wait_ms))) => self.awaited(thread, wait_ms),
             Input::Near(peer) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
@@ -198,6 +203,8 @@ impl Machine {
                 Timer::Locate(peer) => self.locate(peer),
                 Timer::Announce(thread) => self.announce(thread),
                 Timer::Seek(thread) => self.seek(thread, rng),
+                Timer::BlobList(thread, peer) => self.greet_with_blobs(thread, peer),
+                Timer::Blobs(thread) => self.see_to_blobs(thread),
             }
         }
         std::mem::take(&mut self.out)
@@ -238,6 +245,7 @@ impl Machine {
         self.peers.remove(&peer);
         self.vouching.forget(&peer);
         self.refilling.forget(&peer);
+        self.fetching.forget(&peer);
         self.comparing.remove(&peer);
         self.lost(peer, rng);
         for (thread, active) in &mut self.active {
@@ -373,6 +381,7 @@ impl Machine {
             (Doing::Refilled(thread, peer), done) => self.refill_stored((thread, peer), done, rng),
             (Doing::Seek(thread, peer), Ok(Done::Shared(all))) => self.ask_for(thread, peer, all),
             (doing, Ok(Done::Gossiped(done))) => self.gossiped(doing, done, rng),
+            (doing, done) if doing.is_of_blobs() => self.blobs_done(doing, done, rng),
             (Doing::Overhear(_, publication), Err(_)) => {
                 self.judge(publication, Acceptance::Ignore);
             }
@@ -395,6 +404,8 @@ impl Machine {
         | Call::Where(_, peer, _)
         | Call::Farewell(_, peer)
         | Call::Erased(_, peer)
+        | Call::Blobs(_, peer, _)
+        | Call::Blocks(_, peer, _)
         | Call::Refill(_, peer)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
@@ -410,6 +421,10 @@ impl Machine {
             Call::Sign(thread, peer) => self.signed(thread, peer, answer),
             Call::Check(peer, pick) => self.shown(peer, pick, answer),
             Call::Erased(thread, peer) => self.erased(thread, peer, answer),
+            Call::Blobs(thread, peer, heard) => self.list_came(thread, peer, heard, answer),
+            Call::Blocks(thread, peer, asked) => {
+                self.blocks_came((thread, peer), &asked, answer, rng);
+            }
             Call::Refill(thread, peer) => self.refilled((thread, peer), answer, rng),
             Call::Where(thread, peer, known) => self.heard_where((thread, peer), &known, answer),
             Call::Farewell(thread, peer) => self.told_removed(thread, peer, &answer),
@@ -447,6 +462,10 @@ impl Machine {
             Ok(Ask::Ranges(claim, spans)) => Op::Ranges(from, claim, spans),
             Ok(Ask::Sign(claim, places)) => Op::Vouch(Vouch::Sign(from, claim, places)),
             Ok(Ask::Erased(claim, purges)) => Op::Erase(Erase::Sign(from, claim, purges)),
+            Ok(Ask::Blobs(claim, heard, theirs)) => {
+                Op::Blobs(Blobbing::List(from, claim, heard, theirs))
+            }
+            Ok(Ask::Blocks(claim, cids)) => Op::Blobs(Blobbing::Serve(from, claim, cids)),
             Ok(Ask::Where(claim, known)) => {
                 Op::Locate(Locate::Tell(from, claim, known.into_iter().collect()))
             }

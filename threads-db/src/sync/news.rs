@@ -22,6 +22,15 @@ fn peer(key: &[u8]) -> Option<PeerId> {
 fn meaning(space: Keyspace, key: &[u8]) -> Option<Fresh> {
     match space {
         Keyspace::Feed => number(key).map(Fresh::Committed),
+        Keyspace::Blobs => {
+            let thread = number(key)?;
+            let told = [
+                crate::layout::blobs::list(thread),
+                crate::layout::blobs::all_wanted(thread),
+            ];
+            let told = told.iter().any(|prefix| key.starts_with(prefix));
+            told.then_some(Fresh::Blobs(thread))
+        }
         Keyspace::Peers => {
             if let Some(addressed) = key.strip_prefix(&peers::all_addrs()[..]) {
                 return peer(addressed).map(Fresh::Address);

@@ -65,8 +65,7 @@ impl Node {
         match op {
             Op::Peers => {
                 let holding = held::all_ahead(&*self.inner.store.read()?)?;
-                let peers = self.peers_to_dial()?;
-                Ok(Done::Peers(peers, holding))
+                Ok(Done::Peers(self.peers_to_dial()?, holding))
             }
             Op::Addresses(peer) => self.addresses_of(&peer).map(Done::Addresses),
             Op::Joins(peer) => self.pending_joins(&peer).map(Done::Joins),
@@ -129,6 +128,7 @@ impl Node {
             Op::Erase(what) => self.erase(what),
             Op::Locate(what) => self.locate(what),
             Op::Gossip(what) => self.gossip(what),
+            Op::Blobs(what) => self.blobs_for_peers(what).map(Done::Blobs),
         }
     }
 
@@ -195,7 +195,7 @@ impl Node {
     }
 
     /// The thread that a peer rightly claims. Whoever holds its key shares it.
-    pub(super) fn claimed(&self, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
+    pub(crate) fn claimed(&self, peer: &PeerId, claim: &Claim) -> Result<Option<Number>> {
         let (thread, known) = {
             let txn = self.inner.store.read()?;
             let Some((thread, _)) = self.resolve(&*txn, peer, claim)? else {

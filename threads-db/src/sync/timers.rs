@@ -30,6 +30,10 @@ pub(crate) enum Timer {
     Announce(Number),
     /// Look for what was announced.
     Seek(Number),
+    /// Tell a peer of the blobs here.
+    BlobList(Number, PeerId),
+    /// See what is to be got of blobs.
+    Blobs(Number),
 }
 
 /// Each timer once, at the earliest time that was asked for.

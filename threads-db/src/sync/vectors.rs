@@ -88,6 +88,10 @@ fn erasures() -> Vec<Erasure> {
     purges.map(sign).to_vec()
 }
 
+fn blob(of: u8) -> Cid {
+    *Block::cbor(vec![of]).cid()
+}
+
 /// A record of which only the sealed record is left.
 fn emptied() -> Parcel {
     let by = Block::cbor(vec![9]);
@@ -160,6 +164,18 @@ fn requests() -> Vec<Value> {
             "what two purges erased",
             Ask::Erased(claim(), erasures().iter().map(Erasure::purge).collect()),
         ),
+        (
+            "the blobs behind the seventh, by who has two of its own",
+            Ask::Blobs(claim(), (u64::MAX, 7), (1, 2)),
+        ),
+        (
+            "a manifest and a chunk",
+            Ask::Blocks(
+                claim(),
+                vec![*Block::cbor(vec![1]).cid(), *Block::raw(vec![2]).cid()],
+            ),
+        ),
+        ("no block", Ask::Blocks(claim(), vec![])),
     ];
     let vector = |(name, ask): (&str, Ask)| {
         let frame = ask.encode().unwrap();
@@ -220,6 +236,15 @@ fn replies() -> Vec<Value> {
                 "/dns4/example.org/tcp/4001",
             ])),
         ),
+        ("no blobs", Answer::Blobs((0, 0), vec![])),
+        (
+            "two blobs of nine",
+            Answer::Blobs((u64::MAX, 9), vec![(8, blob(1)), (9, blob(2))]),
+        ),
+        (
+            "a block, and one that is not there",
+            Answer::Blocks(vec![b"block".to_vec().into(), vec![].into()]),
+        ),
         ("not now", Answer::Busy(200)),
     ];
     let vector = |(name, answer): (&str, Answer)| {
@@ -278,6 +303,11 @@ fn show_ask(ask: &Ask) -> Value {
             let show = |(peer, seq): &(PeerId, u64)| json!([hex(peer.key_bytes()), seq]);
             json!({"where": [show_claim(claim), known.iter().map(show).collect::<Value>()]})
         }
+        Ask::Blobs(claim, heard, ours) => json!({"blobs": [show_claim(claim), heard, ours]}),
+        Ask::Blocks(claim, cids) => {
+            let cids: Vec<_> = cids.iter().map(|cid| hex(cid.to_bytes())).collect();
+            json!({"blocks": [show_claim(claim), cids]})
+        }
         Ask::Erased(claim, purges) => {
             let purges = purges.iter().map(|purge| hex(purge.to_bytes()));
             json!({"erased": [show_claim(claim), purges.collect::<Vec<_>>()]})
@@ -327,6 +357,11 @@ fn show_answer(answer: &Answer) -> Value {
             };
             json!({"erased": erasures.iter().map(show).collect::<Value>()})
         }
+        Answer::Blobs((list, end), blobs) => {
+            let show = |(position, cid): &(u64, Cid)| json!([position, hex(cid.to_bytes())]);
+            json!({"blobs": [[list, end], blobs.iter().map(show).collect::<Value>()]})
+        }
+        Answer::Blocks(blocks) => json!({"blocks": blocks.iter().map(hex).collect::<Vec<_>>()}),
         Answer::Where(words) => {
             let show = |word: &Whereabouts| {
                 let addrs = word.addresses().into_iter();

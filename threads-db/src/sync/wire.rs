@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
-use threads_core::block::{self, sha256};
+use threads_core::blob::{CHUNK_BYTES, CHUNK_OVERHEAD_BYTES};
+use threads_core::block::{self, DAG_CBOR, sha256};
 use threads_core::{Cid, Erasure, Error, LogId, PeerId, Receipt, ReplicaKey, Result, Whereabouts};
 
 use super::few::few;
@@ -29,6 +30,12 @@ pub(crate) const WHOM_MAX: usize = 1_000;
 pub(crate) const WORDS_MAX: usize = 64;
 /// The most records of one frame.
 pub(crate) const PAGE_RECORDS_MAX: usize = 1_000;
+/// The most blobs of one part of a list.
+pub(crate) const BLOBS_LISTED_MAX: usize = 1_000;
+/// The most blocks of blobs that one request asks for.
+pub(crate) const BLOCKS_MAX: usize = 64;
+/// The most bytes of blocks of blobs in one reply, unless it is one.
+pub(crate) const BLOCKS_BYTES_MAX: usize = 4 * (CHUNK_BYTES + CHUNK_OVERHEAD_BYTES);
 /// The longest id of an invite, in bytes.
 const INVITE_ID_BYTES_MAX: usize = 64;
 /// The most bytes of records in one frame, unless it holds a single record.
@@ -92,6 +99,9 @@ pub(crate) struct Range {
     pub(crate) from: u64,
     pub(crate) to: u64,
 }
+
+/// A list of blobs: what tells it from others, and a position in it.
+pub(crate) type BlobList = (u64, u64);
 
 /// A record with its event and body, as they travel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +168,13 @@ pub(crate) enum Ask {
         Claim,
         #[serde(deserialize_with = "few::<PURGES_MAX, _, _>")] Vec<Cid>,
     ),
+    /// Which blobs have you behind this place of your list? Mine goes so far.
+    Blobs(Claim, BlobList, BlobList),
+    /// Give me these blocks of blobs, as many as go into a reply.
+    Blocks(
+        Claim,
+        #[serde(deserialize_with = "few::<BLOCKS_MAX, _, _>")] Vec<Cid>,
+    ),
 }
 
 /// What a peer answers. A peer that does not answer at all may have any reason.
@@ -191,6 +208,14 @@ pub(crate) enum Answer {
     Where(#[serde(deserialize_with = "few::<WORDS_MAX, _, _>")] Vec<Whereabouts>),
     /// To [`Ask::Erased`]: what was erased by those of the purges that count here.
     Erased(#[serde(deserialize_with = "few::<PURGES_MAX, _, _>")] Vec<Erasure>),
+    /// To [`Ask::Blobs`]: how far the list goes, and the next of the blobs in it.
+    Blobs(
+        BlobList,
+        #[serde(deserialize_with = "few::<BLOBS_LISTED_MAX, _, _>")] Vec<(u64, Cid)>,
+    ),
+    /// To [`Ask::Blocks`]: the first ones, in the order in which they were asked for; nothing for each that is
+    /// not here.
+    Blocks(#[serde(deserialize_with = "few::<BLOCKS_MAX, _, _>")] Vec<ByteBuf>),
     /// To anything: not now. Ask again after so many milliseconds.
     Busy(u64),
 }
@@ -327,7 +352,14 @@ impl Ask {
             }
             Self::Ranges(_, spans) => ranges::check_spans(spans)?,
             Self::Erased(_, purges) => in_order(purges)?,
-            Self::Push(..) | Self::Join(..) => {}
+            Self::Blocks(_, cids) => {
+                if !cids.iter().all(|cid| block::check_link(cid).is_ok()) {
+                    return Err(malformed(
+                        "a block is named by a link that blobs do not have",
+                    ));
+                }
+            }
+            Self::Blobs(..) | Self::Push(..) | Self::Join(..) => {}
         }
         Ok(ask)
     }
@@ -363,8 +395,21 @@ impl Answer {
                 let purges: Vec<_> = erasures.iter().map(Erasure::purge).collect();
                 in_order(&purges)?;
             }
+            Self::Blobs(_, blobs) => {
+                let sound = |cid: &Cid| block::check_link(cid).is_ok() && cid.codec() == DAG_CBOR;
+                if !blobs.iter().all(|(_, cid)| sound(cid)) {
+                    return Err(malformed("a blob is not named by its manifest"));
+                }
+                if !blobs.is_sorted_by(|(one, _), (next, _)| one < next) {
+                    return Err(malformed("blobs are not in order"));
+                }
+            }
             // What else has to hold depends on what was asked.
-            Self::Ranges(_) | Self::Waiting | Self::Admitted(..) | Self::Busy(_) => {}
+            Self::Blocks(_)
+            | Self::Ranges(_)
+            | Self::Waiting
+            | Self::Admitted(..)
+            | Self::Busy(_) => {}
         }
         Ok(answer)
     }
@@ -391,7 +436,9 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         Ask::Sign(claim, vec![(log, 7)]),
         Ask::Where(claim, vec![(PeerId::from_key_bytes([1; 32]), 7)]),
-        Ask::Erased(claim, vec![block::cid_of(block::DAG_CBOR, b"purge")]),
+        Ask::Erased(claim, vec![block::cid_of(DAG_CBOR, b"purge")]),
+        Ask::Blobs(claim, (1, 2), (3, 4)),
+        Ask::Blocks(claim, vec![block::cid_of(block::RAW, b"chunk")]),
         Ask::Ranges(
             claim,
             vec![
@@ -419,6 +466,8 @@ fn all() -> (Vec<Ask>, Vec<Answer>) {
         Answer::Admitted(vec![1].into(), vec![2].into()),
         Answer::Where(vec![]),
         Answer::Erased(vec![]),
+        Answer::Blobs((1, 2), vec![(2, block::cid_of(DAG_CBOR, b"manifest"))]),
+        Answer::Blocks(vec![vec![1].into(), ByteBuf::new()]),
         Answer::Busy(100),
     ];
     (asks, answers)

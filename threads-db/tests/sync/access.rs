@@ -54,7 +54,7 @@ fn peer(net: &Net, node: usize) -> PeerId {
     net.node(node).peer_id()
 }
 
-fn remove(db: &Db, peer: PeerId) {
+pub(crate) fn remove(db: &Db, peer: PeerId) {
     let peer = Subject::Peer(peer);
     db.write(|txn| {
         txn.revoke(peer, Scope::Acl, Role::Write)?;

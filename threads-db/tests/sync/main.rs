@@ -3,6 +3,7 @@
 
 mod abuse;
 mod access;
+mod blobs;
 mod changes;
 mod codecs;
 mod durable;

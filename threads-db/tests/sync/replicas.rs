@@ -140,7 +140,7 @@ fn a_replicas_export_restores_where_the_keys_are() {
 }
 
 /// A writer (0) and two replicas, of which the second is opened in this way.
-fn with_quota(how: How) -> Net {
+pub(crate) fn with_quota(how: How) -> Net {
     let mut net = Net::new(2);
     net.add(how);
     let db = net.node(0).create("secrets").unwrap();

@@ -1,0 +1,238 @@
+//! Clearing away: blobs that nothing names, and what is left of those that never became whole.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use threads_core::blob::{BlobRef, Manifest};
+use threads_core::datastore::{
+    Datastore, DatastoreExt, Direction, Durability, Keyspace, ReadTxn, WriteTxn,
+};
+use threads_core::{Cid, Error, Result};
+
+use super::rows::{self, Root, name};
+use crate::db::Db;
+use crate::layout::Prefix;
+use crate::layout::blobs::{self as keys, Name};
+use crate::query::Query;
+use crate::thread::Thread;
+
+/// How many blocks one commit takes away.
+const BLOCKS_AT_ONCE: usize = 256;
+/// How many owners of a block are looked at: one that lives is enough to keep it.
+const OWNERS_MAX: usize = 64;
+/// What is being put in and was not seen to for so long has ended, in milliseconds.
+const UPLOAD_MS_MAX: u64 = 60 * 60 * 1_000;
+
+/// What was cleared away.
+///
+/// ```
+/// fn line(report: &threads_db::BlobsCleared) -> String { format!("{} bytes freed", report.bytes) }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BlobsCleared {
+    /// How many blobs went that nothing named.
+    pub blobs: u64,
+    /// How many blocks went: theirs, and what was left of blobs that never became whole.
+    pub blocks: u64,
+    /// The bytes of those blocks.
+    pub bytes: u64,
+}
+
+/// Clears away what nothing names, if it is older than `grace`.
+pub(super) fn clear(db: &Db, grace: Duration) -> Result<BlobsCleared> {
+    let thread = db.thread();
+    let mut cleared = BlobsCleared::default();
+    if !thread.is_blind() {
+        for name in unnamed(db, grace)? {
+            remove(thread, &name, &mut cleared)?;
+            cleared.blobs += 1;
+        }
+    }
+    sweep(thread, &mut cleared)?;
+    Ok(cleared)
+}
+
+/// The blobs that are here and that no living entity names, if they are older than `grace` and not pinned.
+pub(super) fn unnamed(db: &Db, grace: Duration) -> Result<Vec<Name>> {
+    let thread = db.thread();
+    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    let named = named_by_entities(db)?;
+    let now_ms = thread.node.clock.now_ms();
+    let (mut unnamed, mut after) = (Vec::new(), None);
+    // Ends: each turn goes on behind the last blob.
+    loop {
+        let txn = thread.node.store.read()?;
+        let roots = Root::after(&*txn, thread.number, after.as_ref())?;
+        let Some((last, _)) = roots.last() else {
+            return Ok(unnamed);
+        };
+        after = Some(*last);
+        for (name, root) in roots {
+            let young = now_ms.saturating_sub(root.since_ms) < grace_ms;
+            if !root.pinned && !young && !named.contains(&name) {
+                unnamed.push(name);
+            }
+        }
+    }
+}
+
+/// What the living entities of all collections name.
+fn named_by_entities(db: &Db) -> Result<BTreeSet<Name>> {
+    let mut named = BTreeSet::new();
+    let collections = {
+        let txn = db.thread().node.store.read()?;
+        let catalogue = db.catalogue(&*txn)?;
+        let names = catalogue.collections().map(|known| known.name.clone());
+        names.collect::<Vec<_>>()
+    };
+    for collection in collections {
+        let collection = db.collection(collection.as_str())?;
+        collection.for_each(&Query::default(), &mut |value| {
+            note(&value, &mut named);
+            Ok(true)
+        })?;
+    }
+    Ok(named)
+}
+
+/// Notes the references within a value. Values of entities are as deep as their codecs let them be.
+fn note(value: &Value, named: &mut BTreeSet<Name>) {
+    let mut left = vec![value];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Array(items) => left.extend(items),
+            Value::Object(members) => {
+                let cid = members.get("blob").and_then(Value::as_str);
+                if let Some(Ok(cid)) = cid.map(Cid::try_from) {
+                    named.insert(name(&cid));
+                }
+                left.extend(members.values());
+            }
+            Value::String(text) => {
+                if let Ok(reference) = text.parse::<BlobRef>() {
+                    named.insert(name(reference.cid()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Takes a blob away, and the blocks that are of no other.
+pub(super) fn remove(thread: &Thread, root: &Name, cleared: &mut BlobsCleared) -> Result<()> {
+    let taken = |txn: &mut dyn WriteTxn| Root::delete(txn, thread.number, root);
+    thread.node.store.transact(Durability::Group, taken)?;
+    release(thread, root, cleared)
+}
+
+/// Takes a block away that belongs to nobody any more, and its parts if they do not either.
+fn release(thread: &Thread, block: &Name, cleared: &mut BlobsCleared) -> Result<()> {
+    let mut blocks = vec![*block];
+    // Ends: a manifest of manifests has no further such among its parts.
+    while let Some(block) = blocks.pop() {
+        blocks.extend(release_one(thread, &block, cleared)?);
+    }
+    Ok(())
+}
+
+/// Takes one away; gives the manifests among its parts that belong to nobody now.
+fn release_one(thread: &Thread, block: &Name, cleared: &mut BlobsCleared) -> Result<Vec<Name>> {
+    thread.node.store.transact(Durability::Group, |txn| {
+        if rows::is_owned(txn.as_read(), thread.number, block)? {
+            return Ok(Vec::new());
+        }
+        let parts = parts_of(txn.as_read(), thread, block)?;
+        discard(txn, thread, block, cleared)?;
+        let mut manifests = Vec::new();
+        for part in parts {
+            let named = name(&part);
+            rows::disown(txn, thread.number, &named, block)?;
+            if rows::is_owned(txn.as_read(), thread.number, &named)? {
+                continue;
+            }
+            match part.codec() {
+                threads_core::block::DAG_CBOR => manifests.push(named),
+                _ => discard(txn, thread, &named, cleared)?,
+            }
+        }
+        Ok(manifests)
+    })
+}
+
+/// The parts of a block, if it is a manifest. A chunk that reads like one has links that nothing owns.
+fn parts_of(txn: &dyn ReadTxn, thread: &Thread, block: &Name) -> Result<Vec<Cid>> {
+    let bytes = rows::read(txn, thread.number, block)?;
+    let manifest = bytes.and_then(|bytes| Manifest::decode(&bytes).ok());
+    Ok(manifest.map_or_else(Vec::new, |manifest| manifest.parts().to_vec()))
+}
+
+fn discard(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    name: &Name,
+    cleared: &mut BlobsCleared,
+) -> Result<()> {
+    let bytes = rows::discard(txn, thread, name)?;
+    cleared.blocks += u64::from(bytes > 0);
+    cleared.bytes += bytes;
+    Ok(())
+}
+
+/// Takes away what was left of blobs that never became whole.
+fn sweep(thread: &Thread, cleared: &mut BlobsCleared) -> Result<()> {
+    let mut after: Option<Name> = None;
+    // Ends: each turn goes on behind the last block.
+    loop {
+        let blocks = blocks_after(thread, after.as_ref())?;
+        let Some(last) = blocks.last() else {
+            return Ok(());
+        };
+        after = Some(*last);
+        for block in blocks {
+            let ended = thread
+                .node
+                .store
+                .transact(Durability::Relaxed, |txn| disown_ended(txn, thread, &block))?;
+            if ended {
+                release(thread, &block, cleared)?;
+            }
+        }
+    }
+}
+
+fn blocks_after(thread: &Thread, after: Option<&Name>) -> Result<Vec<Name>> {
+    let damaged = || Error::corrupt("a row about a blob is damaged");
+    let txn = thread.node.store.read()?;
+    let prefix = keys::all_here(thread.number);
+    let bounds = Prefix::new(&prefix);
+    let begin = after.map(|name| keys::here(thread.number, name));
+    let range = match &begin {
+        Some(begin) => (std::ops::Bound::Excluded(&begin[..]), bounds.range().1),
+        None => bounds.range(),
+    };
+    let rows = txn.scan(Keyspace::Blobs, range, Direction::Forward)?;
+    let read = rows.take(BLOCKS_AT_ONCE).map(|row| {
+        let (key, _) = row?;
+        key[prefix.len()..].try_into().map_err(|_| damaged())
+    });
+    read.collect()
+}
+
+/// Whether a block belongs to nobody, once what was being put in and has ended is left out.
+fn disown_ended(txn: &mut dyn WriteTxn, thread: &Thread, block: &Name) -> Result<bool> {
+    let now_ms = thread.node.clock.now_ms();
+    for owner in rows::owners(txn.as_read(), thread.number, block, OWNERS_MAX)? {
+        let here = rows::here(txn.as_read(), thread.number, &owner)?.is_some();
+        let seen = rows::upload_seen(txn.as_read(), thread.number, &owner)?;
+        let lives = seen.is_some_and(|seen| now_ms.saturating_sub(seen) < UPLOAD_MS_MAX);
+        if here || lives {
+            return Ok(false);
+        }
+        rows::disown(txn, thread.number, block, &owner)?;
+        rows::end_upload(txn, thread.number, &owner)?;
+    }
+    Ok(!rows::is_owned(txn.as_read(), thread.number, block)?)
+}
