@@ -260,6 +260,12 @@ pub(crate) struct Find {
     /// Print how the query would run
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Go on, and print what changes in the result
+    #[arg(long, conflicts_with_all = ["count", "explain"])]
+    pub(crate) watch: bool,
+    /// End after N updates, the result counted
+    #[arg(long, value_name = "N", requires = "watch", value_parser = from_one)]
+    pub(crate) updates: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod find;
 mod import;
 mod keys;
 mod keystore;
+mod live;
 mod prove;
 mod purge;
 mod quarantine;

@@ -78,8 +78,10 @@ use serde_json::Value;
 use crate::codec::ActionKind;
 use crate::{CollectionName, EntityId, Error, Hlc, LogId, Result, ThreadId};
 
+mod table;
 mod view;
 
+pub use table::{AnyView, TABLE_ENTRIES_MAX, TABLE_NAME_BYTES_MAX, Table, TableRows, ViewKey};
 pub use view::{ReadView, VIEW_KEY_BYTES_MAX, View};
 
 /// The longest name of a reducer, in bytes.

@@ -28,6 +28,7 @@ pub mod keystore;
 mod layout;
 mod line;
 mod listener;
+mod live;
 mod log;
 mod missing;
 mod node;
@@ -69,6 +70,10 @@ pub use index::UniqueConflict;
 pub use invite::{Invite, InviteOptions, InviteStatus, JoinRequest, Joined, Member, Role};
 pub use keystore::{Keystore, KeystoreFault, KeystoreFile, PassphrasePrice};
 pub use listener::{ChangeFilter, FeedCursor, LAG_RECORDS_MAX, Listener, Notice};
+pub use live::{
+    LIVE_ENTITIES_MAX, LIVE_RECORDS_MAX, LIVE_SPARE_ROWS_MAX, LiveChange, LiveQuery, LiveUpdate,
+    LiveView, Renewed,
+};
 pub use log::{LogEntry, Shown, ShownEvent};
 pub use missing::MissingCodec;
 pub use node::{Node, NodeBuilder, ThreadSummary};
@@ -83,6 +88,11 @@ pub use travel::{
 };
 pub use txn::{Commit, ReadTransaction, Rows, WriteTransaction};
 pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
+
+/// The page on live views: its code compiles, and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/live-views.md")]
+struct LiveViewsPage;
 
 #[cfg(feature = "codec-jsonpatch")]
 #[doc(inline)]

@@ -356,26 +356,8 @@ impl Listener {
     /// ```
     pub fn next_timeout(&mut self, wait: Duration) -> Result<Option<Notice>> {
         let node = Arc::clone(&self.db.thread().node);
-        let end = node.clock.now_ms().saturating_add(millis(wait));
-        let mut left = wait;
-        loop {
-            let seen = node.notifier.commits();
-            if let Some(notice) = self.try_next()? {
-                return Ok(Some(notice));
-            }
-            // Commits to other threads of the node wake it too.
-            if !node.notifier.wait(seen, left) {
-                return Ok(None);
-            }
-            left = left.min(Duration::from_millis(
-                end.saturating_sub(node.clock.now_ms()),
-            ));
-        }
+        node.notifier.next(&*node.clock, wait, || self.try_next())
     }
-}
-
-fn millis(wait: Duration) -> u64 {
-    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The notices as they come; it ends only with an error.
@@ -383,14 +365,7 @@ impl Stream for Listener {
     type Item = Result<Notice>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let seen = self.db.thread().node.notifier.commits();
-        match self.try_next() {
-            Ok(Some(notice)) => Poll::Ready(Some(Ok(notice))),
-            Ok(None) => {
-                self.db.thread().node.notifier.register(seen, cx.waker());
-                Poll::Pending
-            }
-            Err(error) => Poll::Ready(Some(Err(error))),
-        }
+        let node = Arc::clone(&self.db.thread().node);
+        node.notifier.poll(cx, || self.try_next())
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use threads_core::{Clock, Result};
 
 use crate::layout::Number;
 use crate::sync::News;
@@ -145,6 +147,45 @@ impl Notifier {
             |poisoned| poisoned.into_inner().0.commits,
             |(s, _)| s.commits,
         ) != seen
+    }
+
+    /// What `look` finds, looking again after each commit until `wait` is over.
+    pub(crate) fn next<R>(
+        &self,
+        clock: &dyn Clock,
+        wait: Duration,
+        mut look: impl FnMut() -> Result<Option<R>>,
+    ) -> Result<Option<R>> {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let end = clock.now_ms().saturating_add(millis);
+        let mut left = wait;
+        loop {
+            let seen = self.commits();
+            if let Some(found) = look()? {
+                return Ok(Some(found));
+            }
+            // Commits to other threads of the node wake it too.
+            if !self.wait(seen, left) {
+                return Ok(None);
+            }
+            left = left.min(Duration::from_millis(end.saturating_sub(clock.now_ms())));
+        }
+    }
+
+    /// The same for a task: what `look` finds, or the task is woken after the next commit.
+    pub(crate) fn poll<R>(
+        &self,
+        cx: &Context<'_>,
+        mut look: impl FnMut() -> Result<Option<R>>,
+    ) -> Poll<Option<Result<R>>> {
+        let seen = self.commits();
+        match look().transpose() {
+            None => {
+                self.register(seen, cx.waker());
+                Poll::Pending
+            }
+            found => Poll::Ready(found),
+        }
     }
 
     /// Wakes `waker` once there were more than `seen` commits.

@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The living entity of an id, if its codec is installed here.
-    fn entity(&self, id: &EntityId) -> Result<Option<Document>> {
+    pub(crate) fn entity(&self, id: &EntityId) -> Result<Option<Document>> {
         match self.row(id)? {
             Some(row) => document(self.thread, &row, id.as_str()),
             None => Ok(None),
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses a query that is malformed or asks for a field that no entity can have.
-    fn check(&self, query: &Query) -> Result<()> {
+    pub(crate) fn check(&self, query: &Query) -> Result<()> {
         query.check()?;
         let Some(schema) = &self.definition.schema else {
             return Ok(());
@@ -86,14 +86,18 @@ impl<'a> Reader<'a> {
 
     /// The entities that a query finds, in its order.
     pub(crate) fn page<T: DeserializeOwned>(&self, query: &Query) -> Result<Rows<T>> {
+        rows(self.found(query)?, query)
+    }
+
+    /// The same, as documents.
+    pub(crate) fn found(&self, query: &Query) -> Result<Found<Document>> {
         self.check(query)?;
         let in_order = match query.id_order() {
             Some(Direction::Forward) => true,
             Some(Direction::Reverse) => self.plan(query).is_scan(),
             None => false,
         };
-        let found = query::run(self.documents(query)?, query, in_order, self.caps(query))?;
-        rows(found, query)
+        query::run(self.documents(query)?, query, in_order, self.caps(query))
     }
 
     pub(crate) fn count(&self, query: &Query) -> Result<u64> {
@@ -150,7 +154,8 @@ impl<'a> Reader<'a> {
         ))
     }
 
-    fn caps(&self, query: &Query) -> QueryCaps {
+    /// What a query may cost.
+    pub(crate) fn caps(&self, query: &Query) -> QueryCaps {
         query.caps.unwrap_or(self.thread.node.caps)
     }
 
@@ -369,15 +374,20 @@ impl<'q> Shown<'q> {
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&self, document: &Document) -> Result<T> {
-        match &self.0 {
+        match self.part(document)? {
             None => document.read(),
-            Some((members, projection)) => {
-                let value = projection.apply(&members.read(document.text())?);
-                serde_json::from_value(value).map_err(|cause| {
-                    Error::invalid("the fields of an entity are not of the collection's type")
-                        .caused_by(cause)
-                })
-            }
+            Some(value) => serde_json::from_value(value).map_err(|cause| {
+                Error::invalid("the fields of an entity are not of the collection's type")
+                    .caused_by(cause)
+            }),
         }
+    }
+
+    /// The fields that the query asks for; none when it asks for all.
+    pub(crate) fn part(&self, document: &Document) -> Result<Option<Value>> {
+        let read = |(members, projection): &(Members, Projection<'_>)| {
+            Ok(projection.apply(&members.read(document.text())?))
+        };
+        self.0.as_ref().map(read).transpose()
     }
 }

@@ -52,18 +52,28 @@ impl Db {
         reducer: &str,
         read: impl FnOnce(&ReadView<'_>) -> Result<R>,
     ) -> Result<R> {
+        let txn = self.thread().node.store.read()?;
+        self.view_in(&*txn, reducer, read)
+    }
+
+    /// The same, as a transaction sees it.
+    pub(crate) fn view_in<R>(
+        &self,
+        txn: &dyn ReadTxn,
+        reducer: &str,
+        read: impl FnOnce(&ReadView<'_>) -> Result<R>,
+    ) -> Result<R> {
         let thread = self.thread();
-        let txn = thread.node.store.read()?;
         let prefix = view_prefix(&thread.id, reducer)?;
         if let Some(registered) = thread.node.reducers.iter().find(|r| r.name() == reducer)
-            && !is_current(&*txn, thread, &**registered)?
+            && !is_current(txn, thread, &**registered)?
         {
             return Err(Error::unavailable(
                 "the view is behind, for its reducer failed: open the node again to build it anew",
             )
             .with("reducer", reducer));
         }
-        read(&ReadView::new(&*txn, &prefix)?)
+        read(&ReadView::new(txn, &prefix)?)
     }
 }
 

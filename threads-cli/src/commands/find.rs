@@ -7,6 +7,7 @@ use threads_db::Collection;
 use threads_db::query::{Filter, Query, QueryError};
 
 use crate::args::Find;
+use crate::commands::live;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 use crate::paths::SortBy;
@@ -20,10 +21,14 @@ pub(crate) fn run(repo: &Repo, args: Find, out: &mut Output) -> Result {
     let db = repo::open(&node, &args.target.db)?;
     let collection = repo::collection(&db, &args.target.collection)?;
     let (count, explain) = (args.count, args.explain);
+    let updates = args.watch.then(|| args.updates.unwrap_or(u64::MAX));
     let query = query(args)?;
     query.check()?;
     if explain {
         return explained(&collection, &query, out);
+    }
+    if let Some(updates) = updates {
+        return live::run(&collection, &query, updates, out);
     }
     if count {
         let count = collection.count(&query)?;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Place, Said};
 
@@ -147,6 +147,36 @@ fn watching_sees_what_another_process_writes() {
         .ok(["watch", "t", "c", "--since", "start", "--count", "1"])
         .rows();
     assert_eq!(first[0]["action"], "create");
+}
+
+#[test]
+fn a_result_follows_what_another_process_writes() {
+    let place = Place::with_collection();
+    place.ok(["put", "t", "c", r#"{"_id": "a", "n": 1}"#]);
+    let words = ["find", "t", "c", "n > 0", "--sort", "n", "--limit", "2"];
+    let watching = [&["--json"][..], &words, &["--watch", "--updates", "4"]].concat();
+    let mut watch = Running::start(&place, &watching);
+    let mut next = watch.lines();
+    let row = |id: &str, n: u64| json!({"_id": id, "n": n});
+    let reset = json!({"reset": {"why": "first", "rows": [row("a", 1)]}});
+    assert_eq!(next(), reset);
+    place.ok(["put", "t", "c", r#"{"_id": "b", "n": 3}"#]);
+    let added =
+        |at: u64, id: &str, n| json!({"change": "added", "at": at, "id": id, "row": row(id, n)});
+    assert_eq!(next(), json!({"changes": [added(1, "b", 3)]}));
+    place.ok(["put", "t", "c", r#"{"_id": "c", "n": 2}"#]);
+    let pushed_out = json!({"change": "removed", "from": 1, "id": "b"});
+    assert_eq!(next(), json!({"changes": [pushed_out, added(1, "c", 2)]}));
+    place.ok(["put", "t", "c", r#"{"_id": "a", "n": 9}"#]);
+    let left = json!({"change": "removed", "from": 0, "id": "a"});
+    assert_eq!(next(), json!({"changes": [left, added(1, "b", 3)]}));
+    assert_eq!(watch.end().code, 0);
+
+    let read = place.ok([&words[..], &["--watch", "--updates", "1"]].concat());
+    assert_eq!(
+        read.out,
+        "= 2 (first)\n  0 {\"_id\":\"c\",\"n\":2}\n  1 {\"_id\":\"b\",\"n\":3}\n"
+    );
 }
 
 #[cfg(target_os = "linux")]

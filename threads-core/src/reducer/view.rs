@@ -36,15 +36,34 @@ fn full_key(prefix: &[u8], key: &[u8]) -> Result<Vec<u8>> {
     Ok([prefix, key].concat())
 }
 
-fn scan<'a>(
+/// The rows within bounds, which are keys of the view.
+fn range<'a>(
     txn: &'a dyn ReadTxn,
     prefix: &[u8],
-    keys: &[u8],
+    (start, end): (Bound<&[u8]>, Bound<&[u8]>),
     direction: Direction,
 ) -> Result<Scan<'a>> {
-    let (start, end) = prefix_range(&full_key(prefix, keys)?);
-    let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = txn.scan(Keyspace::Views, (Bound::Included(&start), end), direction)?;
+    let full = |bound: Bound<&[u8]>| -> Result<Bound<Vec<u8>>> {
+        Ok(match bound {
+            Bound::Included(key) => Bound::Included(full_key(prefix, key)?),
+            Bound::Excluded(key) => Bound::Excluded(full_key(prefix, key)?),
+            Bound::Unbounded => Bound::Unbounded,
+        })
+    };
+    let (all_start, all_end) = prefix_range(prefix);
+    let start = match full(start)? {
+        Bound::Unbounded => Bound::Included(all_start),
+        start => start,
+    };
+    let end = match full(end)? {
+        Bound::Unbounded => all_end.map_or(Bound::Unbounded, Bound::Excluded),
+        end => end,
+    };
+    let bounds = (
+        start.as_ref().map(|key| &**key),
+        end.as_ref().map(|key| &**key),
+    );
+    let rows = txn.scan(Keyspace::Views, bounds, direction)?;
     let strip_bytes = prefix.len();
     Ok(Box::new(rows.map(move |row| {
         row.map(|(key, value)| (strip(key, strip_bytes), value))
@@ -146,7 +165,28 @@ impl<'a> View<'a> {
     /// assert_eq!(view.scan(b"", Direction::Forward).unwrap().count(), 0);
     /// ```
     pub fn scan(&self, keys: &[u8], direction: Direction) -> Result<Scan<'_>> {
-        scan(self.txn.as_read(), self.prefix, keys, direction)
+        let (start, end) = prefix_range(keys);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.range((Bound::Included(&start), end), direction)
+    }
+
+    /// The rows whose keys are within bounds.
+    ///
+    /// ```
+    /// # use std::ops::Bound;
+    /// # use threads_core::{datastore::{Datastore, Direction, Memory}, reducer::ReadView};
+    /// # let store = Memory::new();
+    /// # let snapshot = store.read().unwrap();
+    /// let view = ReadView::new(&*snapshot, b"mine").unwrap();
+    /// let from_b = (Bound::Included(&b"b"[..]), Bound::Unbounded);
+    /// assert_eq!(view.range(from_b, Direction::Forward).unwrap().count(), 0);
+    /// ```
+    pub fn range(
+        &self,
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: Direction,
+    ) -> Result<Scan<'_>> {
+        range(self.txn.as_read(), self.prefix, bounds, direction)
     }
 
     /// Removes every row: before a replay.
@@ -242,7 +282,28 @@ impl<'a> ReadView<'a> {
     /// assert_eq!(view.scan(b"", Direction::Reverse).unwrap().count(), 0);
     /// ```
     pub fn scan(&self, keys: &[u8], direction: Direction) -> Result<Scan<'a>> {
-        scan(self.txn, self.prefix, keys, direction)
+        let (start, end) = prefix_range(keys);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.range((Bound::Included(&start), end), direction)
+    }
+
+    /// The rows whose keys are within bounds.
+    ///
+    /// ```
+    /// # use std::ops::Bound;
+    /// # use threads_core::{datastore::{Datastore, Direction, Memory}, reducer::ReadView};
+    /// # let store = Memory::new();
+    /// # let snapshot = store.read().unwrap();
+    /// let view = ReadView::new(&*snapshot, b"mine").unwrap();
+    /// let from_b = (Bound::Included(&b"b"[..]), Bound::Unbounded);
+    /// assert_eq!(view.range(from_b, Direction::Forward).unwrap().count(), 0);
+    /// ```
+    pub fn range(
+        &self,
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: Direction,
+    ) -> Result<Scan<'a>> {
+        range(self.txn, self.prefix, bounds, direction)
     }
 }
 

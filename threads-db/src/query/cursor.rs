@@ -52,7 +52,7 @@ type Written = (Vec<Vec<Value>>, String);
 
 impl Cursor {
     /// A place in the order of `query`.
-    pub(super) fn at(query: &Query, place: Place) -> Self {
+    pub(crate) fn at(query: &Query, place: Place) -> Self {
         Self {
             query: query_digest(query),
             place,
@@ -76,7 +76,7 @@ impl Cursor {
     }
 
     /// Whether `place` comes after this one.
-    pub(super) fn precedes(&self, query: &Query, place: &Place) -> bool {
+    pub(crate) fn precedes(&self, query: &Query, place: &Place) -> bool {
         place.compare(&self.place, &query.sort).is_gt()
     }
 }

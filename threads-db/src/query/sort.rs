@@ -88,15 +88,20 @@ impl Place {
         }
     }
 
+    /// The id of the row.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// About how many bytes it takes in memory: a small value takes many times its text.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let values = |key: &Value| values_in(key, usize::MAX).unwrap_or_default();
         let values: usize = self.keys.iter().flatten().map(values).sum();
         (values * size_of::<Value>()) as u64
     }
 
     /// The order of two places of one `sort`.
-    pub(super) fn compare(&self, other: &Self, sort: &[Sort]) -> Ordering {
+    pub(crate) fn compare(&self, other: &Self, sort: &[Sort]) -> Ordering {
         let keys = sort.iter().zip(self.keys.iter().zip(&other.keys));
         let by_keys = keys.map(|(s, (a, b))| s.directed(compare_values(a.as_ref(), b.as_ref())));
         first_difference(by_keys).then_with(|| self.id.cmp(&other.id))
