@@ -17,6 +17,7 @@ mod open;
 mod rekey;
 mod relaxed;
 mod ruled;
+mod shapes;
 mod sync;
 
 /// How one row is measured.
@@ -25,7 +26,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 25] = [
+const ALL: [Measure; 30] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -51,6 +52,11 @@ const ALL: [Measure; 25] = [
     measure("acl-late", acl::late),
     measure("acl-commit", ruled::commit),
     measure("acl-receive", ruled::receive),
+    measure("shape-kv", shapes::kv),
+    measure("shape-feed", shapes::feed),
+    measure("shape-counter", shapes::counter),
+    measure("shape-table", shapes::table),
+    measure("shape-docs", shapes::docs),
 ];
 
 const fn measure(name: &'static str, run: fn(&Bench) -> Result<Row>) -> Measure {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 25] = [
+const ROWS: [&str; 30] = [
     "durable-many",
     "durable-one",
     "durable-floor",
@@ -32,6 +32,11 @@ const ROWS: [&str; 25] = [
     "acl-late",
     "acl-commit",
     "acl-receive",
+    "shape-kv",
+    "shape-feed",
+    "shape-counter",
+    "shape-table",
+    "shape-docs",
 ];
 
 fn run(arguments: &[&str]) -> Output {

@@ -12,6 +12,7 @@ use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 mod acl;
 mod keys;
 mod peers;
+mod shapes;
 
 pub(crate) use acl::{
     AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, Purge,
@@ -19,6 +20,9 @@ pub(crate) use acl::{
 };
 pub(crate) use keys::{Begin, IdentityCommand, KeysCommand, KeystoreCommand};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
+pub(crate) use shapes::{
+    FeedAppend, FeedCommand, FeedTail, KvCommand, KvDel, KvGet, KvLs, KvPut, Pairs,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -132,6 +136,12 @@ pub(crate) enum Command {
     Rm(Remove),
     /// Erase what entities said, here and on peers that follow; without entities, list what was purged
     Purge(Purge),
+    /// Keys and values: put, get and delete them, and list ranges of them
+    #[command(subcommand)]
+    Kv(KvCommand),
+    /// Append to a feed, and read and follow it
+    #[command(subcommand)]
+    Feed(FeedCommand),
     /// List the records, newest first
     Log(Log),
     /// Print what a block holds

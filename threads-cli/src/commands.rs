@@ -5,10 +5,12 @@ mod carry;
 mod collection;
 mod demo;
 mod entity;
+mod feed;
 mod find;
 mod import;
 mod keys;
 mod keystore;
+mod kv;
 mod live;
 mod prove;
 mod purge;
@@ -77,6 +79,8 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Patch(args) => entity::patch(&repo, &args, out),
         Command::Rm(args) => entity::remove(&repo, &args, out),
         Command::Purge(args) => purge::run(&repo, args, out),
+        Command::Kv(command) => kv::run(&repo, &command, out),
+        Command::Feed(command) => feed::run(&repo, &command, out),
         Command::Log(args) => prove::log(&repo, &args, out),
         Command::Show(args) => prove::show(&repo, &args, out),
         Command::Verify(args) => prove::verify(&repo, &args, out),

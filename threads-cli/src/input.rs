@@ -100,6 +100,22 @@ fn read(input: impl Read, most: u64) -> io::Result<String> {
     Ok(text)
 }
 
+/// What standard input holds, whatever it is.
+pub(crate) fn bytes(what: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let input = io::stdin().lock();
+    let read = input.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let read = read.and_then(|length| match length as u64 > DOCUMENT_BYTES_MAX {
+        true => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+        false => Ok(()),
+    });
+    read.map_err(|error| {
+        let said = Error::invalid(format!("{what} cannot be read from standard input"));
+        Failure::new(said.caused_by(error), "a value has at most 1 MiB")
+    })?;
+    Ok(bytes)
+}
+
 fn parse<T: DeserializeOwned>(text: &str, what: &str, help: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
         let fault = if error.is_data() {

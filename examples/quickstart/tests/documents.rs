@@ -231,6 +231,7 @@ fn core_and_db_never_spawn_sleep_or_read_a_clock() {
         "threads-db",
         "threads-codec-jsonpatch",
         "threads-codec-lww",
+        "threads-shapes",
         "threads-acl",
     ] {
         let mut sources = Vec::new();
@@ -263,6 +264,7 @@ fn every_file_of_the_library_is_in_the_code_map() {
         "threads-store-lmdb",
         "threads-codec-jsonpatch",
         "threads-codec-lww",
+        "threads-shapes",
         "threads-conformance",
         "threads-acl",
     ] {

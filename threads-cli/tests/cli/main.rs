@@ -22,3 +22,4 @@ mod pipes;
 mod purge;
 #[cfg(unix)]
 mod readme;
+mod shapes;
