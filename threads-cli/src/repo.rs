@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use threads_acl::Acl;
+use threads_codec_automerge::Automerge;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_codec_lww::Lww;
 use threads_core::datastore::Datastore;
@@ -248,6 +249,7 @@ impl Repo {
         let mut builder = Node::builder(store)
             .codec(JsonPatch::new())
             .codec(Lww::new())
+            .codec_for(|own| Automerge::of(own.to_string()))
             .policy(Acl::new())
             .query_caps(caps);
         if let Some(keystore) = keystore {

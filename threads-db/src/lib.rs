@@ -94,6 +94,9 @@ pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
 #[doc = include_str!("../../docs/live-views.md")]
 struct LiveViewsPage;
 
+#[cfg(feature = "codec-automerge")]
+#[doc(inline)]
+pub use threads_codec_automerge as codec_automerge;
 #[cfg(feature = "codec-jsonpatch")]
 #[doc(inline)]
 pub use threads_codec_jsonpatch as codec_jsonpatch;

@@ -22,7 +22,10 @@ use crate::stage::Staged;
 use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
 
+mod identified;
 mod reads;
+
+use identified::Identified;
 
 pub use reads::{ReadTransaction, Rows};
 
@@ -340,26 +343,12 @@ impl<'a> WriteTransaction<'a> {
         self.catalogue.get(collection.name()).cloned()
     }
 
-    /// The value as JSON with its id, which is made if need be.
-    fn identified<T: Serialize>(&self, value: &T) -> Result<(EntityId, Value)> {
-        let mut value = serde_json::to_value(value)
-            .map_err(|cause| Error::invalid("an entity must be JSON").caused_by(cause))?;
-        let Some(members) = value.as_object_mut() else {
-            return Err(Error::invalid(
-                "an entity is a JSON object, such as {\"name\": \"Bob\"}",
-            ));
-        };
-        let id = match members.get("_id") {
-            Some(Value::String(id)) => id.parse()?,
-            Some(_) => return Err(Error::invalid("an entity's _id is a string")),
-            None => {
-                let node = &self.thread().node;
-                let id = EntityId::generate(node.clock.now_ms(), &mut **node.rng());
-                members.insert("_id".into(), id.as_str().into());
-                id
-            }
-        };
-        Ok((id, value))
+    /// A value and its id; one without gets one.
+    fn identified<'v, T: Serialize>(&self, value: &'v T) -> Result<(EntityId, Identified<'v, T>)> {
+        Identified::new(value, || {
+            let node = &self.thread().node;
+            EntityId::generate(node.clock.now_ms(), &mut **node.rng())
+        })
     }
 
     /// Makes one record of everything staged; `None` when nothing changed.

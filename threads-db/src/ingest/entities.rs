@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use threads_core::batch::{Batch, EntityEvent};
-use threads_core::datastore::Keyspace;
+use threads_core::codec::{ActionKind, Ordering};
+use threads_core::datastore::{Keyspace, ReadTxn};
 use threads_core::{Hlc, Result};
 
 use super::Ingest;
@@ -17,6 +18,7 @@ use crate::history::{self, Events};
 use crate::index::Moves;
 use crate::layout::{self, EventPlace, Number, Place, meta};
 use crate::stage::Effect;
+use crate::thread::Thread;
 
 /// What is done with events, and at which position of the feed.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,51 @@ pub(super) enum Turn {
     Again(u64),
     /// They are undone.
     Undone(u64),
+}
+
+/// Whether events make the same of an entity wherever they stand in its history, so that late ones need
+/// no replay: they are of its codec, which wants no order, and none of them deletes.
+fn in_any_order(thread: &Thread, life: &Life, events: &[(&EntityEvent, EventPlace)]) -> bool {
+    let Life::Live(id, _) = life else {
+        return false;
+    };
+    let codec = thread.node.codecs.get(id);
+    codec.is_ok_and(|codec| codec.ordering() == Ordering::Any)
+        && events
+            .iter()
+            .all(|(event, _)| event.codec == *id && event.action != ActionKind::Delete)
+}
+
+/// What becomes of an entity by events that are later than all others.
+fn one_after_the_other(
+    thread: &Thread,
+    before: &Life,
+    events: &[(&EntityEvent, EventPlace)],
+) -> Result<Life> {
+    let mut life = before.clone();
+    for (event, _) in events {
+        life = history::apply(thread, life, event)?;
+    }
+    Ok(life)
+}
+
+/// The last place in the history of an entity, and what becomes of it by events that came late, or with
+/// all of its history applied `anew`.
+fn late_life(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    prefix: &[u8],
+    (before, anew): (&Life, bool),
+    events: &[(&EntityEvent, EventPlace)],
+) -> Result<(Option<EventPlace>, Life)> {
+    let rows = history::rows(txn, thread, prefix)?;
+    let last = rows.last().map(|row| row.place);
+    if !anew && in_any_order(thread, before, events) {
+        return Ok((last, one_after_the_other(thread, before, events)?));
+    }
+    let places = rows.into_iter().map(|row| row.place);
+    let life = Events::new(txn, thread).replay(Life::Unknown, places)?;
+    Ok((last, life))
 }
 
 impl Ingest<'_> {
@@ -82,8 +129,8 @@ impl Ingest<'_> {
     }
 
     /// Applies the events that a batch has for one entity. Events that come late make the entity's
-    /// history be replayed, so that all peers with the same events show the same state; and so do events
-    /// that were adopted, which may have been applied before.
+    /// history be replayed, unless their codec wants no order, so that all peers with the same events show
+    /// the same state; and so do events that were adopted, which may have been applied before.
     fn apply(
         &mut self,
         events: &[(&EntityEvent, EventPlace)],
@@ -113,19 +160,11 @@ impl Ingest<'_> {
         let late = undone || adopts || row.as_ref().is_some_and(is_late);
         let before = row.map_or(Life::Unknown, |row| row.life);
         let (last, life) = if late {
-            let rows = history::rows(txn.as_read(), thread, &prefix)?;
-            let last = rows.last().map(|row| row.place);
-            let places = rows.into_iter().map(|row| row.place);
-            (
-                last,
-                Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?,
-            )
+            let anew = undone || adopts;
+            late_life(txn.as_read(), thread, &prefix, (&before, anew), events)?
         } else {
-            let mut life = before.clone();
-            for (event, _) in events {
-                life = history::apply(thread, life, event)?;
-            }
-            (events.last().map(|(_, place)| *place), life)
+            let last = events.last().map(|(_, place)| *place);
+            (last, one_after_the_other(thread, &before, events)?)
         };
         if self.purging && life == Life::Deleted && before != life {
             let name = (event.collection.clone(), event.entity.clone());

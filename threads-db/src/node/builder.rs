@@ -9,7 +9,7 @@ use threads_core::group::{GroupKeys, SealedToEach};
 use threads_core::policy::{AccessPolicy, OpenPolicy};
 use threads_core::rand_core::CryptoRng;
 use threads_core::reducer::Reducer;
-use threads_core::{Clock, Error, IdentityKey, Result, SystemClock, system_rng};
+use threads_core::{Clock, Error, IdentityKey, PeerId, Result, SystemClock, system_rng};
 
 use super::{IDENTITY_KEY, LAYOUT_KEY, LAYOUT_VERSION, Node};
 use crate::keystore::{Keystore, KeystoreFault, Standing, standing};
@@ -31,7 +31,7 @@ use crate::thread::{Agreement, Codecs, NodeInner};
 /// ```
 pub struct NodeBuilder {
     store: Arc<dyn Datastore>,
-    codecs: Vec<Arc<dyn EventCodec>>,
+    codecs: Vec<CodecFor>,
     reducers: Vec<Arc<dyn Reducer>>,
     policy: Arc<dyn AccessPolicy>,
     group_keys: Arc<dyn GroupKeys>,
@@ -43,6 +43,9 @@ pub struct NodeBuilder {
     identity: Option<IdentityKey>,
     keystore: Option<Keystore>,
 }
+
+/// Makes a codec once the node's identity is known.
+type CodecFor = Box<dyn FnOnce(&PeerId) -> Arc<dyn EventCodec> + Send>;
 
 impl fmt::Debug for NodeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,8 +81,25 @@ impl NodeBuilder {
     /// let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
     /// ```
     #[must_use]
-    pub fn codec(mut self, codec: impl EventCodec) -> Self {
-        self.codecs.push(Arc::new(codec));
+    pub fn codec(self, codec: impl EventCodec) -> Self {
+        self.codec_for(|_| codec)
+    }
+
+    /// Adds a codec that has to know who writes: one that counts what two peers do at the same time
+    /// as two, even if it is the same.
+    ///
+    /// ```
+    /// # use threads_core::datastore::Memory;
+    /// use threads_codec_automerge::Automerge;
+    /// let builder = threads_db::Node::builder(Memory::new());
+    /// let node = builder.codec_for(|own| Automerge::of(own.to_string())).open().unwrap();
+    /// ```
+    #[must_use]
+    pub fn codec_for<C: EventCodec>(
+        mut self,
+        codec: impl FnOnce(&PeerId) -> C + Send + 'static,
+    ) -> Self {
+        self.codecs.push(Box::new(|own| Arc::new(codec(own))));
         self
     }
 
@@ -244,7 +264,6 @@ impl NodeBuilder {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid("two reducers have the same name").with("reducer", pair[0]));
         }
-        let codecs = Codecs::new(self.codecs)?;
         if let Some(keystore) = &self.keystore {
             self.store = keystore.over(self.store)?;
             let own = keystore.identity();
@@ -265,6 +284,9 @@ impl NodeBuilder {
             return Err(Error::invalid("this datastore belongs to another identity")
                 .with("identity", identity.peer_id()));
         }
+        let own = identity.peer_id();
+        let codecs = self.codecs.into_iter().map(|codec| codec(&own));
+        let codecs = Codecs::new(codecs.collect())?;
         let secret = identity.agreement_key();
         let inner = NodeInner {
             agreement: Agreement {

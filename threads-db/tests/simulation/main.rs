@@ -1,6 +1,7 @@
 //! Peers in the simulator: 200 seeds, or as many as `THREADS_SEEDS` says, or the one in `THREADS_SEED`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod automerge;
 mod planted;
 mod scripts;
 

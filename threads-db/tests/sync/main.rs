@@ -3,6 +3,7 @@
 
 mod abuse;
 mod access;
+mod automerge;
 mod blobs;
 mod changes;
 mod codecs;

@@ -1,0 +1,144 @@
+//! A document as it is read: what applications see, and where it is.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use automerge::{self as am, ObjId, ObjType, ReadDoc, ScalarValue, ValueRef};
+use serde::ser::{Serialize, Serializer};
+
+use crate::limits::DOCUMENT_DEPTH_MAX;
+use crate::node::Node;
+
+/// A value of a document.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    Scalar(ScalarValue),
+    Map(ObjId, BTreeMap<String, Self>),
+    List(ObjId, Vec<Self>),
+    Text(ObjId, String),
+    /// Something that nests too deeply to be shown.
+    Deep,
+}
+
+impl Seen {
+    /// Reads a document.
+    pub(crate) fn read(document: &am::Automerge) -> Self {
+        object(document, ObjId::Root, ObjType::Map, 1)
+    }
+
+    /// Whether this is already what an application saves. A string is no other than the text that
+    /// shows it, but a text is another thing than a string; and so with numbers and counters.
+    pub(crate) fn is(&self, node: &Node) -> bool {
+        match (self, node) {
+            (Self::Deep, Node::Null) => true,
+            (Self::Text(_, text), Node::String(node) | Node::Text(node)) => text == node,
+            (Self::List(_, elements), Node::List(nodes)) => {
+                elements.len() == nodes.len()
+                    && elements.iter().zip(nodes).all(|(seen, node)| seen.is(node))
+            }
+            (Self::Map(_, members), Node::Map(nodes)) => {
+                let same = |((name, seen), (other, node)): ((&String, &Self), (&String, &Node))| {
+                    name == other && seen.is(node)
+                };
+                members.len() == nodes.len() && members.iter().zip(nodes).all(same)
+            }
+            (Self::Scalar(scalar), node) => is(scalar, node),
+            _ => false,
+        }
+    }
+}
+
+fn is(scalar: &ScalarValue, node: &Node) -> bool {
+    match (scalar, node) {
+        (ScalarValue::Null | ScalarValue::Unknown { .. }, Node::Null) => true,
+        (ScalarValue::F64(value), Node::Null) => !value.is_finite(),
+        (ScalarValue::F64(value), Node::Float(node)) => value == node,
+        (ScalarValue::Boolean(value), Node::Bool(node)) => value == node,
+        (ScalarValue::Str(text), Node::String(node)) => text == node,
+        (ScalarValue::Int(value) | ScalarValue::Timestamp(value), Node::Integer(node)) => {
+            value == node
+        }
+        (ScalarValue::Uint(value), Node::Unsigned(node)) => value == node,
+        (ScalarValue::Uint(value), Node::Integer(node)) => i64::try_from(*value) == Ok(*node),
+        (ScalarValue::Counter(value), Node::Integer(node) | Node::Counter(node)) => {
+            i64::from(value) == *node
+        }
+        (ScalarValue::Bytes(bytes), Node::List(nodes)) => {
+            let byte = |(byte, node): (&u8, &Node)| *node == Node::Integer((*byte).into());
+            bytes.len() == nodes.len() && bytes.iter().zip(nodes).all(byte)
+        }
+        _ => false,
+    }
+}
+
+fn object(document: &am::Automerge, id: ObjId, kind: ObjType, level: usize) -> Seen {
+    if level > DOCUMENT_DEPTH_MAX {
+        return Seen::Deep;
+    }
+    match kind {
+        ObjType::Map | ObjType::Table => {
+            let mut members = BTreeMap::new();
+            for member in document.map_range(&id, ..) {
+                let name = member.key.clone().into_owned();
+                let seen = value(document, member.value.clone(), || member.id(), level);
+                members.insert(name, seen);
+            }
+            Seen::Map(id, members)
+        }
+        ObjType::List => {
+            let element = |element: am::iter::ListRangeItem<'_>| {
+                value(document, element.value.clone(), || element.id(), level)
+            };
+            let elements = document.list_range(&id, ..).map(element).collect();
+            Seen::List(id, elements)
+        }
+        ObjType::Text => {
+            // Invariant: an object of this type gives its text.
+            let text = document.text(&id).unwrap_or_default();
+            Seen::Text(id, text)
+        }
+    }
+}
+
+fn value(
+    document: &am::Automerge,
+    value: ValueRef<'_>,
+    id: impl FnOnce() -> ObjId,
+    level: usize,
+) -> Seen {
+    match value {
+        ValueRef::Object(kind) => object(document, id(), kind, level + 1),
+        ValueRef::Scalar(scalar) => Seen::Scalar(scalar.into()),
+    }
+}
+
+/// As applications see it: text is a string, a counter a number; bytes are numbers, and what JSON
+/// has not is `null`.
+impl Serialize for Seen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Map(_, members) => serializer.collect_map(members),
+            Self::List(_, elements) => serializer.collect_seq(elements),
+            Self::Text(_, text) => serializer.serialize_str(text),
+            Self::Deep => serializer.serialize_unit(),
+            Self::Scalar(scalar) => match scalar {
+                ScalarValue::Null | ScalarValue::Unknown { .. } => serializer.serialize_unit(),
+                ScalarValue::Boolean(value) => serializer.serialize_bool(*value),
+                ScalarValue::Int(value) | ScalarValue::Timestamp(value) => {
+                    serializer.serialize_i64(*value)
+                }
+                ScalarValue::Uint(value) => serializer.serialize_u64(*value),
+                ScalarValue::F64(value) => serializer.serialize_f64(*value),
+                ScalarValue::Counter(value) => serializer.serialize_i64(value.into()),
+                ScalarValue::Str(text) => serializer.serialize_str(text),
+                ScalarValue::Bytes(bytes) => serializer.collect_seq(bytes),
+            },
+        }
+    }
+}
+
+/// The text of what applications see.
+pub(crate) fn text(seen: &Seen) -> Cow<'static, str> {
+    // Invariant: names are texts, so writing to memory cannot fail.
+    serde_json::to_string(seen).map_or(Cow::Borrowed("{}"), Cow::Owned)
+}

@@ -1,0 +1,56 @@
+//! An application's value with the id of its entity, in its own type: a codec may know more of its parts
+//! than JSON does.
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use threads_core::{EntityId, Error, Result};
+
+/// A value, and the id that it lacks.
+#[derive(Debug)]
+pub(super) struct Identified<'v, T> {
+    value: &'v T,
+    added: Option<EntityId>,
+}
+
+#[derive(Serialize)]
+struct WithId<'v, T> {
+    _id: &'v str,
+    #[serde(flatten)]
+    value: &'v T,
+}
+
+impl<T: Serialize> Serialize for Identified<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Self { value, added } = self;
+        match added {
+            Some(id) => WithId {
+                _id: id.as_str(),
+                value,
+            }
+            .serialize(serializer),
+            None => value.serialize(serializer),
+        }
+    }
+}
+
+impl<'v, T: Serialize> Identified<'v, T> {
+    /// A value and its id; `make` gives one to a value without.
+    pub(super) fn new(value: &'v T, make: impl FnOnce() -> EntityId) -> Result<(EntityId, Self)> {
+        let json = serde_json::to_value(value)
+            .map_err(|cause| Error::invalid("an entity must be JSON").caused_by(cause))?;
+        let Value::Object(members) = json else {
+            return Err(Error::invalid(
+                "an entity is a JSON object, such as {\"name\": \"Bob\"}",
+            ));
+        };
+        let (id, added) = match members.get("_id") {
+            Some(Value::String(id)) => (id.parse()?, None),
+            Some(_) => return Err(Error::invalid("an entity's _id is a string")),
+            None => {
+                let id = make();
+                (id.clone(), Some(id))
+            }
+        };
+        Ok((id, Self { value, added }))
+    }
+}
