@@ -13,6 +13,7 @@ mod acl;
 mod keys;
 mod peers;
 mod shapes;
+mod travel;
 
 pub(crate) use acl::{
     AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, Purge,
@@ -23,6 +24,7 @@ pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvit
 pub(crate) use shapes::{
     FeedAppend, FeedCommand, FeedTail, KvCommand, KvDel, KvGet, KvLs, KvPut, Pairs,
 };
+pub(crate) use travel::{At, AtCommand, Blame, Diff, History, Revert, Undo};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -142,6 +144,24 @@ pub(crate) enum Command {
     /// Append to a feed, and read and follow it
     #[command(subcommand)]
     Feed(FeedCommand),
+    /// Tell what became of an entity, event by event
+    History(History),
+    /// Tell who gave the fields of an entity their values, and when
+    Blame(Blame),
+    /// Tell what differs between two points in time
+    ///
+    /// With --json each difference has a JSON Patch (RFC 6902).
+    Diff(Diff),
+    /// Look at a thread as it was
+    At(At),
+    /// Make an entity what it was
+    Revert(Revert),
+    /// Take back the last transaction of this repository, and keep what others changed since
+    ///
+    /// Deleting is final: a transaction that created or deleted entities is taken back with --final only.
+    Undo(Undo),
+    /// Take back the last undo
+    Redo(Undo),
     /// List the records, newest first
     Log(Log),
     /// Print what a block holds

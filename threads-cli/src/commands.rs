@@ -12,6 +12,7 @@ mod keys;
 mod keystore;
 mod kv;
 mod live;
+mod past;
 mod prove;
 mod purge;
 mod quarantine;
@@ -20,6 +21,7 @@ mod serve;
 mod share;
 mod status;
 mod sync;
+mod undo;
 mod watch;
 mod why;
 
@@ -81,6 +83,13 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Purge(args) => purge::run(&repo, args, out),
         Command::Kv(command) => kv::run(&repo, &command, out),
         Command::Feed(command) => feed::run(&repo, &command, out),
+        Command::History(args) => past::history(&repo, &args, out),
+        Command::Blame(args) => past::blame(&repo, &args, out),
+        Command::Diff(args) => past::diff(&repo, &args, out),
+        Command::At(args) => past::at(&repo, args, out),
+        Command::Revert(args) => undo::revert(&repo, &args, out),
+        Command::Undo(args) => undo::undo(&repo, &args, out),
+        Command::Redo(args) => undo::redo(&repo, &args, out),
         Command::Log(args) => prove::log(&repo, &args, out),
         Command::Show(args) => prove::show(&repo, &args, out),
         Command::Verify(args) => prove::verify(&repo, &args, out),

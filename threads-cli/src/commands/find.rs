@@ -3,8 +3,9 @@
 use std::error::Error as _;
 
 use serde_json::{Value, json};
-use threads_db::Collection;
+use threads_core::Error;
 use threads_db::query::{Filter, Query, QueryError};
+use threads_db::{Collection, Past, Rows};
 
 use crate::args::Find;
 use crate::commands::live;
@@ -16,22 +17,68 @@ use crate::repo::{self, Repo, quoted};
 /// The most of a condition that is shown around its mistake, in characters.
 const EXCERPT_CHARS_MAX: usize = 200;
 
+/// Where a query looks.
+pub(crate) enum Source<'a> {
+    Now(&'a Collection<Value>),
+    Past(&'a Past<'a>, &'a Collection<Value>),
+}
+
+impl Source<'_> {
+    fn count(&self, query: &Query) -> threads_core::Result<u64> {
+        match self {
+            Self::Now(collection) => collection.count(query),
+            Self::Past(past, collection) => past.count(collection, query),
+        }
+    }
+
+    fn page(&self, query: &Query) -> threads_core::Result<Rows<Value>> {
+        match self {
+            Self::Now(collection) => collection.find_page(query),
+            Self::Past(past, collection) => past.find_page(collection, query),
+        }
+    }
+
+    fn for_each(
+        &self,
+        query: &Query,
+        row: &mut dyn FnMut(Value) -> threads_core::Result<bool>,
+    ) -> threads_core::Result<()> {
+        match self {
+            Self::Now(collection) => collection.for_each(query, row),
+            Self::Past(past, collection) => past.for_each(collection, query, row),
+        }
+    }
+}
+
 pub(crate) fn run(repo: &Repo, args: Find, out: &mut Output) -> Result {
     let node = repo.reader()?;
     let db = repo::open(&node, &args.target.db)?;
     let collection = repo::collection(&db, &args.target.collection)?;
+    run_on(&Source::Now(&collection), args, out)
+}
+
+/// Finds what a query asks for, now or in the past.
+pub(crate) fn run_on(source: &Source<'_>, args: Find, out: &mut Output) -> Result {
     let (count, explain) = (args.count, args.explain);
     let updates = args.watch.then(|| args.updates.unwrap_or(u64::MAX));
     let query = query(args)?;
     query.check()?;
-    if explain {
-        return explained(&collection, &query, out);
-    }
-    if let Some(updates) = updates {
-        return live::run(&collection, &query, updates, out);
+    match (source, updates) {
+        (Source::Now(collection), _) if explain => return explained(collection, &query, out),
+        (Source::Now(collection), Some(updates)) => {
+            return live::run(collection, &query, updates, out);
+        }
+        (Source::Past(..), _) if explain => {
+            let why = "the past has no indexes: every entity of the collection is looked at";
+            return Err(Error::unsupported(why).into());
+        }
+        (Source::Past(..), Some(_)) => {
+            return Err(Error::unsupported("the past does not change: watch the present").into());
+        }
+        (_, None) => {}
     }
     if count {
-        let count = collection.count(&query)?;
+        let count = source.count(&query)?;
         return Ok(if out.is_json() {
             out.value(&json!({ "count": count }))
         } else {
@@ -39,9 +86,9 @@ pub(crate) fn run(repo: &Repo, args: Find, out: &mut Output) -> Result {
         }?);
     }
     if query.limit.is_some() {
-        page(&collection, &query, out)
+        page(source, &query, out)
     } else {
-        all(&collection, &query, out)
+        all(source, &query, out)
     }
 }
 
@@ -112,9 +159,9 @@ fn explained(collection: &Collection<Value>, query: &Query, out: &mut Output) ->
 }
 
 /// Every row, as it is found.
-fn all(collection: &Collection<Value>, query: &Query, out: &mut Output) -> Result {
+fn all(source: &Source<'_>, query: &Query, out: &mut Output) -> Result {
     let mut written = Ok(());
-    collection.for_each(query, &mut |row| {
+    source.for_each(query, &mut |row| {
         written = out.value(&row);
         Ok(written.is_ok())
     })?;
@@ -122,8 +169,8 @@ fn all(collection: &Collection<Value>, query: &Query, out: &mut Output) -> Resul
 }
 
 /// At most so many rows, and where the next ones begin.
-fn page(collection: &Collection<Value>, query: &Query, out: &mut Output) -> Result {
-    let page = collection.find_page(query)?;
+fn page(source: &Source<'_>, query: &Query, out: &mut Output) -> Result {
+    let page = source.page(query)?;
     for row in &page.rows {
         out.value(row)?;
     }

@@ -23,3 +23,4 @@ mod purge;
 #[cfg(unix)]
 mod readme;
 mod shapes;
+mod travel;
