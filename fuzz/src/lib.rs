@@ -14,6 +14,7 @@
 mod check;
 mod seeds;
 mod targets {
+    pub(crate) mod automerge;
     pub(crate) mod codec;
     pub(crate) mod files;
     pub(crate) mod formats;
@@ -21,7 +22,7 @@ mod targets {
     pub(crate) mod texts;
 }
 
-use targets::{codec, files, formats, sync, texts};
+use targets::{automerge, codec, files, formats, sync, texts};
 
 /// Something to try bytes on.
 ///
@@ -69,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     target("batch", formats::batch, seeds::batch, seeds::BATCH),
     target("change", codec::change, seeds::change, &[]),
     target("lww", codec::lww, seeds::lww, seeds::LWW),
+    target("automerge", automerge::change, seeds::automerge, &[]),
     target("patch", codec::patch, seeds::patch, seeds::PATCH),
     target("merge", codec::merge, seeds::merge, &[]),
     target("definition", codec::definition, seeds::definition, &[]),

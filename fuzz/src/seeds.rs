@@ -9,6 +9,7 @@ use threads_core::multibase::Base::Base16Lower;
 use threads_core::{IdentityKey, LogId, PeerId, ReadKey, ReplicaKey, ThreadId};
 use threads_db::fuzzing;
 
+use crate::targets::automerge::{contents, events};
 use crate::targets::formats::aad;
 
 /// What the sealed secret among the seeds was sealed with, and what it is.
@@ -224,6 +225,12 @@ pub(crate) fn batch() -> Vec<Vec<u8>> {
 pub(crate) fn change() -> Vec<Vec<u8>> {
     let file = "jsonpatch.json";
     [all(file, "event_hex", &[0]), all(file, "event_hex", &[1])].concat()
+}
+
+/// The contents of events of `automerge/1`, each for no entity and for one.
+pub(crate) fn automerge() -> Vec<Vec<u8>> {
+    let both = |event: &Vec<u8>| [0, 1].map(|mode| [&[mode], contents(event)].concat());
+    events().iter().flat_map(both).collect()
 }
 
 /// Events of `lww/1`, each for no entity and for one.

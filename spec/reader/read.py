@@ -14,6 +14,7 @@ import json
 import pathlib
 import sys
 
+import automerge
 import batch
 import cbor
 import chacha
@@ -520,7 +521,7 @@ def read_file(name, kinds):
 
 
 # The readers of codecs, each with its vectors and a check of its own.
-CODECS = [jsonpatch, lww]
+CODECS = [jsonpatch, lww, automerge]
 
 
 def read_codec(codec):

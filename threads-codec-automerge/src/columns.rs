@@ -123,11 +123,20 @@ pub(crate) fn unsigned(bytes: &[u8], rows: usize) -> Result<Vec<Option<u64>>, Fa
     whole(runs(bytes, rows, |reader| reader.unsigned())?, rows)
 }
 
-/// As [`unsigned`], of a column that says how many rows there are.
+/// As [`unsigned`], of a column that has a number in every row, and says how many rows there are.
 pub(crate) fn counted(bytes: &[u8], rows_max: usize) -> Result<Vec<u64>, Fault> {
     let rows = runs(bytes, rows_max, |reader| reader.unsigned())?;
     let rows: Option<Vec<u64>> = rows.into_iter().collect();
-    rows.ok_or("an operation has no action")
+    rows.ok_or("a column lacks a number")
+}
+
+/// As [`counted`], of a column of so many rows.
+pub(crate) fn every(bytes: &[u8], rows: usize) -> Result<Vec<u64>, Fault> {
+    let found = counted(bytes, rows)?;
+    match found.len() == rows {
+        true => Ok(found),
+        false => Err("the columns have different numbers of rows"),
+    }
 }
 
 /// Texts, each counted as often as it stands there.

@@ -171,7 +171,7 @@ impl Document {
 
     fn look(&mut self) {
         self.seen = Seen::read(&self.inner);
-        self.view = seen::text(&self.seen).into_owned();
+        self.view = seen::text(&self.seen);
     }
 
     /// Makes one change of edits, and gives its bytes; none when nothing changes by them.

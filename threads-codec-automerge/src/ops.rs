@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::columns::{Fault, Reader, booleans, counted, deltas, texts, unsigned};
+use crate::columns::{Fault, Reader, booleans, counted, deltas, every, texts, unsigned};
 use crate::limits::{
     COUNTER_MAX, EVENT_NAME_BYTES_MAX, EVENT_OPS_MAX, EVENT_PREDS_MAX, INCREMENT_MAX, OP_NUMBER_MAX,
 };
@@ -85,12 +85,12 @@ pub(crate) fn decode(reader: &mut Reader<'_>, start: u64, actors: usize) -> Resu
     let mut key_numbers = deltas(columns[KEY_NUMBER], rows)?.into_iter();
     let mut names = texts(columns[KEY_NAME], rows, EVENT_NAME_BYTES_MAX)?.into_iter();
     let mut inserts = booleans(columns[INSERT], rows)?.into_iter();
-    let mut kinds = unsigned(columns[VALUE_KIND], rows)?.into_iter();
+    let mut kinds = every(columns[VALUE_KIND], rows)?.into_iter();
     let mut values = Reader::new(columns[VALUE]);
     let mut preds = preds(&columns, rows, actors)?.into_iter();
     let mut ops = Vec::with_capacity(rows);
     for (action, own) in actions.into_iter().zip(start..) {
-        let value = value(kinds.next().flatten().unwrap_or_default(), &mut values)?;
+        let value = value(kinds.next().unwrap_or_default(), &mut values)?;
         let (actor, number) = objects.next().unwrap_or_default();
         let key = (
             key_actors.next().flatten(),
@@ -136,11 +136,10 @@ fn columns<'a>(reader: &mut Reader<'a>) -> Result<[&'a [u8]; 14], Fault> {
 }
 
 fn preds(columns: &[&[u8]; 14], rows: usize, actors: usize) -> Result<Vec<Vec<Id>>, Fault> {
-    let counts = unsigned(columns[PREDS], rows)?;
-    let mut all = 0_u64;
-    for count in counts.iter().flatten() {
-        all = all.saturating_add(*count);
-    }
+    let counts = every(columns[PREDS], rows)?;
+    let all = counts
+        .iter()
+        .fold(0, |all: u64, count| all.saturating_add(*count));
     let all = usize::try_from(all)
         .ok()
         .filter(|all| *all <= EVENT_PREDS_MAX);
@@ -150,7 +149,7 @@ fn preds(columns: &[&[u8]; 14], rows: usize, actors: usize) -> Result<Vec<Vec<Id
     let mut each = Vec::with_capacity(rows);
     for count in counts {
         let mut preds = Vec::new();
-        for (actor, number) in ids.by_ref().take(count.unwrap_or_default() as usize) {
+        for (actor, number) in ids.by_ref().take(count as usize) {
             let number = number.and_then(|number| u64::try_from(number).ok());
             preds.push(id(actor, number, actors)?.ok_or("a predecessor has no number")?);
         }

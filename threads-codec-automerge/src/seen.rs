@@ -1,10 +1,12 @@
 //! A document as it is read: what applications see, and where it is.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io;
 
 use automerge::{self as am, ObjId, ObjType, ReadDoc, ScalarValue, ValueRef};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 use crate::limits::DOCUMENT_DEPTH_MAX;
 use crate::node::Node;
@@ -115,7 +117,7 @@ fn value(
 /// As applications see it: text is a string, a counter a number; bytes are numbers, and what JSON
 /// has not is `null`.
 impl Serialize for Seen {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Map(_, members) => serializer.collect_map(members),
             Self::List(_, elements) => serializer.collect_seq(elements),
@@ -137,8 +139,22 @@ impl Serialize for Seen {
     }
 }
 
+/// JSON as text that is the same in every build: floats as Rust shows them.
+struct Canonical;
+
+impl Formatter for Canonical {
+    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        write!(writer, "{value:?}")
+    }
+}
+
 /// The text of what applications see.
-pub(crate) fn text(seen: &Seen) -> Cow<'static, str> {
-    // Invariant: names are texts, so writing to memory cannot fail.
-    serde_json::to_string(seen).map_or(Cow::Borrowed("{}"), Cow::Owned)
+pub(crate) fn text(seen: &Seen) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, Canonical);
+    // Invariant: all names are texts, so writing to memory cannot fail, and gives UTF-8.
+    match seen.serialize(&mut serializer) {
+        Ok(()) => String::from_utf8(bytes).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
 }

@@ -35,34 +35,38 @@ impl ToNode {
     }
 
     /// For what is inside an object or an array.
-    fn inside(self) -> Result<Self, Unwritable> {
-        if self.level >= DOCUMENT_DEPTH_MAX {
-            return Err(Unwritable::new(format_args!(
-                "it nests deeper than {DOCUMENT_DEPTH_MAX} levels: flatten it"
-            )));
-        }
-        Ok(Self {
+    fn inside(self) -> Self {
+        Self {
             level: self.level + 1,
             kind: Kind::Plain,
-        })
+        }
+    }
+
+    /// For an object or an array, in an object of its own if it is an enum's.
+    fn container(self, variant: Option<&'static str>) -> Result<Self, Unwritable> {
+        let this = variant.map_or(self, |_| self.inside());
+        match this.level > DOCUMENT_DEPTH_MAX {
+            true => Err(Unwritable::new(format_args!(
+                "it nests deeper than {DOCUMENT_DEPTH_MAX} levels: flatten it"
+            ))),
+            false => Ok(this),
+        }
     }
 
     fn list(self, variant: Option<&'static str>) -> Result<List, Unwritable> {
-        let level = variant.map_or(Ok(self), |_| self.inside())?;
         Ok(List {
             elements: Vec::new(),
             variant,
-            level,
+            level: self.container(variant)?,
         })
     }
 
     fn map(self, variant: Option<&'static str>) -> Result<Map, Unwritable> {
-        let level = variant.map_or(Ok(self), |_| self.inside())?;
         Ok(Map {
             members: BTreeMap::new(),
             name: None,
             variant,
-            level,
+            level: self.container(variant)?,
         })
     }
 
@@ -215,7 +219,8 @@ impl Serializer for ToNode {
         variant: &'static str,
         value: &T,
     ) -> Made {
-        Ok(tagged(Some(variant), value.serialize(self.inside()?)?))
+        let node = value.serialize(self.container(None)?.inside())?;
+        Ok(tagged(Some(variant), node))
     }
 
     fn serialize_seq(self, _len: Option<usize>) -> Result<List, Unwritable> {
@@ -268,7 +273,7 @@ pub(super) struct List {
 
 impl List {
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
-        self.elements.push(value.serialize(self.level.inside()?)?);
+        self.elements.push(value.serialize(self.level.inside())?);
         Ok(())
     }
 
@@ -339,7 +344,7 @@ pub(super) struct Map {
 
 impl Map {
     fn put<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), Unwritable> {
-        let node = value.serialize(self.level.inside()?)?;
+        let node = value.serialize(self.level.inside())?;
         self.members.insert(name, node);
         Ok(())
     }
