@@ -26,8 +26,9 @@ use state::State;
 
 /// How many threads' rules are kept at hand.
 const STATES_MAX: usize = 64;
-/// The reserved collections that every writer may write: they note who adopted what, and what was taken back.
-const NOTES: [&str; 2] = ["$adopted", "$undone"];
+/// The reserved collections that every writer may write: they note who adopted what, what was taken back, and who
+/// signed for which state.
+const NOTES: [&str; 3] = ["$adopted", "$undone", "$snapshots"];
 
 /// The access policy of rules R0 to R14, for access-controlled threads; in raw threads everybody with the
 /// keys may write.

@@ -10,6 +10,7 @@ use threads_core::policy::AccessPolicy;
 use threads_core::record::{Dep, Fields, LINKS_MAX};
 use threads_core::{Cid, Error, ErrorKind, LogId, PeerId, Result, ThreadId};
 
+use crate::base;
 use crate::chain;
 use crate::layout::{Number, Place, meta};
 use crate::line;
@@ -95,7 +96,7 @@ pub(crate) fn named(txn: &dyn ReadTxn, place: Place, fields: &Fields) -> Result<
 }
 
 /// The access records that the record at `place` of a log knows of, or the last one before it that names any.
-fn named_before(txn: &dyn ReadTxn, mut place: Place) -> Result<Vec<Cid>> {
+pub(crate) fn named_before(txn: &dyn ReadTxn, mut place: Place) -> Result<Vec<Cid>> {
     // Ends: a branch begins later than the one it comes from.
     loop {
         let Place { thread, log, seq } = place;
@@ -149,7 +150,7 @@ pub(crate) fn is_within(txn: &dyn ReadTxn, log: &LogId, place: Place, seen: &Dep
         return Ok(false);
     }
     let Some(at) = chain::locate(txn, place.thread, &seen.cid)? else {
-        return Ok(false);
+        return base::covers(txn, place.thread, seen);
     };
     Ok(at.seq == seen.seq && line::ancestor(txn, at, place.seq)? == place)
 }

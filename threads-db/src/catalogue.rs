@@ -26,6 +26,7 @@ use crate::invite::{INVITES, MEMBERS};
 use crate::layout::{self, Number, Prefix, meta};
 use crate::query::IndexInfo;
 use crate::schema::{CompiledSchema, schema_id};
+use crate::snapshot::SNAPSHOTS;
 use crate::thread::{Codecs, Thread};
 use crate::travel::UNDONE;
 use crate::whole::{WHOLE, Whole, whole_id};
@@ -267,6 +268,7 @@ impl Catalogue {
             MEMBERS,
             ADOPTED,
             UNDONE,
+            SNAPSHOTS,
         ] {
             let key = meta::collection(thread, &reserved(name));
             if let Some(number) = layout::number(txn, &key)? {

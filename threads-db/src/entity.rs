@@ -67,7 +67,7 @@ impl Life {
 }
 
 impl EntityRow {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let (tag, codec, state) = self.life.parts();
         let mut bytes = Vec::with_capacity(2 + EventPlace::BYTES + codec.len() + state.len());
         // A codec id has at most 64 bytes.

@@ -3,7 +3,8 @@
 //! The root block, the **manifest**, is DAG-CBOR: `{version, thread, logs: [{log, seq, cid}], records?}` and,
 //! when asked for, `keys`: the thread's name, replica key and read key under a passphrase. After it
 //! come the records in the order of their times, each as three blocks: record, event, body; of one that was
-//! purged, the record, `{purged: CID}` and an empty body.
+//! purged, the record, `{purged: CID}` and an empty body. Where the manifest has `snapshot: {id, pieces, epoch}`, the
+//! sealed pieces of a snapshot come first, and only the records that it does not cover.
 
 use std::io::Write;
 
@@ -12,9 +13,10 @@ use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::block::{Block, encode};
 use threads_core::datastore::ReadTxn;
 use threads_core::record::Dep;
-use threads_core::{Cid, EpochKeys, Hlc, LogId, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::{Cid, EpochKeys, Error, Hlc, LogId, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::base::Base;
 use crate::car::CarWriter;
 use crate::chain;
 use crate::db::Db;
@@ -23,6 +25,7 @@ use crate::line;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
 use crate::sharing::{HandedEpoch, hand_epochs, take_epochs};
+use crate::snapshot::{self, Carried, Content, Covered};
 use crate::thread::Thread;
 
 /// The version of the manifest.
@@ -80,6 +83,9 @@ pub(crate) struct Manifest {
     pub(crate) records: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) keys: Option<ByteBuf>,
+    /// The snapshot that comes before the records, which begin after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot: Option<Carried>,
 }
 
 /// What the passphrase covers.
@@ -124,7 +130,8 @@ pub(crate) fn keys_context(thread: &ThreadId) -> Vec<u8> {
 }
 
 impl Db {
-    /// Writes the whole thread to `output`, as it is now. Progress counts records.
+    /// Writes the whole thread to `output`, as it is now. Progress counts records. Of a thread that was compacted,
+    /// or opened from a snapshot, it writes the snapshot that it begins with here, and the records after that.
     ///
     /// # Errors
     ///
@@ -148,42 +155,110 @@ impl Db {
     ) -> Result<ExportReport> {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
-        let keys = options
-            .passphrase
-            .as_ref()
-            .map(|passphrase| seal_keys(&*txn, thread, passphrase));
-        let lines = line::all(&*txn, thread)?;
-        let total = line::records(&lines);
-        let manifest = Manifest {
-            version: MANIFEST_VERSION,
-            thread: thread.id.clone(),
-            records: line::any_forked(&*txn, thread.number)?.then_some(total),
-            logs: line::head_links(lines),
-            keys: keys.transpose()?,
-        };
-        let root = Block::cbor(encode(&manifest)?);
-        let mut car = CarWriter::new(output, *root.cid())?;
-        car.write(&root)?;
-        let mut order = ByTime::new(&*txn, thread)?;
-        let mut records = 0;
-        while let Some(place) = order.next(&*txn, thread)? {
-            for block in chain::expect(&*txn, place)?.into_blocks()? {
-                car.write(&block)?;
-            }
-            records += 1;
-            progress(Progress {
-                done: records,
-                total: Some(total),
-            });
+        let base = Base::get(&*txn, thread.number)?;
+        let covered = base.map(|base| (base.covered, base.snapshot));
+        write(&*txn, thread, (output, options), covered, progress)
+    }
+
+    /// Writes the thread to `output` as a snapshot of what is here now, which this node signs, with the records
+    /// that stay needed and no others: whoever restores it has the state at once, and no history before it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::export`] and [`Db::snapshot`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// use threads_db::ExportOptions;
+    /// let mut file = Vec::new();
+    /// let report = db.export_snapshot(&mut file, &ExportOptions::default(), &mut |_| ()).unwrap();
+    /// assert_eq!(report.records, 1, "the one that says who signed it");
+    /// ```
+    pub fn export_snapshot(
+        &self,
+        output: impl Write,
+        options: &ExportOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<ExportReport> {
+        let thread = self.thread();
+        let covered = snapshot::covered_until(&*thread.node.store.read()?, thread, None)?;
+        let signed = self.sign_covered(&covered)?;
+        let txn = thread.node.store.read()?;
+        let covered = Some((covered, signed));
+        write(&*txn, thread, (output, options), covered, progress)
+    }
+}
+
+/// Writes a thread, or a snapshot of what is covered and the records after that.
+fn write(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (output, options): (impl Write, &ExportOptions),
+    covered: Option<(Covered, Cid)>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ExportReport> {
+    let keys = options
+        .passphrase
+        .as_ref()
+        .map(|passphrase| seal_keys(txn, thread, passphrase));
+    let lines = line::all(txn, thread)?;
+    let carried = match &covered {
+        Some((covered, id)) => Some(carry(txn, thread, (covered, id))?),
+        None => None,
+    };
+    let last = covered
+        .iter()
+        .flat_map(|(covered, _)| covered.last.values());
+    let total = line::records(&lines).saturating_sub(last.sum());
+    let is_part = carried.is_some() || line::any_forked(txn, thread.number)?;
+    let manifest = Manifest {
+        version: MANIFEST_VERSION,
+        thread: thread.id.clone(),
+        records: is_part.then_some(total),
+        logs: line::head_links(lines),
+        keys: keys.transpose()?,
+        snapshot: carried,
+    };
+    let root = Block::cbor(encode(&manifest)?);
+    let mut car = CarWriter::new(output, *root.cid())?;
+    car.write(&root)?;
+    let (mut records, mut pieces) = (0, 0);
+    if let (Some((covered, _)), Some(carried)) = (covered.clone(), &manifest.snapshot) {
+        let content = Content::new(txn, thread, covered)?;
+        pieces = carried.pieces;
+        carried.seal(thread, content, |piece| car.write(&piece))?;
+    }
+    let mut order = ByTime::after(txn, thread, covered.map(|(covered, _)| covered).as_ref())?;
+    while let Some(place) = order.next(txn, thread)? {
+        for block in chain::expect(txn, place)?.into_blocks()? {
+            car.write(&block)?;
         }
-        let bytes = car.position();
-        car.finish()?;
-        Ok(ExportReport {
-            records,
-            blocks: 1 + 3 * records,
-            bytes,
-            root: *root.cid(),
-        })
+        records += 1;
+        progress(Progress {
+            done: records,
+            total: Some(total),
+        });
+    }
+    let bytes = car.position();
+    car.finish()?;
+    Ok(ExportReport {
+        records,
+        blocks: 1 + pieces + 3 * records,
+        bytes,
+        root: *root.cid(),
+    })
+}
+
+/// Makes the content of the snapshot to carry once, to know its name and how long it is.
+fn carry(txn: &dyn ReadTxn, thread: &Thread, (covered, id): (&Covered, &Cid)) -> Result<Carried> {
+    let mut content = Content::new(txn, thread, covered.clone())?;
+    let made = content.name()?;
+    match made.0 == *id {
+        true => Carried::new(txn, thread, made),
+        false => Err(Error::unavailable(
+            "what the thread begins with here cannot be given to others any more: some of it was purged",
+        )
+        .with("snapshot", id)),
     }
 }
 
@@ -217,7 +292,7 @@ struct Next {
 
 /// The records of a thread in the order of events, (time, log id, sequence number): the order in
 /// which a reader applies them without going back. A branch of a forked log comes after what it
-/// branches off.
+/// branches off. Of what the thread [begins](crate::base) with here there are none.
 pub(crate) struct ByTime {
     /// The next record of each line that has one.
     next: Vec<Next>,
@@ -225,17 +300,29 @@ pub(crate) struct ByTime {
 
 impl ByTime {
     pub(crate) fn new(txn: &dyn ReadTxn, thread: &Thread) -> Result<Self> {
+        let base = Base::get(txn, thread.number)?;
+        Self::after(txn, thread, base.map(|base| base.covered).as_ref())
+    }
+
+    /// The same of those that are not covered.
+    fn after(txn: &dyn ReadTxn, thread: &Thread, covered: Option<&Covered>) -> Result<Self> {
         let mut next = Vec::new();
         for (line, head) in line::all(txn, thread)? {
-            let place = line.place(thread.number, line.first);
+            let last = covered.map_or(0, |covered| covered.last(line.number));
+            let first = line.first.max(last + 1);
+            if first > head.seq {
+                continue;
+            }
+            let place = line.place(thread.number, first);
             let (time, cid) = time_of(txn, thread, place, Hlc::ZERO)?;
             let cid = line.parent.map(|_| cid);
             let after = match line.first {
                 1 => None,
+                _ if first > line.first => None,
                 first => Some(line::ancestor(txn, place, first - 1)?),
             };
             next.push(Next {
-                order: (time, line.log, line.first, cid),
+                order: (time, line.log, first, cid),
                 place,
                 last: head.seq,
                 after,
@@ -291,4 +378,16 @@ fn time_of(txn: &dyn ReadTxn, thread: &Thread, place: Place, before: Hlc) -> Res
         false => thread.time(&blocks)?,
     };
     Ok((time, blocks.record_id()))
+}
+
+/// Writes what is covered as a snapshot that may not be signed.
+#[cfg(test)]
+pub(crate) fn write_covered(
+    db: &Db,
+    to: (impl Write, &ExportOptions),
+    covered: (Covered, Cid),
+) -> Result<ExportReport> {
+    let thread = db.thread();
+    let txn = thread.node.store.read()?;
+    write(&*txn, thread, to, Some(covered), &mut |_| ())
 }

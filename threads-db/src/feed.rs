@@ -13,6 +13,7 @@ use threads_core::datastore::{Keyspace, ReadTxn};
 use threads_core::record::Record;
 use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, LogId, PeerId, Result};
 
+use crate::base;
 use crate::entity::{EntityRow, Life};
 use crate::history::{self, Events, HistoryRow};
 use crate::layout::{self, EventPlace, Number, Place, meta};
@@ -262,22 +263,21 @@ fn as_of(
     let number = layout::number(txn, &name)?.ok_or_else(gap)?;
     let (entity, prefix) = history::keys(thread.number, number, event.entity.as_str());
     let rows = history::all(txn, thread, &prefix)?;
+    let begins = base::of_entity(txn, thread.number, &entity)?;
     let known = |row: &&HistoryRow| row.turns.was_applied_at(position);
     // Of events that were all undone the last one stands for none.
     let last = rows.iter().rfind(known).or(rows.last());
     let last = last.ok_or_else(gap)?.place;
+    let begins = begins.map_or(Life::Unknown, |begins| begins.life);
     let before = rows
         .iter()
         .filter(|row| row.turns.was_applied_at(position - 1))
         .map(|row| row.place);
-    let before = events.replay(Life::Unknown, before)?;
+    let before = events.replay(begins.clone(), before)?;
     let after = match EntityRow::get(txn, &entity)? {
         // Nothing came later: the present state is the one.
         Some(row) if rows.iter().all(|row| row.turns.is_settled_at(position)) => row.life,
-        _ => events.replay(
-            Life::Unknown,
-            rows.iter().filter(known).map(|row| row.place),
-        )?,
+        _ => events.replay(begins, rows.iter().filter(known).map(|row| row.place))?,
     };
     Ok(((before, after), last))
 }

@@ -69,6 +69,8 @@ pub(crate) enum Why {
     Future(u64, String),
     /// In quarantine, because the access policy does not accept it.
     Access(String),
+    /// Until older records of this entity are here: it changes it before what is known of it.
+    Older(String),
 }
 
 /// A reason that is not longer than what is kept of one.
@@ -97,7 +99,11 @@ impl Why {
     fn missing(&self) -> &[Cid] {
         match self {
             Self::Missing(records) => records,
-            Self::Early(_) | Self::Quarantine(_) | Self::Future(..) | Self::Access(_) => &[],
+            Self::Early(_)
+            | Self::Quarantine(_)
+            | Self::Future(..)
+            | Self::Access(_)
+            | Self::Older(_) => &[],
         }
     }
 
@@ -105,12 +111,17 @@ impl Why {
     pub(crate) fn due_ms(&self) -> Option<u64> {
         match self {
             Self::Early(at_ms) | Self::Future(at_ms, _) => Some(*at_ms),
-            Self::Missing(_) | Self::Quarantine(_) | Self::Access(_) => None,
+            Self::Missing(_) | Self::Quarantine(_) | Self::Access(_) | Self::Older(_) => None,
         }
     }
 }
 
 impl Row {
+    /// Whether it is in quarantine for what it is itself, which nothing changes that comes later.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.why, Why::Quarantine(_))
+    }
+
     /// Whose bound it counts against; nobody's own while it only waits.
     pub(crate) fn owner(&self) -> &[u8] {
         match (self.why.is_quarantine(), &self.author) {

@@ -13,10 +13,11 @@ use threads_core::codec::{ActionKind, EntityState};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::{Cid, Error, ErrorKind, Hlc, LogId, Result};
 
+use crate::base::{self, Base};
 use crate::catalogue;
 use crate::chain;
 use crate::document::Document;
-use crate::entity::Life;
+use crate::entity::{EntityRow, Life};
 use crate::layout::{self, EventPlace, Number, Place, Prefix};
 use crate::opened::Opened;
 use crate::thread::Thread;
@@ -126,13 +127,22 @@ pub(crate) fn rows(txn: &dyn ReadTxn, thread: &Thread, prefix: &[u8]) -> Result<
     Ok(rows)
 }
 
-/// The events of an entity, those that were undone among them, in their order.
+/// The events of an entity, those that were undone among them, in their order; but for those that are covered by
+/// what its history [begins](crate::base) with here.
 pub(crate) fn all(txn: &dyn ReadTxn, thread: &Thread, prefix: &[u8]) -> Result<Vec<HistoryRow>> {
+    let base = Base::get(txn, thread.number)?;
+    let is_covered = |place: &EventPlace| {
+        let covered = base.as_ref().map(|base| &base.covered);
+        covered.is_some_and(|covered| covered.has_event(thread.number, place))
+    };
     let bounds = Prefix::new(prefix);
     let mut rows = Vec::new();
     for row in txn.scan(Keyspace::History, bounds.range(), Direction::Forward)? {
         let (key, value) = row?;
         let place = EventPlace::from_bytes(&key[prefix.len()..])?;
+        if is_covered(&place) {
+            continue;
+        }
         let turns = Turns::decode(&value)?;
         rows.push(HistoryRow { place, turns });
     }
@@ -160,6 +170,62 @@ pub(crate) fn in_order(
         rows = sorted.into_iter().map(|(_, row)| row).collect();
     }
     Ok(rows)
+}
+
+/// An entity made again from what is here: what its history begins with, and its events after that. None when
+/// there is nothing.
+pub(crate) fn made_again(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    key: &[u8],
+) -> Result<Option<EntityRow>> {
+    let prefix = [key, &[0]].concat();
+    let begins = base::of_entity(txn, thread.number, key)?;
+    let rows = rows(txn, thread, &prefix)?;
+    let Some(last) = last_of(txn, thread, (begins.as_ref(), &rows))? else {
+        return Ok(None);
+    };
+    let before = begins.map_or(Life::Unknown, |begins| begins.life);
+    let places = rows.into_iter().map(|row| row.place);
+    let life = Events::new(txn, thread).replay(before, places)?;
+    Ok(Some(EntityRow { last, life }))
+}
+
+/// The last event of an entity that is applied, those that its history begins with here among them.
+pub(crate) fn last(txn: &dyn ReadTxn, thread: &Thread, key: &[u8]) -> Result<Option<EventPlace>> {
+    let prefix = [key, &[0]].concat();
+    let begins = base::of_entity(txn, thread.number, key)?;
+    let rows = rows(txn, thread, &prefix)?;
+    last_of(txn, thread, (begins.as_ref(), &rows))
+}
+
+fn last_of(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (begins, rows): (Option<&EntityRow>, &[HistoryRow]),
+) -> Result<Option<EventPlace>> {
+    let begins = begins.map(|begins| begins.last);
+    match (begins, rows.last().map(|row| row.place)) {
+        (Some(begins), Some(last)) => later(txn, thread, begins, last).map(Some),
+        (begins, last) => Ok(last.or(begins)),
+    }
+}
+
+/// The later one of two events of one entity, none of which is in a branch of a forked log.
+pub(crate) fn later(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    one: EventPlace,
+    other: EventPlace,
+) -> Result<EventPlace> {
+    let order = |place: EventPlace| {
+        let log = thread.log_id(txn, place.log)?;
+        Ok::<_, Error>((place.time, log, place.seq, place.index))
+    };
+    Ok(match order(one)? > order(other)? {
+        true => one,
+        false => other,
+    })
 }
 
 /// The total order of events: time, log id, sequence number, of a log that was forked the record's CID,
@@ -263,13 +329,14 @@ impl<'a> Events<'a> {
         Ok(life)
     }
 
-    /// As [`replay`](Self::replay) of all that an entity has, telling what each event did.
+    /// As [`replay`](Self::replay) of all that an entity has here, telling what each event did.
     pub(crate) fn replay_each(
         &mut self,
+        before: Life,
         places: &[EventPlace],
         tell: &mut dyn FnMut(Replayed<'_>) -> Result<()>,
     ) -> Result<()> {
-        let (mut life, mut adopted) = (Life::Unknown, Adopted::default());
+        let (mut life, mut adopted) = (before, Adopted::default());
         for place in places {
             let event = self.event(place)?;
             let repeats = self.is_done((place, &event), places, &mut adopted)?;

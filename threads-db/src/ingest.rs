@@ -11,6 +11,7 @@ use threads_core::datastore::{DatastoreExt, Durability, WriteTxn};
 use threads_core::record::{Dep, Record, SignedRecord, Verified};
 use threads_core::{CollectionName, EntityId, Error, ErrorKind, Hlc, LogId, PeerId, Result};
 
+use crate::base::Base;
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
 use crate::dispatcher::{self, Incoming};
@@ -28,6 +29,7 @@ mod again;
 mod emptied;
 mod entities;
 mod intake;
+mod older;
 mod reasons;
 mod standing;
 mod timely;
@@ -56,6 +58,8 @@ pub(crate) struct Ingest<'a> {
     forked: bool,
     /// Whether anything states a purge.
     purging: bool,
+    /// What the thread begins with here, where not all of its records are here.
+    base: Option<Base>,
     /// The entities that died by what came.
     died: BTreeSet<(CollectionName, EntityId)>,
     /// The records that came into quarantine, while something states a purge.
@@ -167,6 +171,7 @@ impl<'a> Ingest<'a> {
         let holding = held::any(txn.as_read(), thread.number)?;
         let forked = line::any_forked(txn.as_read(), thread.number)?;
         let purging = purge::any(txn.as_read(), thread.number)?;
+        let base = Base::get(txn.as_read(), thread.number)?;
         Ok(Self {
             txn,
             thread,
@@ -176,6 +181,7 @@ impl<'a> Ingest<'a> {
             holding,
             forked,
             purging,
+            base,
             died: BTreeSet::new(),
             apart: BTreeSet::new(),
             returns: None,
@@ -200,6 +206,10 @@ impl<'a> Ingest<'a> {
         let blocks = whole.as_ref().unwrap_or(blocks);
         let emptied = self.on_arrival(&record, blocks)?;
         let blocks = emptied.as_ref().unwrap_or(blocks);
+        if arrival.is_none() && self.is_below(record.fields())? {
+            self.intake.present += 1;
+            return Ok(());
+        }
         if arrival.is_none()
             && let Standing::Stands(place) = self.standing(&record)?
         {
@@ -253,6 +263,10 @@ impl<'a> Ingest<'a> {
             // It may have been tried on another's behalf.
             let Some(entry) = entry else { continue };
             let Entry { row, blocks } = &entry;
+            if row.is_settled() && self.is_covered(&row.log, row.seq)? {
+                // Of what is before it, by which it was judged, not all is here.
+                continue;
+            }
             let blocks = match blocks {
                 Some(blocks) => blocks.clone(),
                 None => {

@@ -5,8 +5,8 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 
 use crate::db::Db;
 use crate::definitions;
-use crate::entity::{EntityRow, Life};
-use crate::history::{self, Events};
+use crate::entity::EntityRow;
+use crate::history;
 use crate::layout::{self, Prefix, meta};
 use crate::thread::Thread;
 
@@ -60,11 +60,10 @@ fn apply_waiting(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<u64> {
         let Some(row) = EntityRow::get(txn.as_read(), &key)? else {
             continue;
         };
-        // An entity's history has its key and a NUL before its rows.
-        let prefix = [&key[..], &[0]].concat();
-        let places = history::rows(txn.as_read(), thread, &prefix)?;
-        let places = places.into_iter().map(|row| row.place);
-        let life = Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?;
+        let made = history::made_again(txn.as_read(), thread, &key)?;
+        let Some(EntityRow { life, .. }) = made else {
+            continue;
+        };
         EntityRow {
             last: row.last,
             life,

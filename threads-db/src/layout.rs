@@ -92,6 +92,19 @@ pub(crate) fn history_of(thread: Number, collection: Number, id: &str) -> Vec<u8
     [&entity(thread, collection, id)[..], &[0]].concat()
 }
 
+/// Where an entity's state is kept that its history begins with, by the key of the entity. An id holds no control
+/// characters, so it is no row of a history.
+pub(crate) fn beside_history(entity: &[u8]) -> Vec<u8> {
+    [entity, &[1]].concat()
+}
+
+/// Whether a key of [`Keyspace::History`] is such a one. A row of a history has a NUL before its place.
+pub(crate) fn is_beside_history(key: &[u8]) -> bool {
+    let id = key.get(8..).unwrap_or_default();
+    let end = id.iter().position(|byte| *byte <= 1);
+    end.is_some_and(|end| id[end] == 1 && end + 1 == id.len())
+}
+
 /// Where an event stands in its entity's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventPlace {

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod base;
 mod blobs;
 mod car;
 mod catalogue;
 mod chain;
 mod collection;
+mod compact;
 mod db;
 mod definitions;
 mod dispatcher;
@@ -44,6 +46,7 @@ mod replicas;
 mod restore;
 pub mod schema;
 mod sharing;
+mod snapshot;
 mod stage;
 pub mod sync;
 mod text;
@@ -60,6 +63,7 @@ mod whole;
 pub use access::Removal;
 pub use blobs::{BlobInfo, BlobReader, Blobs, BlobsCleared, Missing};
 pub use collection::Collection;
+pub use compact::{BaseInfo, CompactOptions, CompactReport, Keep};
 pub use db::{CollectionInfo, Db};
 pub use epoch::{EpochHeld, EpochInfo};
 pub use export::{ExportOptions, ExportReport};
@@ -81,6 +85,7 @@ pub use progress::Progress;
 pub use purge::{Emptied, EmptiedCounts, PURGE_ENTITIES_MAX, Purge, PurgeReport};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use sharing::ThreadKeys;
+pub use snapshot::{Snapshot, SnapshotCheck};
 pub use threads_core::Erased;
 pub use travel::{
     Blame, DiffScope, Edit, EntityDiff, Fate, Finality, History, KeptField, Moment, Past, Point,
@@ -93,6 +98,11 @@ pub use verify::{PROBLEMS_MAX, Problem, VerifyReport};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/live-views.md")]
 struct LiveViewsPage;
+
+/// The same of the page on snapshots.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/snapshots.md")]
+struct SnapshotsPage;
 
 #[cfg(feature = "codec-automerge")]
 #[doc(inline)]

@@ -17,6 +17,7 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::record::{Dep, Record, SignedRecord};
 use threads_core::{Cid, Error, Hlc, LogId, Result};
 
+use crate::base;
 use crate::chain::{self, Blocks};
 use crate::layout::{self, Number, Place, Prefix, meta};
 use crate::sync::shares;
@@ -393,9 +394,13 @@ pub(crate) fn time_before(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> R
     let mut seq = place.seq;
     while seq > 1 {
         seq -= 1;
-        let blocks = chain::expect(txn, ancestor(txn, place, seq)?)?;
-        if !blocks.is_emptied() {
-            return thread.time(&blocks);
+        let before = ancestor(txn, place, seq)?;
+        match chain::get(txn, before)? {
+            Some(blocks) if blocks.is_emptied() => {}
+            Some(blocks) => return thread.time(&blocks),
+            // Nobody here knows.
+            None if seq <= base::last(txn, before)? => break,
+            None => return chain::expect(txn, before).map(|_| Hlc::ZERO),
         }
     }
     Ok(Hlc::ZERO)

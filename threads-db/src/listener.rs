@@ -16,6 +16,7 @@ use futures_core::Stream;
 use threads_core::codec::ActionKind;
 use threads_core::{CollectionName, EntityId, Error, Result};
 
+use crate::base;
 use crate::db::Db;
 use crate::feed::{Change, FeedReader};
 use crate::query::{Filter, Query};
@@ -190,6 +191,9 @@ pub enum Notice {
     Change(Box<Change>),
     /// The listener is this many records behind. All of them follow, in order.
     Lagged(u64),
+    /// What came after the listener's cursor is not here any more, or never was: begin anew with the present state.
+    /// What follows came after this position; some of it may be in that state already.
+    StartOver(u64),
 }
 
 /// Follows the changes of a thread. Made by [`Db::listen`] and [`Db::listen_from`].
@@ -323,6 +327,15 @@ impl Listener {
         let thread = self.db.thread();
         let txn = thread.node.store.read()?;
         let end = Tip::get(&*txn, thread.number)?.position;
+        let begins = base::position(&*txn, thread.number)?;
+        if self.cursor.position < begins {
+            self.cursor = FeedCursor {
+                position: begins,
+                changes: 0,
+            };
+            self.feed = FeedReader::default();
+            return Ok(Some(Some(Notice::StartOver(begins))));
+        }
         let lag = end.saturating_sub(self.cursor.position);
         if lag == 0 {
             self.behind = false;

@@ -10,6 +10,7 @@ use threads_core::event::Event;
 use threads_core::record::{Dep, Record};
 use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, PeerId, Result};
 
+use crate::base;
 use crate::chain::{self, Blocks};
 use crate::db::Db;
 use crate::export::ByTime;
@@ -145,7 +146,8 @@ impl Db {
         let txn = thread.node.store.read()?;
         let last = Tip::get(&*txn, thread.number)?.position;
         let mut entries = Vec::new();
-        for position in (1..=last).rev() {
+        let first = base::position(&*txn, thread.number)? + 1;
+        for position in (first..=last).rev() {
             if limit.is_some_and(|limit| entries.len() >= limit) {
                 break;
             }

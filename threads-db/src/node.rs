@@ -344,6 +344,7 @@ impl Node {
         if holding {
             db.catch_up_held()?;
         }
+        db.catch_up_compaction()?;
         db.catch_up_purges()?;
         ingest::read_on(db.thread())?;
         db.begin_access()?;

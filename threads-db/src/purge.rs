@@ -14,7 +14,9 @@ use threads_core::datastore::ReadTxn;
 use threads_core::record::Dep;
 use threads_core::{Cid, CollectionName, EntityId, Error, Result};
 
+use crate::base;
 use crate::db::Db;
+use crate::layout::{self, meta};
 use crate::txn::WriteTransaction;
 
 mod empty;
@@ -34,8 +36,8 @@ pub(crate) use late::late;
 pub use list::{Emptied, EmptiedCounts, Purge};
 pub(crate) use list::{counts, tally, why};
 pub(crate) use rows::{
-    EmptiedRow, any, is_carried_out, is_entity, is_known, listed_by, lists_in, note_filled,
-    stated_by,
+    EmptiedRow, all_emptied, any, is_carried_out, is_entity, is_known, listed_by, lists_in,
+    note_filled, stated_by,
 };
 pub(crate) use settle::{judge, look_again, note, on_arrival, settle};
 pub(crate) use shown::is_shown;
@@ -105,6 +107,10 @@ impl Db {
             txn.stage_last_delete(entity)?;
         }
         let ruled = is_ruled(txn.txn.as_read(), self)?;
+        if ruled {
+            check_known(txn.txn.as_read(), self, &entities)?;
+        }
+        base::forget_dead(&mut *txn.txn, self.thread())?;
         let mut rest = Vec::new();
         match ruled {
             true => rest = txn.state_purge(&records)?.to_vec(),
@@ -163,6 +169,29 @@ fn check(entities: &BTreeSet<(CollectionName, EntityId)>) -> Result<()> {
         .with("collection", collection)),
         None => Ok(()),
     }
+}
+
+/// Refuses to state a purge of what is known here only as it was: peers could not be told which records to empty.
+fn check_known(
+    txn: &dyn ReadTxn,
+    db: &Db,
+    entities: &BTreeSet<(CollectionName, EntityId)>,
+) -> Result<()> {
+    let thread = db.thread().number;
+    for (collection, id) in entities {
+        let number = layout::number(txn, &meta::collection(thread, collection))?;
+        let Some(number) = number else { continue };
+        let key = layout::entity(thread, number, id.as_str());
+        if base::of_entity(txn, thread, &key)?.is_some() {
+            return Err(Error::unsupported(
+                "older records of this entity were dropped here, so peers cannot be told to empty them: purge it \
+                 on a node that has all records",
+            )
+            .with("collection", collection)
+            .with("_id", id));
+        }
+    }
+    Ok(())
 }
 
 /// Whether there are rules by which peers may be asked.

@@ -7,9 +7,10 @@ use threads_core::datastore::{Datastore, Direction, Keyspace, ReadTxn, WriteTxn}
 use threads_core::reducer::{DispatchedEvent, ReadView, Reducer, View, view_prefix};
 use threads_core::{Error, ErrorKind, Result};
 
+use crate::base::{self, Base};
 use crate::db::Db;
 use crate::feed::{Change, FeedReader};
-use crate::layout::meta;
+use crate::layout::{self, meta};
 use crate::thread::{Thread, Tip};
 
 impl Db {
@@ -160,8 +161,9 @@ fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Res
     let prefix = view_prefix(&thread.id, reducer.name())?;
     View::new(txn, &prefix)?.clear()?;
     let last = Tip::get(txn.as_read(), thread.number)?.position;
+    let first = replay_base(txn, thread, reducer)?;
     let mut feed = FeedReader::default();
-    for position in 1..=last {
+    for position in first..=last {
         let changes = feed.changes(txn.as_read(), thread, position)?;
         let events: Vec<_> = changes
             .into_iter()
@@ -180,6 +182,32 @@ fn replay(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Res
         }
     }
     put_position(txn, thread, reducer, last)
+}
+
+/// Shows a reducer what the thread begins with here, each entity as if it came to be just then. Gives the first
+/// position of the feed after that.
+fn replay_base(txn: &mut dyn WriteTxn, thread: &Thread, reducer: &dyn Reducer) -> Result<u64> {
+    let Some(base) = Base::get(txn.as_read(), thread.number)? else {
+        return Ok(1);
+    };
+    let prefix = view_prefix(&thread.id, reducer.name())?;
+    for (number, collection) in layout::collections(txn.as_read(), thread.number)? {
+        if collection.is_reserved() {
+            continue;
+        }
+        let of = layout::collection_prefix(thread.number, number);
+        let mut after = of.to_vec();
+        // Ends: each turn gets on in the entities of a collection.
+        while let Some((key, events)) =
+            base::some_begin(txn.as_read(), thread, (&base, &collection), (&of, &after))?
+        {
+            if !events.is_empty() {
+                reducer.reduce(&mut View::new(txn, &prefix)?, &events)?;
+            }
+            after = key;
+        }
+    }
+    Ok(base.position + 1)
 }
 
 /// Makes all views again that saw every record, in a transaction that took something away which they may have

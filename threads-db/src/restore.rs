@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::car::CarReader;
 use crate::catalogue::Catalogue;
-use crate::chain::Blocks;
+use crate::chain::{self, Blocks};
 use crate::db::Db;
 use crate::export::{CarriedKeys, MANIFEST_VERSION, Manifest, keys_context};
 use crate::held;
@@ -28,6 +28,7 @@ use crate::layout::{self, Number, Prefix, meta, thread_prefix};
 use crate::node::Node;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
+use crate::snapshot;
 use crate::sync::{Fresh, News};
 use crate::thread::{Later, Thread, books};
 
@@ -176,7 +177,10 @@ impl Node {
         let later = keys.later()?;
         let opens = (keys.replica(), keys.read(), later.clone());
         let thread = self.hidden(number, id, &name, opens);
-        let restored = take_all(&thread, path, survey, progress).and_then(|intake| {
+        let opened = open_snapshot(&thread, path, survey);
+        let restored = opened.and_then(|()| take_all(&thread, path, survey, progress));
+        let restored = restored.and_then(|intake| {
+            check_signed(&thread, survey)?;
             self.inner.store.transact(Durability::Immediate, |txn| {
                 self.add_thread_at(
                     txn,
@@ -253,6 +257,7 @@ impl Node {
                 self.clear_rows(space, &prefix)?;
             }
             self.inner.store.transact(Durability::Group, |txn| {
+                txn.delete(Keyspace::Meta, &meta::base(number))?;
                 books::clear(txn, &id)?;
                 kept::forget(txn, number)?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
@@ -305,13 +310,22 @@ fn survey(path: &Path) -> Result<Survey> {
     let heads = manifest.logs.iter().map(|log| log.seq);
     let records = manifest.records;
     let records: u64 = records.unwrap_or_else(|| heads.fold(0, u64::saturating_add));
-    let mut missing: HashSet<_> = manifest.logs.iter().map(|log| log.cid).collect();
+    let mut missing: HashSet<_> = match manifest.snapshot {
+        // Some of them may be in it; that they are here is looked at when it is.
+        Some(_) => HashSet::new(),
+        None => manifest.logs.iter().map(|log| log.cid).collect(),
+    };
+    let pieces = manifest
+        .snapshot
+        .as_ref()
+        .map_or(0, |carried| carried.pieces);
     let mut blocks = 1u64;
     for block in &mut car {
         missing.remove(block?.cid());
         blocks += 1;
     }
-    if blocks != records.saturating_mul(3).saturating_add(1) || !missing.is_empty() {
+    let all = records.saturating_mul(3).saturating_add(1);
+    if blocks != all.saturating_add(pieces) || !missing.is_empty() {
         return Err(
             Error::corrupt("the file does not hold all that it lists: export it again")
                 .with("blocks", blocks)
@@ -323,6 +337,41 @@ fn survey(path: &Path) -> Result<Survey> {
         blocks,
         bytes: car.position(),
     })
+}
+
+/// Fills a new thread with the snapshot in a file, if there is one.
+fn open_snapshot(thread: &Thread, path: &Path, survey: &Survey) -> Result<()> {
+    let Some(carried) = &survey.manifest.snapshot else {
+        return Ok(());
+    };
+    let mut car = open_file(path)?;
+    read_manifest(&mut car)?;
+    let pieces = carried.unseal(thread, &mut car)?;
+    snapshot::open(thread, pieces, &carried.id)
+}
+
+/// Refuses a snapshot that nobody signed in the records after it, and a file that lacks some of these.
+fn check_signed(thread: &Thread, survey: &Survey) -> Result<()> {
+    let Some(carried) = &survey.manifest.snapshot else {
+        return Ok(());
+    };
+    let txn = thread.node.store.read()?;
+    for head in &survey.manifest.logs {
+        if chain::locate(&*txn, thread.number, &head.cid)?.is_none() {
+            return Err(Error::corrupt(
+                "the file does not hold all that it lists: export it again",
+            )
+            .with("record", head.cid));
+        }
+    }
+    let mut signed = snapshot::signed(&*txn, thread)?.into_iter();
+    match signed.find(|snapshot| snapshot.id == carried.id) {
+        Some(_) => Ok(()),
+        None => Err(Error::rejected(
+            "nobody who takes part in the thread signed the snapshot in this file: do not trust it",
+        )
+        .with("snapshot", carried.id)),
+    }
 }
 
 fn read_manifest(car: &mut CarReader<BufReader<File>>) -> Result<Manifest> {
@@ -372,7 +421,13 @@ fn take_all(
 ) -> Result<Intake> {
     let mut car = open_file(path)?;
     read_manifest(&mut car)?;
-    let total = Some((survey.blocks - 1) / 3);
+    let carried = survey.manifest.snapshot.as_ref();
+    let pieces = carried.map_or(0, |carried| carried.pieces);
+    for _ in 0..pieces {
+        // `restore_new` has read them; who has the thread needs no snapshot of it.
+        car.next().ok_or_else(incomplete)??;
+    }
+    let total = Some((survey.blocks - 1 - pieces) / 3);
     let (mut done, mut intake) = (0, Intake::default());
     let mut chunk = Vec::new();
     let mut bytes = 0;

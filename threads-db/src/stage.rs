@@ -264,6 +264,11 @@ impl WriteTransaction<'_> {
         let (thread, place) = (self.thread(), self.next_place()?);
         let (key, history) = self.keys(definition, id);
         let txn = &mut *self.txn;
+        if let Some(base) = &self.base
+            && let Some(row) = EntityRow::get(txn.as_read(), &key)?
+        {
+            base.keep(txn, thread.number, (&key, &row))?;
+        }
         EntityRow { last: place, life }.put(txn, &key)?;
         history::put(txn, &history, place, self.tip.position + 1)?;
         if moves.make(txn, thread, id.as_str())? {

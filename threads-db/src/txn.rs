@@ -14,6 +14,7 @@ use threads_core::codec::{Action, ActionKind};
 use threads_core::datastore::{Durability, WriteTxn};
 use threads_core::{Cid, EntityId, Error, Hlc, LogId, Result};
 
+use crate::base::Base;
 use crate::catalogue::{Catalogue, Definition};
 use crate::collection::Collection;
 use crate::db::Db;
@@ -73,6 +74,8 @@ pub struct WriteTransaction<'a> {
     catalogue: Arc<Catalogue>,
     pub(crate) tip: Tip,
     pub(crate) time: Hlc,
+    /// What the thread begins with here, where not all of its records are here.
+    pub(crate) base: Option<Base>,
     pub(crate) staged: Staged,
 }
 
@@ -92,12 +95,14 @@ impl<'a> WriteTransaction<'a> {
         let catalogue = db.catalogue(txn.as_read())?;
         let tip = Tip::get(txn.as_read(), db.thread().number)?;
         let time = tip.time.tick(node.clock.now_ms())?;
+        let base = Base::get(txn.as_read(), db.thread().number)?;
         Ok(Self {
             db,
             txn,
             catalogue,
             tip,
             time,
+            base,
             staged: Staged::default(),
         })
     }

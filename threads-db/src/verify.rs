@@ -12,6 +12,7 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::record::{Record, SignedRecord, Verified};
 use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, Result};
 
+use crate::base::Base;
 use crate::catalogue::{Catalogue, Definition};
 use crate::chain;
 use crate::db::Db;
@@ -138,6 +139,7 @@ impl Db {
             dues: 0,
             time: Hlc::ZERO,
             stated: Hlc::ZERO,
+            base: Base::get(&*txn, thread.number)?,
         };
         check.feed()?;
         if let Err(error) = check.held() {
@@ -175,6 +177,8 @@ struct Check<'a> {
     time: Hlc,
     /// The latest time of access records.
     stated: Hlc,
+    /// What the thread begins with here, where not all of its records are here.
+    base: Option<Base>,
 }
 
 #[derive(Default)]
@@ -193,7 +197,16 @@ impl Check<'_> {
         let rows = self
             .txn
             .scan(Keyspace::Feed, bounds.range(), Direction::Forward)?;
-        for (row, expected) in rows.zip(1u64..) {
+        let first = self.base.as_ref().map_or(0, |base| base.position) + 1;
+        self.positions = first - 1;
+        // What is before it may not be dropped yet.
+        let dropped = |row: &Result<_>| {
+            let position = |(key, _): &(std::borrow::Cow<'_, [u8]>, _)| {
+                key[prefix.len()..] < first.to_be_bytes()[..]
+            };
+            row.as_ref().is_ok_and(position)
+        };
+        for (row, expected) in rows.skip_while(dropped).zip(first..) {
             let (key, value) = row?;
             let FeedRow { place, rejudged } = FeedRow::decode(self.thread.number, &value)?;
             let mut in_turn = key[prefix.len()..] == expected.to_be_bytes();
@@ -217,7 +230,8 @@ impl Check<'_> {
 
     fn records(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         let lines = line::all(self.txn, self.thread)?;
-        let total = line::records(&lines);
+        let covered = self.base.iter().flat_map(|base| base.covered.last.values());
+        let total = line::records(&lines).saturating_sub(covered.sum());
         let logs: HashSet<_> = lines.iter().map(|(line, _)| line.log).collect();
         self.report.logs = logs.len() as u64;
         match ByTime::new(self.txn, self.thread) {
@@ -346,7 +360,7 @@ impl Check<'_> {
         }
         let tip = Tip::get(self.txn, self.thread.number)?;
         // What was purged had times that nobody knows; and an access record that is dated ahead moves no clock.
-        let later = self.report.emptied > 0 && tip.time > self.time;
+        let later = (self.report.emptied > 0 || self.base.is_some()) && tip.time > self.time;
         let times = self.time..=self.time.max(self.stated);
         if tip.position != self.positions || !(later || times.contains(&tip.time)) {
             self.report
@@ -357,6 +371,10 @@ impl Check<'_> {
 
     /// The views of the reducers that are registered.
     fn views(&mut self) -> Result<()> {
+        if self.base.is_some() {
+            // What they saw of what is covered cannot be made again.
+            return Ok(());
+        }
         for reducer in &self.thread.node.reducers {
             if let Some(what) = reducers::check(self.thread, &**reducer)? {
                 self.report

@@ -59,6 +59,9 @@ pub enum HeldReason {
     /// It is kept apart because the access policy does not accept it, for this reason. A writer can adopt
     /// it: see [`WriteTransaction::adopt`](crate::WriteTransaction::adopt).
     Access(String),
+    /// It changes this entity before what is known of it here, and is applied once the older records of it are
+    /// here: see [`Db::base`](crate::Db::base).
+    Older(String),
 }
 
 fn texts<S: Serializer>(cids: &[Cid], serializer: S) -> Result<S::Ok, S::Error> {
@@ -74,6 +77,7 @@ impl fmt::Display for HeldReason {
                 records.iter().try_for_each(|record| write!(f, " {record}"))
             }
             Self::Quarantine(why) | Self::Access(why) => write!(f, "in quarantine: {why}"),
+            Self::Older(entity) => write!(f, "waits for older records of {entity}"),
         }
     }
 }
@@ -115,6 +119,7 @@ impl From<Why> for HeldReason {
             Why::Missing(records) => Self::Missing(records),
             Why::Quarantine(why) | Why::Future(_, why) => Self::Quarantine(why),
             Why::Access(why) => Self::Access(why),
+            Why::Older(entity) => Self::Older(entity),
         }
     }
 }

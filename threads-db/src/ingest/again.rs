@@ -54,6 +54,9 @@ impl Ingest<'_> {
         if !learned.passing {
             access::enter(&mut *self.txn, place, (&id, &acl))?;
         }
+        for again in &learned.again {
+            self.owe(again, &id)?;
+        }
         for place in self.concerned(&learned.again)? {
             self.judge_again(place, &id)?;
         }
@@ -78,6 +81,24 @@ impl Ingest<'_> {
             self.intake.members |= access::share(&mut *self.txn, self.thread, &peer)?;
         }
         Ok(learned)
+    }
+
+    /// The same of one that is known to stand at `place`, and what it says is still to be read.
+    pub(crate) fn learn_at(&mut self, place: Place, record: (Cid, &Fields)) -> Result<()> {
+        let blocks = chain::expect(self.txn.as_read(), place)?;
+        let statements = match self.thread.open(&blocks) {
+            Ok(opened) => opened.statements().map(<[_]>::to_vec),
+            // It says nothing that anybody could know, and others may name it all the same.
+            Err(fault) if fault.kind() == ErrorKind::Rejected => None,
+            Err(fault) => return Err(fault),
+        };
+        self.learn(record, place, &statements.unwrap_or_default())
+            .map(drop)
+    }
+
+    /// Whether keys came by what was learned.
+    pub(crate) fn came_keys(&self) -> bool {
+        self.intake.keys
     }
 
     /// Which purges count, when one is new or the rules made a difference.
@@ -159,7 +180,7 @@ impl Ingest<'_> {
                 }
                 None => head.seq,
             };
-            for seq in first..=last {
+            for seq in self.uncovered(line.number, first, last) {
                 let place = line.place(self.thread.number, seq);
                 if self.is_within(again, place)?
                     && (seen.is_some() || !self.was_seen(again, place)?)
@@ -177,7 +198,7 @@ impl Ingest<'_> {
         Ok(at == Some(line.place(self.thread.number, dep.seq)))
     }
 
-    fn was_seen(&self, again: &Again, place: Place) -> Result<bool> {
+    pub(super) fn was_seen(&self, again: &Again, place: Place) -> Result<bool> {
         self.is_among(&again.beyond, place)
     }
 
@@ -273,6 +294,10 @@ impl Ingest<'_> {
         match (verdict, arrival) {
             (Verdict::Accept, None) => Ok(()),
             (Verdict::Accept, Some(arrival)) => {
+                if let Some(why) = self.needs_older(&opened, place)? {
+                    let entry = self.entry(&record, None);
+                    return self.hold(entry, why, Some(arrival));
+                }
                 held::remove(&mut *self.txn, self.thread.number, arrival)?;
                 let rejudged = Rejudged::Restored(*cause);
                 self.turn(&record, &opened, place, rejudged)

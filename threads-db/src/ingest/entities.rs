@@ -14,7 +14,7 @@ use crate::catalogue::Catalogue;
 use crate::definitions;
 use crate::entity::{EntityRow, Life};
 use crate::feed;
-use crate::history::{self, Events};
+use crate::history;
 use crate::index::Moves;
 use crate::layout::{self, EventPlace, Number, Place, meta};
 use crate::stage::Effect;
@@ -62,18 +62,18 @@ fn one_after_the_other(
 fn late_life(
     txn: &dyn ReadTxn,
     thread: &Thread,
-    prefix: &[u8],
+    key: &[u8],
     (before, anew): (&Life, bool),
     events: &[(&EntityEvent, EventPlace)],
 ) -> Result<(Option<EventPlace>, Life)> {
-    let rows = history::rows(txn, thread, prefix)?;
-    let last = rows.last().map(|row| row.place);
     if !anew && in_any_order(thread, before, events) {
+        let last = history::last(txn, thread, key)?;
         return Ok((last, one_after_the_other(thread, before, events)?));
     }
-    let places = rows.into_iter().map(|row| row.place);
-    let life = Events::new(txn, thread).replay(Life::Unknown, places)?;
-    Ok((last, life))
+    Ok(match history::made_again(txn, thread, key)? {
+        Some(row) => (Some(row.last), row.life),
+        None => (None, Life::Unknown),
+    })
 }
 
 impl Ingest<'_> {
@@ -144,6 +144,9 @@ impl Ingest<'_> {
             layout::number_or_assign(txn, &meta::collection(thread.number, &event.collection))?;
         let (key, prefix) = history::keys(thread.number, number, event.entity.as_str());
         let row = EntityRow::get(txn.as_read(), &key)?;
+        if let (Some(base), Some(row)) = (&self.base, &row) {
+            base.keep(txn, thread.number, (&key, row))?;
+        }
         for (_, place) in events {
             match turn {
                 Turn::New(position) => history::put(txn, &prefix, *place, position)?,
@@ -161,7 +164,7 @@ impl Ingest<'_> {
         let before = row.map_or(Life::Unknown, |row| row.life);
         let (last, life) = if late {
             let anew = undone || adopts;
-            late_life(txn.as_read(), thread, &prefix, (&before, anew), events)?
+            late_life(txn.as_read(), thread, &key, (&before, anew), events)?
         } else {
             let last = events.last().map(|(_, place)| *place);
             (last, one_after_the_other(thread, &before, events)?)

@@ -38,7 +38,7 @@ impl Ingest<'_> {
             .flat_map(Statement::seen);
         for dep in fields.deps.iter().chain(seen) {
             let known = chain::locate(self.txn.as_read(), self.thread.number, &dep.cid)?;
-            if known.is_none() {
+            if known.is_none() && !self.is_covered(&dep.log, dep.seq)? {
                 self.goes_astray(&dep.log, dep.seq)?;
                 missing.push(dep.cid);
             }
@@ -64,7 +64,10 @@ impl Ingest<'_> {
             Some(why) => Ok(Some(why)),
             // What an access record says is for the policy to learn, not to judge.
             None if record.fields().access => Ok(None),
-            None => self.may_apply(record, opened, (place, is_next, stands)),
+            None => match self.may_apply(record, opened, (place, is_next, stands))? {
+                Some(why) => Ok(Some(why)),
+                None => self.needs_older(opened, place),
+            },
         }
     }
 

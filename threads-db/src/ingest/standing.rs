@@ -2,7 +2,7 @@
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::Keyspace;
-use threads_core::record::{Record, Rejection, SignedRecord, skip_target};
+use threads_core::record::{Fields, Record, Rejection, SignedRecord, skip_target};
 use threads_core::{Cid, LogId, Result};
 
 use super::Ingest;
@@ -26,6 +26,31 @@ pub(super) enum Standing {
 }
 
 impl Ingest<'_> {
+    /// Whether a record of a log is covered by what the thread begins with here.
+    pub(super) fn is_covered(&self, log: &LogId, seq: u64) -> Result<bool> {
+        let Some(base) = &self.base else {
+            return Ok(false);
+        };
+        let log = layout::number(
+            self.txn.as_read(),
+            &meta::log_by_id(self.thread.number, log),
+        )?;
+        Ok(log.is_some_and(|log| seq <= base.covered.last(log)))
+    }
+
+    /// Whether a record is one of those that are not here, as what they say is covered.
+    pub(super) fn is_below(&self, fields: &Fields) -> Result<bool> {
+        if !self.is_covered(&fields.log, fields.seq)? {
+            return Ok(false);
+        }
+        let (txn, thread) = (self.txn.as_read(), self.thread.number);
+        let number = layout::number(txn, &meta::log_by_id(thread, &fields.log))?;
+        let (Some(log), seq) = (number, fields.seq) else {
+            return Ok(false);
+        };
+        Ok(chain::get(txn, Place { thread, log, seq })?.is_none())
+    }
+
     pub(super) fn standing(&mut self, record: &SignedRecord) -> Result<Standing> {
         let (fields, txn) = (record.fields(), self.txn.as_read());
         let thread = self.thread.number;

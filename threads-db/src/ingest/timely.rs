@@ -6,6 +6,7 @@ use threads_core::record::SignedRecord;
 use threads_core::{Error, Hlc, Result};
 
 use super::Ingest;
+use crate::base;
 use crate::held::Why;
 use crate::layout::Place;
 use crate::line;
@@ -51,6 +52,7 @@ impl Ingest<'_> {
         let head = HeadBook::new(txn).get(&self.thread.id, &fields.log)?;
         let before = match head.filter(|head| Some(head.record) == fields.prev) {
             Some(head) => head,
+            None if place.seq <= base::last(txn, place)? => return Ok(None),
             None => line::head_at(txn, self.thread, line::ancestor(txn, place, place.seq - 1)?)?,
         };
         let late = before.time < opened.time;

@@ -124,6 +124,13 @@ impl Ingest<'_> {
 
     /// Judges and applies a record as far as it can be read now.
     fn read(&mut self, place: Place, epochs: &[u64]) -> Result<()> {
+        if self
+            .base
+            .as_ref()
+            .is_some_and(|base| base.covered.has(place))
+        {
+            return Ok(());
+        }
         let blocks = chain::expect(self.txn.as_read(), place)?;
         let record = self.thread.open_record(&blocks.record)?;
         let fields = record.fields();

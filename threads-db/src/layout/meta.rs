@@ -161,6 +161,11 @@ pub(crate) fn index_partial(index: Number) -> Vec<u8> {
     [b"partial/", &index.to_be_bytes()[..]].concat()
 }
 
+/// What the state of the thread begins with here, where not all of its records are here.
+pub(crate) fn base(thread: Number) -> Vec<u8> {
+    [b"base/", &thread.to_be_bytes()[..]].concat()
+}
+
 /// By whose word, and in which record, this node lost its part in a thread.
 pub(crate) fn removal(thread: Number) -> Vec<u8> {
     [b"removal/", &thread.to_be_bytes()[..]].concat()

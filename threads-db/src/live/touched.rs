@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use threads_core::datastore::ReadTxn;
 use threads_core::{CollectionName, EntityId, Error, Result};
 
+use crate::base;
 use crate::feed;
 use crate::history::Events;
 use crate::thread::Thread;
@@ -27,6 +28,10 @@ pub(super) fn since(
     (seen, end): (u64, u64),
 ) -> Result<Option<BTreeSet<EntityId>>> {
     let mut touched = BTreeSet::new();
+    if seen < base::position(txn, thread.number)? {
+        // What came after it is not here any more.
+        return Ok(None);
+    }
     if end
         .checked_sub(seen)
         .is_none_or(|records| records > LIVE_RECORDS_MAX)

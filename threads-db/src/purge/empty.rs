@@ -11,6 +11,7 @@ use threads_core::{Cid, CollectionName, EntityId, ErrorKind, Result};
 use super::rows::{self, EmptiedRow};
 use super::settle::Done;
 use crate::access::ADOPTED;
+use crate::base;
 use crate::chain::{self, Blocks};
 use crate::entity::{EntityRow, Life};
 use crate::feed::{FeedRow, Rejudged};
@@ -44,6 +45,8 @@ pub(crate) struct Emptier<'a> {
     /// The entities that lost events.
     touched: BTreeSet<Name>,
     done: Done,
+    /// Whether one was looked for that is covered by what the thread begins with here.
+    beyond: bool,
 }
 
 /// What a record may lose without anybody missing it: notes of who adopted what, and of what was taken back.
@@ -132,6 +135,10 @@ fn is_dead(txn: &dyn ReadTxn, thread: &Thread, event: &EntityEvent) -> Result<bo
     if row.is_none_or(|row| row.life != Life::Deleted) {
         return Ok(false);
     }
+    let begins = base::of_entity(txn, thread.number, &key)?;
+    if begins.is_some_and(|begins| begins.life == Life::Deleted) {
+        return Ok(true);
+    }
     let mut events = Events::new(txn, thread);
     let bounds = Prefix::new(&prefix);
     // From the end, where whoever purges puts one.
@@ -167,12 +174,14 @@ impl<'a> Emptier<'a> {
             dead: BTreeMap::new(),
             touched: BTreeSet::new(),
             done: Done::default(),
+            beyond: false,
         }
     }
 
     /// Empties a record that is listed by a purge which counts, if it is here and may go.
     pub(crate) fn look_at(&mut self, dep: &Dep, by: &Cid) -> Result<()> {
         let number = self.thread.number;
+        self.beyond |= base::covers(self.txn.as_read(), number, dep)?;
         let Some(place) = chain::locate(self.txn.as_read(), number, &dep.cid)? else {
             return self.look_at_held(dep, by);
         };
@@ -254,9 +263,12 @@ impl<'a> Emptier<'a> {
         let (log, id) = (record.fields().log, record.id());
         let number = self.thread.number;
         let arrival = held::find(self.txn.as_read(), number, (&log, place.seq, &id))?;
+        let applied = arrival.is_none() && place.seq > base::last(self.txn.as_read(), place)?;
         match arrival {
             Some(arrival) => held::remove(&mut *self.txn, number, arrival)?,
-            None => self.revert(place, by)?,
+            None if applied => self.revert(place, by)?,
+            // The feed does not go back so far.
+            None => {}
         }
         let before = blocks.bytes();
         let left = Blocks::emptied(blocks.record, by);
@@ -267,7 +279,7 @@ impl<'a> Emptier<'a> {
         let row = EmptiedRow {
             by: *by,
             known: true,
-            was_applied: arrival.is_none(),
+            was_applied: applied,
         };
         row.put(&mut *self.txn, place)
     }
@@ -330,19 +342,17 @@ impl<'a> Emptier<'a> {
             if is_dead && has_last(txn.as_read(), &key, &prefix)? {
                 continue;
             }
-            let rows = history::rows(txn.as_read(), thread, &prefix)?;
-            let Some(last) = rows.last().map(|row| row.place) else {
+            let Some(mut row) = history::made_again(txn.as_read(), thread, &key)? else {
                 txn.delete(Keyspace::Entities, &key)?;
                 continue;
             };
-            let life = match is_dead {
-                true => Life::Deleted,
-                false => {
-                    let places = rows.into_iter().map(|row| row.place);
-                    Events::new(txn.as_read(), thread).replay(Life::Unknown, places)?
-                }
-            };
-            EntityRow { last, life }.put(txn, &key)?;
+            if is_dead {
+                row.life = Life::Deleted;
+            }
+            row.put(txn, &key)?;
+        }
+        if self.beyond {
+            base::forget_dead(txn, thread)?;
         }
         if done.emptied > 0 {
             txn.put(Keyspace::Meta, meta::UNWIPED, &[])?;

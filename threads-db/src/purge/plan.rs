@@ -9,7 +9,9 @@ use threads_core::record::{Dep, Record};
 use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
 
 use super::empty;
+use crate::base::Base;
 use crate::chain::{self, Blocks};
+use crate::compact;
 use crate::entity::EntityRow;
 use crate::held;
 use crate::history;
@@ -59,6 +61,7 @@ impl<'a> Plan<'a> {
             self.of_history(name)?;
         }
         self.of_held()?;
+        self.of_kept()?;
         if let Some((collection, id)) = self.entities.difference(&self.found).next() {
             return Err(
                 Error::not_found("no entity of this _id, and none was deleted")
@@ -101,6 +104,21 @@ impl<'a> Plan<'a> {
             if self.looked_at.insert(place) {
                 let blocks = chain::expect(self.txn, place)?;
                 self.look_at(&self.thread.open(&blocks)?, row.turns.is_applied());
+            }
+        }
+        Ok(())
+    }
+
+    /// Of what the thread begins with here there is no history, and some records all the same.
+    fn of_kept(&mut self) -> Result<()> {
+        let Some(base) = Base::get(self.txn, self.thread.number)? else {
+            return Ok(());
+        };
+        for place in compact::kept(self.txn, self.thread, &base)? {
+            if self.looked_at.insert(place) {
+                let blocks = chain::expect(self.txn, place)?;
+                let opened = self.thread.open(&blocks)?;
+                self.look_at(&opened, base.covered.has(place));
             }
         }
         Ok(())

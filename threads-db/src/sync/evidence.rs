@@ -11,6 +11,7 @@ use super::store::replica_key;
 use super::taking::Taking;
 use super::vouch::{Pick, Vouch, Vouched};
 use super::wire::{Claim, Parcel};
+use crate::base;
 use crate::chain::{self, Blocks};
 use crate::layout::{self, Number, Place, meta};
 use crate::node::{self, Node};
@@ -71,6 +72,10 @@ impl Node {
         let mut receipts = Vec::new();
         for (log, seq) in places {
             // Nobody signs for what came without what it said, for a reason that is not known.
+            if base::is_short(&*txn, thread, log)? {
+                // Nor for what is not here.
+                continue;
+            }
             let stripped = purge::first_stripped(&*txn, thread, log, *seq)?;
             let seq = stripped.map_or(*seq, |stripped| stripped - 1);
             if let Some(blocks) = blocks_at(&*txn, (thread, &id), log, seq)? {

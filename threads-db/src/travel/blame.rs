@@ -48,7 +48,8 @@ impl Db {
     /// of its own, a list is one value.
     ///
     /// It is found by replaying the entity and comparing what is seen before and after each event, and so for every
-    /// codec, whatever its events say; as much work as there are events, times what the entity takes to read.
+    /// codec, whatever its events say; as much work as there are events, times what the entity takes to read. Where
+    /// older records are not here (see [`Db::base`]), fields are left out that nothing changed since.
     ///
     /// # Errors
     ///
@@ -62,7 +63,8 @@ impl Db {
     /// assert_eq!(fields, [("_id".into(), 2), ("age".into(), 2), ("nick".into(), 3)]);
     /// ```
     pub fn blame<T>(&self, collection: &Collection<T>, id: &str) -> Result<Vec<Blame>> {
-        let mut fields: BTreeMap<Vec<String>, Source> = BTreeMap::new();
+        // Of what is from before the records that are here nobody can tell.
+        let mut fields: BTreeMap<Vec<String>, Option<Source>> = BTreeMap::new();
         let last = self.each_view(collection, id, &mut |source, before, after| {
             let mut present = BTreeMap::new();
             let leaves = after.map(leaves).unwrap_or_default();
@@ -70,7 +72,7 @@ impl Db {
                 let was = before.and_then(|before| edit::at(before, &path));
                 let is = after.and_then(|after| edit::at(after, &path));
                 let known = fields.remove(&path).filter(|_| was == is);
-                present.insert(path, known.unwrap_or_else(|| source.clone()));
+                present.insert(path, known.unwrap_or_else(|| source.cloned()));
             }
             fields = present;
             Ok(())
@@ -80,6 +82,7 @@ impl Db {
         };
         let fields = fields.into_iter();
         fields
+            .filter_map(|(path, source)| source.map(|source| (path, source)))
             .map(|(path, source)| {
                 let value = edit::at(&last, &path).cloned();
                 source.blame(FieldPath::new(path)?, value)
@@ -111,13 +114,17 @@ impl Db {
             let was = before.and_then(|before| edit::at(before, path.segments()));
             let is = after.and_then(|after| edit::at(after, path.segments()));
             if was != is {
-                changed = Some(source.clone());
+                changed = source.cloned();
             }
             Ok(())
         })?;
         let value = last.and_then(|last| edit::at(&last, path.segments()).cloned());
         match changed {
             Some(source) => source.blame(path.clone(), value),
+            None if value.is_some() => Err(Error::unavailable(
+                "the records are not here any more that would tell: ask on a node that has all of them",
+            )
+            .with("path", path)),
             None => Err(unknown(collection, id).with("path", path)),
         }
     }
@@ -142,14 +149,18 @@ impl Db {
         let rows = replayer.entity(id.as_str())?.rows;
         let applied = rows.iter().filter(|row| row.turns.is_applied());
         let places: Vec<_> = applied.map(|row| row.place).collect();
-        let mut shown: Option<Value> = None;
-        replayer.events.replay_each(&places, &mut |step| {
+        let begins = replayer.begins(id.as_str())?;
+        let mut shown = history::view(thread, &begins, id.as_str())?;
+        if shown.is_some() {
+            tell(None, None, shown.as_ref())?;
+        }
+        replayer.events.replay_each(begins, &places, &mut |step| {
             if step.before == step.after {
                 return Ok(());
             }
             let after = history::view(thread, step.after, id.as_str())?;
             tell(
-                &Source::of(&*txn, thread, &step)?,
+                Some(&Source::of(&*txn, thread, &step)?),
                 shown.as_ref(),
                 after.as_ref(),
             )?;
@@ -160,8 +171,8 @@ impl Db {
     }
 }
 
-/// Takes the record of an event, and what was seen before and after it.
-type Tell<'t> = &'t mut dyn FnMut(&Source, Option<&Value>, Option<&Value>) -> Result<()>;
+/// Takes the record of an event, and what was seen before and after it; no record of what an entity begins with.
+type Tell<'t> = &'t mut dyn FnMut(Option<&Source>, Option<&Value>, Option<&Value>) -> Result<()>;
 
 /// Where a value is from.
 #[derive(Clone, Debug)]

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use threads_core::datastore::ReadTxn;
+use threads_core::record::Dep;
 use threads_core::{Cid, Error, Hlc, Result};
 
 use super::Point;
 use super::point::RECORDS_MAX;
+use crate::base::{self, Base};
 use crate::chain;
 use crate::history::HistoryRow;
-use crate::layout::{Number, Place};
+use crate::layout::{self, Number, Place, meta};
 use crate::line;
 use crate::thread::{Thread, Tip};
 
@@ -27,7 +29,13 @@ impl Cut {
     pub(crate) fn at(txn: &dyn ReadTxn, thread: &Thread, point: &Point) -> Result<Self> {
         match point {
             Point::Now => Ok(Self::Now),
-            Point::Time(time) => Ok(Self::Time(*time)),
+            Point::Time(time) => {
+                let base = Base::get(txn, thread.number)?;
+                match base.is_some_and(|base| *time < base.time) {
+                    true => Err(dropped()),
+                    false => Ok(Self::Time(*time)),
+                }
+            }
             Point::Records(records) => {
                 let closed = Closure::of(txn, thread, records)?;
                 Ok(Self::Records(closed.reached))
@@ -37,6 +45,9 @@ impl Cut {
                 if *position > last {
                     let ahead = "the feed of this node has not come so far";
                     return Err(Error::invalid(ahead).with("last", last));
+                }
+                if *position < base::position(txn, thread.number)? {
+                    return Err(dropped());
                 }
                 Ok(Self::Position(*position))
             }
@@ -66,6 +77,8 @@ struct Closure<'a> {
     ends: HashMap<Number, u64>,
     /// The logs that are in it as far as they go.
     complete: usize,
+    /// What the thread begins with here, where not all of its records are here.
+    base: Option<Base>,
     /// What is not looked at yet, from its last record to its first one.
     ahead: Vec<(Number, u64, u64)>,
 }
@@ -88,6 +101,7 @@ impl<'a> Closure<'a> {
             reached: HashMap::new(),
             ends,
             complete: 0,
+            base: Base::get(txn, thread.number)?,
             ahead: Vec::new(),
         };
         for cid in records {
@@ -99,7 +113,17 @@ impl<'a> Closure<'a> {
             closure.reach(place)?;
         }
         closure.close()?;
-        Ok(closure)
+        let reached = |(log, last): (&Number, &u64)| {
+            closure
+                .reached
+                .get(log)
+                .is_some_and(|reached| reached >= last)
+        };
+        let base = closure.base.as_ref();
+        match base.is_none_or(|base| base.covered.last.iter().all(reached)) {
+            true => Ok(closure),
+            false => Err(dropped()),
+        }
     }
 
     /// Takes in a record and those before it in its log.
@@ -113,7 +137,9 @@ impl<'a> Closure<'a> {
             }
             let origin = line::origin(self.txn, thread, log)?;
             let first = origin.map_or(1, |(_, first)| first);
-            self.ahead.push((log, seq, first.max(*reached + 1)));
+            let covered = self.base.as_ref().map_or(0, |base| base.covered.last(log));
+            let next = first.max(*reached + 1).max(covered + 1);
+            self.ahead.push((log, seq, next));
             *reached = seq;
             if self.ends.get(&log) == Some(&seq) {
                 self.complete += 1;
@@ -128,6 +154,16 @@ impl<'a> Closure<'a> {
         }
     }
 
+    /// Where a record stood that is not here, as the thread begins with what it said.
+    fn covered(&self, dep: &Dep) -> Result<Option<Place>> {
+        let (thread, seq) = (self.thread.number, dep.seq);
+        if !base::covers(self.txn, thread, dep)? {
+            return Ok(None);
+        }
+        let log = layout::number(self.txn, &meta::log_by_id(thread, &dep.log))?;
+        Ok(log.map(|log| Place { thread, log, seq }))
+    }
+
     /// Takes in what the records name, until there is nothing more to take in.
     fn close(&mut self) -> Result<()> {
         let thread = self.thread.number;
@@ -140,7 +176,8 @@ impl<'a> Closure<'a> {
                 let record = self.thread.open_record(&blocks.record)?;
                 for dep in &record.fields().deps {
                     // A record stands in its log only with those that it names, so it is here.
-                    if let Some(place) = chain::locate(self.txn, thread, &dep.cid)? {
+                    let covered = self.covered(dep)?;
+                    if let Some(place) = chain::locate(self.txn, thread, &dep.cid)?.or(covered) {
                         self.reach(place)?;
                     }
                 }
@@ -148,6 +185,12 @@ impl<'a> Closure<'a> {
         }
         Ok(())
     }
+}
+
+fn dropped() -> Error {
+    Error::unavailable(
+        "the records are not here any more that would tell: ask on a node that has all of them",
+    )
 }
 
 /// Where the record is that this CID names, and no other.

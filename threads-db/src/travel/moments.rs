@@ -11,6 +11,7 @@ use threads_core::{Cid, CodecId, CollectionName, EntityId, ErrorKind, Hlc, LogId
 use super::edit::{self, Edit};
 use super::undo;
 use super::walk::{self, Replayer};
+use crate::base;
 use crate::chain;
 use crate::collection::Collection;
 use crate::db::Db;
@@ -18,7 +19,7 @@ use crate::entity::Life;
 use crate::feed::{self, Rejudged};
 use crate::held::{self, HeldReason};
 use crate::history::{self, HistoryRow, Replayed};
-use crate::layout::{EventPlace, Number};
+use crate::layout::{self, EventPlace, Number};
 use crate::opened::Opened;
 use crate::purge;
 use crate::thread::Thread;
@@ -37,6 +38,8 @@ pub struct History {
     pub moments: Vec<Moment>,
     /// Whether events of it were purged: nobody here knows any more what they said.
     pub purged: bool,
+    /// Whether there were others before these that are not here: see [`Db::base`].
+    pub older: bool,
 }
 
 /// One event of an entity.
@@ -156,7 +159,22 @@ impl Db {
             moments.push(moment);
             Ok(())
         })?;
-        Ok(History { moments, purged })
+        let older = self.has_older(collection.name(), id)?;
+        Ok(History {
+            moments,
+            purged,
+            older,
+        })
+    }
+
+    fn has_older(&self, collection: &CollectionName, id: &str) -> Result<bool> {
+        let thread = self.thread();
+        let txn = thread.node.store.read()?;
+        let Some(number) = walk::number(&*txn, thread, collection)? else {
+            return Ok(false);
+        };
+        let key = layout::entity(thread.number, number, id);
+        Ok(base::of_entity(&*txn, thread.number, &key)?.is_some())
     }
 
     /// Gives each event of an entity, in order, those that were undone among them; then what is in quarantine.
@@ -229,7 +247,8 @@ impl Teller<'_> {
             reverted.push((row.place, self.moment(&row.place, &record, &event, fate)?));
         }
         let mut reverted = reverted.into_iter().peekable();
-        replayer.events.replay_each(&times, &mut |step| {
+        let begins = replayer.begins(self.id.as_str())?;
+        replayer.events.replay_each(begins, &times, &mut |step| {
             while let Some((_, moment)) =
                 reverted.next_if(|(place, _)| place.time < step.place.time)
             {

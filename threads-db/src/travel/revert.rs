@@ -60,7 +60,8 @@ impl WriteTransaction<'_> {
         kept.rows.retain(|row| row.place.time < self.time);
         let places = kept.rows.iter().filter(|row| cut.has(row));
         let places: Vec<_> = places.map(|row| row.place).collect();
-        let life = replayer.events.replay(Life::Unknown, places)?;
+        let begins = replayer.begins(id.as_str())?;
+        let life = replayer.events.replay(begins, places)?;
         crate::history::view(thread, &life, id.as_str())
     }
 }

@@ -1,11 +1,13 @@
 //! The histories of a collection's entities, one after the other.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, Scan};
 use threads_core::{CollectionName, Error, Result};
 
 use super::Cut;
+use crate::base;
 use crate::document::Document;
 use crate::entity::{EntityRow, Life};
 use crate::history::{self, Events, HistoryRow, Turns};
@@ -31,12 +33,15 @@ pub(super) struct Kept {
     pub(super) rows: Vec<HistoryRow>,
 }
 
-/// Every entity of a collection that any event is known of, by id. In memory is one of them at a time.
+/// Every entity of a collection that any event is known of, by id. In memory is one of them at a time; where the
+/// thread begins with a snapshot here, the ids of all.
 pub(super) struct Entities<'a> {
     txn: &'a dyn ReadTxn,
     thread: &'a Thread,
     prefix: Vec<u8>,
     rows: Peekable<Scan<'a>>,
+    /// The ids, where not all have a history.
+    ids: Option<std::collections::btree_set::IntoIter<String>>,
 }
 
 impl<'a> Entities<'a> {
@@ -44,15 +49,28 @@ impl<'a> Entities<'a> {
         let prefix = layout::collection_prefix(thread.number, number).to_vec();
         let bounds = Prefix::new(&prefix);
         let rows = txn.scan(Keyspace::History, bounds.range(), Direction::Forward)?;
+        let ids = match base::covers_any(txn, thread.number)? {
+            true => Some(ids(txn, &prefix)?.into_iter()),
+            false => None,
+        };
         Ok(Self {
             txn,
             thread,
             prefix,
             rows: rows.peekable(),
+            ids,
         })
     }
 
     fn entity(&mut self) -> Result<Option<Kept>> {
+        if let Some(ids) = &mut self.ids {
+            let Some(id) = ids.next() else {
+                return Ok(None);
+            };
+            let history = [&self.prefix[..], id.as_bytes(), &[0]].concat();
+            let rows = history::all(self.txn, self.thread, &history)?;
+            return Ok(Some(Kept { id, rows }));
+        }
         let Some(first) = self.rows.next() else {
             return Ok(None);
         };
@@ -88,6 +106,27 @@ impl Iterator for Entities<'_> {
     }
 }
 
+/// The ids of a collection's entities: of those that have a state, and those that have a history.
+fn ids(txn: &dyn ReadTxn, prefix: &[u8]) -> Result<BTreeSet<String>> {
+    let bounds = Prefix::new(prefix);
+    let mut ids = BTreeSet::new();
+    for space in [Keyspace::Entities, Keyspace::History] {
+        for row in txn.scan(space, bounds.range(), Direction::Forward)? {
+            let (key, _) = row?;
+            let key = key.get(prefix.len()..).unwrap_or_default();
+            // An id has no control characters; in a history one follows it.
+            let end = key.iter().position(|byte| *byte <= 1).unwrap_or(key.len());
+            let id = std::str::from_utf8(&key[..end]);
+            let id =
+                id.map_err(|_| Error::corrupt("an entity's key is damaged: verify the thread"))?;
+            if !ids.contains(id) {
+                ids.insert(id.to_owned());
+            }
+        }
+    }
+    Ok(ids)
+}
+
 fn row(place: &[u8], turns: &[u8]) -> Result<HistoryRow> {
     let place = EventPlace::from_bytes(place)?;
     let turns = Turns::decode(turns)?;
@@ -121,6 +160,13 @@ impl<'a> Replayer<'a> {
         })
     }
 
+    /// What an entity begins with here: nothing where all of its records are here.
+    pub(super) fn begins(&self, id: &str) -> Result<Life> {
+        let key = layout::entity(self.thread.number, self.number, id);
+        let begins = base::of_entity(self.txn, self.thread.number, &key)?;
+        Ok(begins.map_or(Life::Unknown, |begins| begins.life))
+    }
+
     /// What had become of an entity. What nothing happened to since is as it is kept; everything else is
     /// replayed from its first event.
     pub(super) fn life(&mut self, kept: &Kept, cut: &Cut) -> Result<Life> {
@@ -131,7 +177,8 @@ impl<'a> Replayer<'a> {
             return Ok(row.map_or(Life::Unknown, |row| row.life));
         }
         let rows = kept.rows.iter().filter(|row| cut.has(row));
-        self.events.replay(Life::Unknown, rows.map(|row| row.place))
+        let begins = self.begins(&kept.id)?;
+        self.events.replay(begins, rows.map(|row| row.place))
     }
 
     /// What an application would have seen of it.

@@ -8,7 +8,7 @@ use threads_core::{CollectionName, EntityId, Error, Result};
 
 use super::Check;
 use crate::entity::{EntityRow, Life};
-use crate::history::{self, Events, HistoryRow, Turns};
+use crate::history::{self, Events, HistoryRow};
 use crate::layout::{self, EventPlace, Prefix, meta};
 
 /// An entity, made again from its events.
@@ -29,18 +29,40 @@ impl Check<'_> {
     ) -> Result<()> {
         self.report.events += 1;
         let key = (event.collection.clone(), event.entity.clone());
-        let rebuilt = self.entities.entry(key).or_insert(Rebuilt {
-            life: Life::Unknown,
-            last: place,
-            events: 0,
-            astray: false,
-        });
+        if !self.entities.contains_key(&key) {
+            let begins = self.begins(&key)?;
+            let last = begins.as_ref().map_or(place, |begins| begins.last);
+            let rebuilt = Rebuilt {
+                life: begins.map_or(Life::Unknown, |begins| begins.life),
+                last,
+                events: 0,
+                astray: false,
+            };
+            self.entities.insert(key.clone(), rebuilt);
+        }
+        let Some(rebuilt) = self.entities.get_mut(&key) else {
+            return Ok(());
+        };
         rebuilt.astray |= adopts || place.time < rebuilt.last.time;
         let before = std::mem::replace(&mut rebuilt.life, Life::Unknown);
         rebuilt.life = history::apply(self.thread, before, event)?;
         rebuilt.last = place;
         rebuilt.events += 1;
         Ok(())
+    }
+
+    /// What an entity begins with here.
+    fn begins(&self, (collection, id): &(CollectionName, EntityId)) -> Result<Option<EntityRow>> {
+        let Some(base) = &self.base else {
+            return Ok(None);
+        };
+        let thread = self.thread.number;
+        let number = layout::number(self.txn, &meta::collection(thread, collection))?;
+        let Some(number) = number else {
+            return Ok(None);
+        };
+        let key = layout::entity(thread, number, id.as_str());
+        base.of_entity(self.txn, thread, &key)
     }
 
     pub(super) fn entities(&mut self) -> Result<()> {
@@ -61,7 +83,7 @@ impl Check<'_> {
             let (key, prefix) = history::keys(self.thread.number, number, id.as_str());
             let place = format!("{collection}/{id}");
             if rebuilt.astray {
-                self.in_turn(&mut rebuilt, (&collection, &id), &prefix)?;
+                self.in_turn(&mut rebuilt, (&collection, &id), (&key, &prefix))?;
             }
             let wanted = EntityRow {
                 last: rebuilt.last,
@@ -75,16 +97,8 @@ impl Check<'_> {
                 Ok(None) => self.report.problem(place.clone(), "its state is missing"),
                 Err(error) => self.report.problem(place.clone(), error.to_string()),
             }
-            let bounds = Prefix::new(&prefix);
-            let rows = self
-                .txn
-                .scan(Keyspace::History, bounds.range(), Direction::Forward)?;
-            let applied = rows.filter(|row| {
-                row.as_ref().is_ok_and(|(_, turns)| {
-                    Turns::decode(turns).is_ok_and(|turns| turns.is_applied())
-                })
-            });
-            if applied.count() as u64 != rebuilt.events {
+            let applied = history::rows(self.txn, self.thread, &prefix);
+            if applied.map_or(0, |rows| rows.len() as u64) != rebuilt.events {
                 self.report.problem(place, "its history is not complete");
             }
             expected.insert(key);
@@ -98,7 +112,7 @@ impl Check<'_> {
         &self,
         rebuilt: &mut Rebuilt,
         entity: (&CollectionName, &EntityId),
-        prefix: &[u8],
+        (key, prefix): (&[u8], &[u8]),
     ) -> Result<()> {
         let mut events = Events::new(self.txn, self.thread);
         let rows = history::rows(self.txn, self.thread, prefix)?;
@@ -110,8 +124,10 @@ impl Check<'_> {
             }
             rebuilt.last = *place;
         }
-        let places = rows.into_iter().map(|row| row.place);
-        rebuilt.life = events.replay(Life::Unknown, places)?;
+        if let Some(made) = history::made_again(self.txn, self.thread, key)? {
+            rebuilt.last = made.last;
+            rebuilt.life = made.life;
+        }
         Ok(())
     }
 
@@ -122,8 +138,14 @@ impl Check<'_> {
             .txn
             .scan(Keyspace::Entities, bounds.range(), Direction::Forward)?
         {
+            let begins = |row: &EntityRow| {
+                let base = self.base.as_ref().map(|base| &base.covered);
+                base.is_some_and(|base| base.has_event(self.thread.number, &row.last))
+            };
             match row {
                 Ok((key, _)) if expected.contains(&*key) => {}
+                // Nothing changed it since.
+                Ok((_, value)) if EntityRow::decode(&value).is_ok_and(|row| begins(&row)) => {}
                 Ok(_) => self
                     .report
                     .problem("entities", "there is one that no event made"),

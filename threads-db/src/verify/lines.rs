@@ -81,8 +81,17 @@ impl Check<'_> {
                     chain::get(self.txn, last)?.is_some_and(|last| last.record_id() == head.record)
                 }
                 false => {
-                    let state = self.logs.get(&line.number);
-                    state.is_some_and(|last| (last.seq, last.cid) == (head.seq, Some(head.record)))
+                    let covered = self
+                        .base
+                        .as_ref()
+                        .map(|base| base.covered.last(line.number));
+                    let last = line.place(self.thread.number, head.seq);
+                    match self.logs.get(&line.number) {
+                        Some(last) => (last.seq, last.cid) == (head.seq, Some(head.record)),
+                        None if covered == Some(head.seq) => chain::get(self.txn, last)?
+                            .is_some_and(|last| last.record_id() == head.record),
+                        None => false,
+                    }
                 }
             };
             if !sound {

@@ -135,12 +135,11 @@ fn seen(
     };
     let end = first + places[first..].iter().take_while(|at| is_its(at)).count();
     let view = |life: &Life| history::view(thread, life, id.as_str());
+    let begins = replayer.begins(id.as_str())?;
     let before = replayer
         .events
-        .replay(Life::Unknown, places[..first].to_vec())?;
-    let after = replayer
-        .events
-        .replay(Life::Unknown, places[..end].to_vec())?;
+        .replay(begins.clone(), places[..first].to_vec())?;
+    let after = replayer.events.replay(begins, places[..end].to_vec())?;
     Ok(Seen {
         before: view(&before)?,
         after: view(&after)?,

@@ -10,6 +10,7 @@ use threads_core::codec::ActionKind;
 use threads_core::datastore::{Datastore, ReadTxn};
 use threads_core::{Cid, Result, block};
 
+use crate::base;
 use crate::chain;
 use crate::layout;
 use crate::layout::{Place, meta};
@@ -116,6 +117,10 @@ impl<'a> Stack<'a> {
         let mut seq = head.seq;
         while seq > 0 {
             let place = line::ancestor(self.txn, head, seq)?;
+            if seq <= base::last(self.txn, place)? {
+                // What is not here any more is not taken back.
+                return Ok(None);
+            }
             seq = match (step, self.kind(place)?) {
                 (_, Kind::Other) => seq - 1,
                 (Step::Undo, Kind::Plain | Kind::Redo(_)) => return Ok(Some(place)),

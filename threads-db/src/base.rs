@@ -1,0 +1,249 @@
+//! The base of a thread: what its state here begins with, when not all of its records are here.
+//!
+//! A node that opened a thread from a snapshot, or dropped old records, has a state that covers them, and the
+//! records after it. The state of an entity that nothing has changed since is its row; that of one that was changed
+//! is put beside its history first, so that a later replay can begin with it.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use threads_core::codec::ActionKind;
+use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::record::Dep;
+use threads_core::reducer::DispatchedEvent;
+use threads_core::{Cid, CollectionName, Error, Hlc, LogId, Result, block};
+
+use crate::chain;
+use crate::entity::{EntityRow, Life};
+use crate::history;
+use crate::layout::{self, Number, Place, Prefix, meta};
+use crate::snapshot::Covered;
+use crate::thread::Thread;
+
+/// How many entities are shown to a reducer at once.
+const BEGIN_AT_ONCE: usize = 256;
+
+/// Where the state of a thread begins here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub(crate) covered: Covered,
+    /// The position up to which the feed is not here.
+    pub(crate) position: u64,
+    /// The latest time of what is covered.
+    pub(crate) time: Hlc,
+    /// The snapshot that it is.
+    pub(crate) snapshot: Cid,
+    /// Whether rows of what is covered are still to be dropped.
+    pub(crate) clearing: bool,
+    /// An access record by which some of what is covered would have to be judged again, and cannot be.
+    pub(crate) owes: Option<Cid>,
+}
+
+/// The same as it is kept: numbers are no keys of a map in DAG-CBOR.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    last: Vec<(Number, u64)>,
+    apart: Vec<(Number, u64)>,
+    position: u64,
+    time: Hlc,
+    snapshot: Cid,
+    clearing: bool,
+    owes: Option<Cid>,
+}
+
+impl Base {
+    /// The base of a thread; none where all records are here.
+    pub(crate) fn get(txn: &dyn ReadTxn, thread: Number) -> Result<Option<Self>> {
+        let Some(row) = txn.get(Keyspace::Meta, &meta::base(thread))? else {
+            return Ok(None);
+        };
+        let damaged = |cause| {
+            Error::corrupt("what a thread begins with is damaged: restore it").caused_by(cause)
+        };
+        let row: Row = block::decode(&row).map_err(damaged)?;
+        Ok(Some(Self {
+            covered: Covered {
+                last: row.last.into_iter().collect(),
+                apart: row.apart.into_iter().collect(),
+            },
+            position: row.position,
+            time: row.time,
+            snapshot: row.snapshot,
+            clearing: row.clearing,
+            owes: row.owes,
+        }))
+    }
+
+    pub(crate) fn put(&self, txn: &mut dyn WriteTxn, thread: Number) -> Result<()> {
+        let last = self.covered.last.iter().map(|(log, seq)| (*log, *seq));
+        let row = Row {
+            last: last.collect(),
+            apart: self.covered.apart.iter().copied().collect(),
+            position: self.position,
+            time: self.time,
+            snapshot: self.snapshot,
+            clearing: self.clearing,
+            owes: self.owes,
+        };
+        txn.put(Keyspace::Meta, &meta::base(thread), &block::encode(&row)?)
+    }
+
+    /// Whether what an entity's row says is only what is covered.
+    fn is(&self, thread: Number, row: &EntityRow) -> bool {
+        self.covered.has_event(thread, &row.last)
+    }
+
+    /// Puts an entity's covered state beside its history, before it changes for the first time.
+    pub(crate) fn keep(
+        &self,
+        txn: &mut dyn WriteTxn,
+        thread: Number,
+        (key, row): (&[u8], &EntityRow),
+    ) -> Result<()> {
+        let beside = layout::beside_history(key);
+        if !self.is(thread, row) || txn.get(Keyspace::History, &beside)?.is_some() {
+            return Ok(());
+        }
+        txn.put(Keyspace::History, &beside, &row.encode())
+    }
+
+    /// What an entity begins with here: its covered state.
+    pub(crate) fn of_entity(
+        &self,
+        txn: &dyn ReadTxn,
+        thread: Number,
+        key: &[u8],
+    ) -> Result<Option<EntityRow>> {
+        if let Some(row) = txn.get(Keyspace::History, &layout::beside_history(key))? {
+            return EntityRow::decode(&row).map(Some);
+        }
+        let row = EntityRow::get(txn, key)?;
+        Ok(row.filter(|row| self.is(thread, row)))
+    }
+}
+
+/// What an entity begins with here; nothing where all of its records are here.
+pub(crate) fn of_entity(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    key: &[u8],
+) -> Result<Option<EntityRow>> {
+    match Base::get(txn, thread)? {
+        Some(base) => base.of_entity(txn, thread, key),
+        None => Ok(None),
+    }
+}
+
+/// The last record of a log that is covered here; 0 where all of it is here.
+pub(crate) fn last(txn: &dyn ReadTxn, place: Place) -> Result<u64> {
+    let base = Base::get(txn, place.thread)?;
+    Ok(base.map_or(0, |base| base.covered.last(place.log)))
+}
+
+/// Whether somebody who names a record names one that is covered here, and so need not be looked for.
+pub(crate) fn covers(txn: &dyn ReadTxn, thread: Number, dep: &Dep) -> Result<bool> {
+    let Some(base) = Base::get(txn, thread)? else {
+        return Ok(false);
+    };
+    let log = layout::number(txn, &meta::log_by_id(thread, &dep.log))?;
+    Ok(log.is_some_and(|log| dep.seq <= base.covered.last(log)))
+}
+
+/// Whether anything of a thread is covered here.
+pub(crate) fn covers_any(txn: &dyn ReadTxn, thread: Number) -> Result<bool> {
+    Ok(txn.get(Keyspace::Meta, &meta::base(thread))?.is_some())
+}
+
+/// The position up to which a thread's feed is not here.
+pub(crate) fn position(txn: &dyn ReadTxn, thread: Number) -> Result<u64> {
+    Ok(Base::get(txn, thread)?.map_or(0, |base| base.position))
+}
+
+/// The next entities of a collection after a key as they were when the thread began here, for reducers: those that
+/// lived came to be by the record that covers them. Gives the last key that was looked at; none at the end.
+pub(crate) fn some_begin(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (base, collection): (&Base, &CollectionName),
+    (prefix, after): (&[u8], &[u8]),
+) -> Result<Option<(Vec<u8>, Vec<DispatchedEvent>)>> {
+    let bounds = Prefix::new(prefix);
+    let range = (Bound::Excluded(after), bounds.range().1);
+    let mut found = Vec::new();
+    let mut last = None;
+    let rows = txn.scan(Keyspace::Entities, range, Direction::Forward)?;
+    for row in rows.take(BEGIN_AT_ONCE) {
+        let (key, _) = row?;
+        let entity = layout::entity_id(&key, prefix.len())?;
+        if let Some(begins) = base.of_entity(txn, thread.number, &key)?
+            && let Some(after) = history::view(thread, &begins.life, entity.as_str())?
+        {
+            let seq = base.covered.last(begins.last.log);
+            let place = Place {
+                seq,
+                ..begins.last.of_record(thread.number)
+            };
+            found.push(DispatchedEvent {
+                thread: thread.id.clone(),
+                record: chain::expect(txn, place)?.record_id(),
+                log: thread.log_id(txn, place.log)?,
+                seq,
+                time: begins.last.time,
+                collection: collection.clone(),
+                entity,
+                action: ActionKind::Create,
+                before: None,
+                after: Some(Arc::new(after)),
+            });
+        }
+        last = Some(key.into_owned());
+    }
+    Ok(last.map(|last| (last, found)))
+}
+
+/// Whether records of a log are not here, as what they say is covered.
+pub(crate) fn is_short(txn: &dyn ReadTxn, thread: Number, log: &LogId) -> Result<bool> {
+    let Some(base) = Base::get(txn, thread)? else {
+        return Ok(false);
+    };
+    let log = layout::number(txn, &meta::log_by_id(thread, log))?;
+    Ok(log.is_some_and(|log| base.covered.last(log) > 0))
+}
+
+/// Forgets what the dead were before they died, as somebody purged some of them: nothing becomes of the dead.
+pub(crate) fn forget_dead(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+    if Base::get(txn.as_read(), thread.number)?.is_none() {
+        return Ok(());
+    }
+    for (number, _) in layout::collections(txn.as_read(), thread.number)? {
+        let prefix = layout::collection_prefix(thread.number, number);
+        for key in dead(txn.as_read(), &prefix)? {
+            let beside = layout::beside_history(&key);
+            let Some(row) = txn.get(Keyspace::History, &beside)? else {
+                continue;
+            };
+            let row = EntityRow::decode(&row)?;
+            let life = Life::Deleted;
+            txn.put(
+                Keyspace::History,
+                &beside,
+                &EntityRow { life, ..row }.encode(),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The keys of a collection's entities that were deleted.
+fn dead(txn: &dyn ReadTxn, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let bounds = Prefix::new(prefix);
+    let mut dead = Vec::new();
+    for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
+        let (key, value) = row?;
+        if EntityRow::decode(&value)?.life == Life::Deleted {
+            dead.push(key.into_owned());
+        }
+    }
+    Ok(dead)
+}

@@ -1,0 +1,123 @@
+//! Making a state what the thread begins with, in one commit.
+
+use std::collections::BTreeSet;
+
+use threads_core::books::HeadBook;
+use threads_core::datastore::{DatastoreExt, Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
+
+use super::{position_of, time_of};
+use crate::base::Base;
+use crate::chain;
+use crate::db::Db;
+use crate::entity::EntityRow;
+use crate::history;
+use crate::layout::{self, Place, Prefix, meta};
+use crate::line;
+use crate::snapshot::{self, Covered};
+use crate::thread::Thread;
+
+impl Db {
+    /// Has the thread begin with what is covered.
+    pub(crate) fn begin_with(&self, covered: Covered, snapshot: &Cid) -> Result<()> {
+        let thread = self.thread();
+        let durability = thread.node.durability;
+        thread.node.store.transact(durability, |txn| {
+            let before = Base::get(txn.as_read(), thread.number)?;
+            if !snapshot::is_as_it_was(txn.as_read(), thread, &covered)? {
+                return Err(Error::unavailable(
+                    "records were judged otherwise meanwhile: compact again",
+                ));
+            }
+            let lives = lives(txn.as_read(), thread, &covered)?;
+            let base = Base {
+                position: position_of(txn.as_read(), thread, &covered)?,
+                time: time_of(txn.as_read(), thread, &covered)?,
+                snapshot: *snapshot,
+                clearing: true,
+                owes: before.as_ref().and_then(|before| before.owes),
+                covered,
+            };
+            if before.is_some() {
+                forget_beside(txn, thread)?;
+            }
+            for (key, life) in &lives {
+                let beside = layout::beside_history(key);
+                txn.put(Keyspace::History, &beside, &life.encode())?;
+            }
+            base.put(txn, thread.number)
+        })?;
+        thread.node.notifier.notify_in([thread.number]);
+        Ok(())
+    }
+}
+
+/// What those entities are by the events that are covered which have others besides.
+fn lives(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    covered: &Covered,
+) -> Result<Vec<(Vec<u8>, EntityRow)>> {
+    let mut lives = Vec::new();
+    for (collection, id) in changed_since(txn, thread, covered)? {
+        let number = layout::number(txn, &meta::collection(thread.number, &collection))?;
+        let Some(number) = number else { continue };
+        let (key, _) = history::keys(thread.number, number, id.as_str());
+        if let Some(life) = snapshot::life(txn, thread, covered, &key)? {
+            lives.push((key, life));
+        }
+    }
+    Ok(lives)
+}
+
+/// The entities of which records say something that are not covered.
+fn changed_since(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    covered: &Covered,
+) -> Result<BTreeSet<(CollectionName, EntityId)>> {
+    let mut changed = BTreeSet::new();
+    for (log, head) in HeadBook::new(txn).all(&thread.id)? {
+        let Some(line) = line::find(txn, thread.number, &log)? else {
+            continue;
+        };
+        let after = covered.last(line.number) + 1..=head.seq;
+        let apart = covered
+            .apart
+            .range((line.number, 0)..=(line.number, u64::MAX));
+        for seq in after.chain(apart.map(|(_, seq)| *seq)) {
+            let place = Place {
+                thread: thread.number,
+                log: line.number,
+                seq,
+            };
+            match thread.open(&chain::expect(txn, place)?) {
+                Ok(opened) => {
+                    let events = opened.batch().map_or(&[][..], |batch| &batch.events);
+                    let names = events.iter();
+                    changed.extend(names.map(|e| (e.collection.clone(), e.entity.clone())));
+                }
+                // It is never applied.
+                Err(error) if error.kind() == ErrorKind::Rejected => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// Forgets what entities began with before.
+fn forget_beside(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+    let prefix = layout::thread_prefix(thread.number);
+    let bounds = Prefix::new(&prefix);
+    let mut beside = Vec::new();
+    for row in txn.scan(Keyspace::History, bounds.range(), Direction::Forward)? {
+        let (key, _) = row?;
+        if layout::is_beside_history(&key) {
+            beside.push(key.into_owned());
+        }
+    }
+    beside
+        .iter()
+        .try_for_each(|key| txn.delete(Keyspace::History, key))
+}

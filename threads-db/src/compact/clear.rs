@@ -1,0 +1,165 @@
+//! Dropping the rows of what is covered, a bounded number in each commit.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use threads_core::Result;
+use threads_core::datastore::{
+    Datastore, DatastoreExt, Direction, Durability, Keyspace, ReadTxn, WriteTxn,
+};
+
+use crate::base::Base;
+use crate::chain;
+use crate::db::Db;
+use crate::layout::{self, EventPlace, Number, Place, Prefix};
+use crate::progress::Progress;
+use crate::snapshot;
+use crate::thread::Thread;
+
+/// How many rows one commit looks at.
+const ROWS_PER_COMMIT: usize = 4_096;
+
+/// The numbers of the records of a log that are here, and how many bytes their blocks have.
+pub(super) fn blocks<'t>(
+    txn: &'t dyn ReadTxn,
+    (thread, log): (Number, Number),
+    (first, last): (u64, u64),
+) -> Result<impl Iterator<Item = Result<(u64, u64)>> + 't> {
+    let key = |seq| Place { thread, log, seq }.key();
+    let (first, last) = (key(first), key(last));
+    let range = (Bound::Included(&first[..]), Bound::Included(&last[..]));
+    let rows = txn.scan(Keyspace::Blocks, range, Direction::Forward)?;
+    Ok(rows.map(|row| {
+        let (key, value) = row?;
+        Ok((Place::from_key(&key)?.seq, value.len() as u64))
+    }))
+}
+
+impl Db {
+    /// Goes on to drop what is covered, when the thread is opened to be written.
+    pub(crate) fn catch_up_compaction(&self) -> Result<()> {
+        let thread = self.thread();
+        let base = Base::get(&*thread.node.store.read()?, thread.number)?;
+        if base.is_none_or(|base| !base.clearing) {
+            return Ok(());
+        }
+        // Without the right to write, or within somebody's transaction, it is for the next one.
+        match thread.node.writer() {
+            Ok(Some(free)) => drop(free),
+            _ => return Ok(()),
+        }
+        self.clear_covered(&mut |_| ())
+    }
+
+    /// Drops the rows of what is covered, if there are any left.
+    pub(super) fn clear_covered(&self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+        let thread = self.thread();
+        let base = Base::get(&*thread.node.store.read()?, thread.number)?;
+        let Some(base) = base.filter(|base| base.clearing) else {
+            return Ok(());
+        };
+        let total = base.covered.last.values().sum();
+        let mut done = 0;
+        for (log, last) in &base.covered.last {
+            let kept = {
+                let txn = thread.node.store.read()?;
+                snapshot::kept_here(&*txn, thread, (*log, *last), &base.covered)?
+            };
+            let mut first = 1;
+            // Ends: each turn gets on in the log.
+            while first <= *last {
+                let next = thread.node.store.transact(Durability::Group, |txn| {
+                    drop_records(txn, (thread.number, *log), (first, *last), &kept)
+                })?;
+                done += next - first;
+                first = next;
+                let total = Some(total);
+                progress(Progress { done, total });
+            }
+        }
+        self.clear_rows_of(&base)?;
+        thread.node.store.transact(Durability::Group, |txn| {
+            if let Some(base) = Base::get(txn.as_read(), thread.number)? {
+                let clearing = false;
+                Base { clearing, ..base }.put(txn, thread.number)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Drops the rows of histories and of the feed.
+    fn clear_rows_of(&self, base: &Base) -> Result<()> {
+        let thread = self.thread();
+        let prefix = layout::thread_prefix(thread.number);
+        let of_history = |key: &[u8]| match layout::is_beside_history(key) {
+            true => Ok(false),
+            false => {
+                let place = key.len().saturating_sub(EventPlace::BYTES);
+                let place = EventPlace::from_bytes(&key[place..])?;
+                Ok(base.covered.has_event(thread.number, &place))
+            }
+        };
+        clear_where(thread, (Keyspace::History, &prefix), &of_history)?;
+        let kept = layout::feed(thread.number, base.position);
+        let of_feed = |key: &[u8]| Ok(key <= &kept[..]);
+        clear_where(thread, (Keyspace::Feed, &prefix), &of_feed)
+    }
+}
+
+/// Drops records of a log from one on, but for those that are kept; gives where to go on.
+fn drop_records(
+    txn: &mut dyn WriteTxn,
+    (thread, log): (Number, Number),
+    (first, last): (u64, u64),
+    kept: &BTreeSet<u64>,
+) -> Result<u64> {
+    let seqs: Vec<u64> = blocks(txn.as_read(), (thread, log), (first, last))?
+        .take(ROWS_PER_COMMIT)
+        .map(|row| row.map(|(seq, _)| seq))
+        .collect::<Result<_>>()?;
+    for seq in seqs.iter().filter(|seq| !kept.contains(seq)) {
+        let place = Place {
+            thread,
+            log,
+            seq: *seq,
+        };
+        let record = chain::expect(txn.as_read(), place)?.record_id();
+        txn.delete(Keyspace::Links, &layout::link(thread, &record))?;
+        txn.delete(Keyspace::Blocks, &place.key())?;
+    }
+    Ok(match seqs.len() < ROWS_PER_COMMIT {
+        true => last + 1,
+        false => seqs.last().map_or(last, |seq| *seq) + 1,
+    })
+}
+
+/// Deletes the rows of a keyspace that are to go.
+fn clear_where(
+    thread: &Thread,
+    (space, prefix): (Keyspace, &[u8]),
+    goes: &dyn Fn(&[u8]) -> Result<bool>,
+) -> Result<()> {
+    let bounds = Prefix::new(prefix);
+    let mut after = prefix.to_vec();
+    // Ends: each turn gets on among the rows.
+    loop {
+        let last = thread.node.store.transact(Durability::Group, |txn| {
+            let range = (Bound::Excluded(&after[..]), bounds.range().1);
+            let rows = txn.scan(space, range, Direction::Forward)?;
+            let keys: Vec<_> = rows
+                .take(ROWS_PER_COMMIT)
+                .map(|row| row.map(|(key, _)| key.into_owned()))
+                .collect::<Result<_>>()?;
+            for key in &keys {
+                if goes(key)? {
+                    txn.delete(space, key)?;
+                }
+            }
+            Ok(keys.last().cloned())
+        })?;
+        match last {
+            Some(last) => after = last,
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Snapshots by those who lie, and what is cut short.
+
+use super::super::content::{EntityItem, Item, LogItem, Reader};
+use super::*;
+use crate::entity::Life;
+
+fn items(db: &Db) -> (Vec<Item>, Cid) {
+    let txn = db.thread().node.store.read().unwrap();
+    let covered = covered_until(&*txn, db.thread(), None).unwrap();
+    let mut content = Content::new(&*txn, db.thread(), covered).unwrap();
+    let items = std::iter::from_fn(|| content.next().unwrap()).collect();
+    (items, now(db))
+}
+
+fn bytes(items: &[Item]) -> Vec<u8> {
+    items
+        .iter()
+        .flat_map(|item| item.encode().unwrap())
+        .collect()
+}
+
+/// Has a node that knows nothing of the thread open it from these items under their own name.
+fn opened(db: &Db, items: &[Item]) -> Result<()> {
+    let bytes = bytes(items);
+    let mut name = content::Name::default();
+    name.update(&bytes);
+    let device = Peer::copy(&db.keys());
+    open(device.db.thread(), &bytes[..], &name.finish().0)
+}
+
+#[test]
+fn what_was_altered_has_another_name_and_what_is_cut_short_no_end() {
+    let ann = Peer::made(Variant::Raw);
+    save(&ann.db, "a", "one");
+    save(&ann.db, "b", "two");
+    let (items, name) = items(&ann.db);
+    let whole = bytes(&items);
+    let try_open = |bytes: &[u8]| {
+        let device = Peer::copy(&ann.db.keys());
+        open(device.db.thread(), bytes, &name)
+    };
+    try_open(&whole).unwrap();
+    for at in (0..whole.len()).step_by(7) {
+        let mut altered = whole.clone();
+        altered[at] ^= 1;
+        assert!(try_open(&altered).is_err(), "byte {at}");
+        assert!(try_open(&whole[..at]).is_err(), "cut at {at}");
+    }
+    let more = [&whole[..], &[0]].concat();
+    assert!(try_open(&more).is_err());
+}
+
+#[test]
+fn a_snapshot_that_makes_no_sense_is_refused_under_its_own_name_too() {
+    let ann = Peer::made(Variant::Raw);
+    save(&ann.db, "a", "one");
+    save(&ann.db, "b", "two");
+    let (items, _) = items(&ann.db);
+    opened(&ann.db, &items).unwrap();
+    let refused = |items: Vec<Item>, what: &str| {
+        assert!(opened(&ann.db, &items).is_err(), "{what}");
+    };
+    for lost in 0..items.len() - 1 {
+        let mut fewer = items.clone();
+        fewer.remove(lost);
+        refused(fewer, &format!("without item {lost}"));
+    }
+    for twice in 0..items.len() {
+        let mut more = items.clone();
+        more.insert(twice, items[twice].clone());
+        if let Some(Item::End {
+            logs,
+            records,
+            entities,
+        }) = more.last_mut()
+        {
+            match &items[twice] {
+                Item::Log(_) => *logs += 1,
+                Item::Record(_) => *records += 1,
+                Item::Entity(_) => *entities += 1,
+                _ => {}
+            }
+        }
+        refused(more, &format!("item {twice} twice"));
+    }
+    // Another head than the record that it carries.
+    let mut forged = items.clone();
+    for item in &mut forged {
+        if let Item::Log(log) = item {
+            let other = threads_core::block::cid_of(threads_core::block::DAG_CBOR, b"x");
+            *log = LogItem::new(log.log, (log.seq, other), log.time().unwrap(), Vec::new());
+        }
+    }
+    refused(forged, "another head");
+    // Entities of records that are not covered.
+    let mut forged = items;
+    for item in &mut forged {
+        if let Item::Entity(entity) = item {
+            let name = (entity.collection.clone(), entity.id.clone());
+            let place = (entity.log, entity.seq + 100, 0);
+            *entity = EntityItem::new(name, Life::Deleted, entity.time().unwrap(), place).unwrap();
+        }
+    }
+    refused(forged, "of a record that is not covered");
+}
+
+#[test]
+fn a_length_that_lies_is_an_error_and_takes_no_room() {
+    for length in [u32::MAX, 1 << 26, 1000] {
+        let bytes = [&length.to_be_bytes()[..], &[0; 10]].concat();
+        assert!(Reader::new(&bytes[..]).next().is_err());
+    }
+}
+
+#[test]
+fn a_file_whose_snapshot_nobody_signed_or_that_was_altered_is_refused_and_nothing_is_visible() {
+    let ann = Peer::made(Variant::Raw);
+    for n in 0..50 {
+        save(&ann.db, &format!("{n}"), "some text, so that it is longer");
+    }
+    let file = exported(&ann.db);
+    assert!(Peer::restored(&file).is_ok());
+    let clock = ManualClock::at(NOW_MS);
+    let node = builder(&Arc::default()).clock(clock).open().unwrap();
+    for cut in [file.len() / 4, file.len() / 2, file.len() - 1] {
+        assert!(restore(&node, &file[..cut]).is_err());
+    }
+    // The same without who signed it.
+    let txn = ann.db.thread().node.store.read().unwrap();
+    let covered = covered_until(&*txn, ann.db.thread(), None).unwrap();
+    let made = make_of(&*txn, ann.db.thread(), covered.clone()).unwrap();
+    drop(txn);
+    let mut unsigned = Vec::new();
+    crate::export::write_covered(&ann.db, (&mut unsigned, &with_keys()), (covered, made.id))
+        .unwrap();
+    let refused = restore(&node, &unsigned).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected, "{refused}");
+    assert!(node.threads().unwrap().is_empty());
+    restore(&node, &file).unwrap();
+}
+
+#[test]
+fn a_lie_that_somebody_signed_is_found_by_whoever_has_the_records() {
+    let ann = Peer::made(Variant::Raw);
+    let bob = Peer::copy(&ann.db.keys());
+    save(&ann.db, "a", "the truth");
+    take(&bob.db, &records(&ann.db));
+    let (mut items, _) = items(&ann.db);
+    for item in &mut items {
+        if let Item::Entity(entity) = item
+            && entity.id.as_str() == "a"
+        {
+            let name = (entity.collection.clone(), entity.id.clone());
+            let place = (entity.log, entity.seq, entity.index);
+            *entity = EntityItem::new(name, Life::Deleted, entity.time().unwrap(), place).unwrap();
+        }
+    }
+    let mut name = content::Name::default();
+    name.update(&bytes(&items));
+    let right = ann.db.snapshot().unwrap();
+    let lie = Snapshot {
+        id: name.finish().0,
+        ..right.clone()
+    };
+    ann.db.sign(lie.clone()).unwrap();
+    take(&bob.db, &records(&ann.db));
+    assert_eq!(
+        bob.db.check_snapshot(&lie.id).unwrap(),
+        SnapshotCheck::Differs(right.id)
+    );
+}
