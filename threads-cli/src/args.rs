@@ -13,6 +13,7 @@ mod acl;
 mod keys;
 mod peers;
 mod shapes;
+mod snapshots;
 mod travel;
 
 pub(crate) use acl::{
@@ -24,6 +25,7 @@ pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvit
 pub(crate) use shapes::{
     FeedAppend, FeedCommand, FeedTail, KvCommand, KvDel, KvGet, KvLs, KvPut, Pairs,
 };
+pub(crate) use snapshots::{Compact, Snapshot, SnapshotCommand, SnapshotOf};
 pub(crate) use travel::{At, AtCommand, Blame, Diff, History, Revert, Undo};
 
 const STYLES: Styles = Styles::styled()
@@ -170,6 +172,10 @@ pub(crate) enum Command {
     Verify(OfThread),
     /// Print changes as they happen, as JSON Lines
     Watch(Watch),
+    /// Make and sign a snapshot of a thread: its state, under a name; list, check and sign those of others
+    Snapshot(Snapshot),
+    /// Drop old records here and keep what they came to
+    Compact(Compact),
     /// Write the whole thread to one file
     Export(Export),
     /// Read a thread from the file of an export
@@ -379,6 +385,9 @@ pub(crate) struct Export {
     /// Put the thread's keys in the file, sealed under a passphrase
     #[arg(long)]
     pub(crate) with_keys: bool,
+    /// Write what the records came to in place of them, signed
+    #[arg(long)]
+    pub(crate) snapshot: bool,
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,

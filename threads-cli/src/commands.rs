@@ -19,6 +19,7 @@ mod quarantine;
 mod repository;
 mod serve;
 mod share;
+mod snapshot;
 mod status;
 mod sync;
 mod undo;
@@ -94,6 +95,8 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Show(args) => prove::show(&repo, &args, out),
         Command::Verify(args) => prove::verify(&repo, &args, out),
         Command::Watch(args) => watch::run(&repo, &args, out),
+        Command::Snapshot(args) => snapshot::run(&repo, args, out),
+        Command::Compact(args) => snapshot::compact(&repo, &args, out),
         Command::Export(args) => carry::export(&repo, &args, out),
         Command::Restore(args) => carry::restore(&repo, args, out),
         // Done above: these need no repository.

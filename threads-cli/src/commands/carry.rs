@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use threads_core::{Error, ErrorKind};
-use threads_db::{Db, ExportOptions, ExportReport, RestoreOptions, RestoreReport};
+use threads_db::{Db, ExportOptions, ExportReport, Progress, RestoreOptions, RestoreReport};
 
 use crate::args::{Export, Restore};
 use crate::commands::acl;
@@ -20,7 +20,11 @@ use crate::passphrase;
 use crate::repo::{self, Repo, quoted};
 
 pub(crate) fn export(repo: &Repo, args: &Export, out: &mut Output) -> Result {
-    let node = repo.reader()?;
+    // Who signs for a snapshot writes that down.
+    let node = match args.snapshot {
+        true => repo.writer()?,
+        false => repo.reader()?,
+    };
     let db = repo::open(&node, &args.db)?;
     check_target(&args.file, args.force)?;
     let passphrase = if args.with_keys {
@@ -67,9 +71,11 @@ fn write(db: &Db, args: &Export, options: &ExportOptions, out: &Output) -> Resul
         .map_err(|error| unwritable(&args.file, error))?;
     let meter = Meter::steps(out, "records");
     let mut buffered = BufWriter::new(&mut unnamed);
-    let report = db.export(&mut buffered, options, &mut |progress| {
-        meter.set(progress.done, progress.total);
-    })?;
+    let mut progress = |progress: Progress| meter.set(progress.done, progress.total);
+    let report = match args.snapshot {
+        true => db.export_snapshot(&mut buffered, options, &mut progress)?,
+        false => db.export(&mut buffered, options, &mut progress)?,
+    };
     buffered
         .flush()
         .map_err(|error| unwritable(&args.file, error))?;

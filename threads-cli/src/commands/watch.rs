@@ -76,6 +76,9 @@ fn follow(mut listener: Listener, count: u64, out: &mut Output) -> Result {
                     counted(records, "record")
                 ));
             }
+            Some(Notice::StartOver(_)) => {
+                out.remark("what came next is not here any more: begin anew with `threads find`");
+            }
             _ => {}
         }
     }

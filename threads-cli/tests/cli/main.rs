@@ -23,4 +23,5 @@ mod purge;
 #[cfg(unix)]
 mod readme;
 mod shapes;
+mod snapshots;
 mod travel;
