@@ -141,6 +141,12 @@ fn a_query_in_the_past_keeps_to_its_caps() {
     query.caps = Some(QueryCaps::default().with_examined(Some(5)));
     let error = past.count(&things, &query).unwrap_err();
     assert_eq!(TooExpensive::of(&error), Some(TooExpensive::Examined));
+    let few = query.clone().limit(2);
+    assert_eq!(
+        past.find::<Value>(&things, &few).unwrap().len(),
+        2,
+        "no more than it needs"
+    );
     query.caps = Some(QueryCaps::default().with_rows(5));
     let error = past.find::<Value>(&things, &query).unwrap_err();
     assert_eq!(TooExpensive::of(&error), Some(TooExpensive::Rows));

@@ -8,6 +8,7 @@ mod undo;
 
 use lab::{Kit, steps};
 use proptest::prelude::*;
+use threads_codec_automerge::Automerge;
 use threads_codec_jsonpatch::JsonPatch;
 use threads_codec_lww::Lww;
 
@@ -77,6 +78,11 @@ kits! {
     lww: Kit {
         codec: "lww/1",
         equip: |node| node.codec(Lww::new()),
+        merges: true,
+    };
+    automerge: Kit {
+        codec: "automerge/1",
+        equip: |node| node.codec(Automerge::new()),
         merges: true,
     };
     whole: Kit { codec: "whole/1", equip: |node| node, merges: false };
