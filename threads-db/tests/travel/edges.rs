@@ -10,7 +10,7 @@ use threads_core::access::{Role, Scope, Subject};
 use threads_core::codec::{Action, EntityState, EventCodec, Ordering};
 use threads_core::datastore::Memory;
 use threads_core::module::CollectionSpec;
-use threads_core::{CodecId, Error, ErrorKind, Result, Variant};
+use threads_core::{CodecId, Error, ErrorKind, PeerId, Result, Variant};
 use threads_db::query::{Query, QueryCaps, TooExpensive};
 use threads_db::{Collection, Db, DiffScope, Fate, Node, Point};
 
@@ -166,6 +166,14 @@ fn a_query_in_the_past_keeps_to_its_caps() {
     assert_eq!(past.find::<Value>(&things, &one).unwrap()[0]["n"], 7);
 }
 
+fn let_write(db: &Db, peer: PeerId) {
+    db.write(|txn| {
+        txn.grant(Subject::Peer(peer), Scope::Thread, Role::Read)?;
+        txn.grant(Subject::Peer(peer), Scope::Thread, Role::Write)
+    })
+    .unwrap();
+}
+
 /// Ann, who is root, and Bob, who may write.
 fn team() -> (Db, Db) {
     let node = || {
@@ -175,9 +183,7 @@ fn team() -> (Db, Db) {
     let (ann, bob) = (node(), node());
     let team = ann.create_with("team", Variant::AccessControlled).unwrap();
     team.define(&spec("Thing")).unwrap();
-    let peer = Subject::Peer(bob.peer_id());
-    team.write(|txn| txn.grant(peer, Scope::Thread, Role::Write))
-        .unwrap();
+    let_write(&team, bob.peer_id());
     let his = bob.add_thread("team", &team.keys()).unwrap();
     carry(&team, &his);
     (team, his)
@@ -204,13 +210,13 @@ fn a_writer_may_undo_and_what_was_reverted_says_so() {
     let peer = Subject::Peer(bob.node().peer_id());
     ann.write(|txn| txn.revoke(peer, Scope::Thread, Role::Write))
         .unwrap();
+    let by = ann.log(Some(1)).unwrap()[0].record;
     carry(&ann, &bob);
     carry(&bob, &ann);
     let (his, hers) = (
         bob.history(&things(&bob), "a").unwrap(),
         ann.history(&things(&ann), "a").unwrap(),
     );
-    let by = ann.log(None).unwrap()[1].record;
     assert_eq!(his.moments[3].fate, Fate::Reverted(Some(by)), "{his:#?}");
     assert!(
         matches!(hers.moments[3].fate, Fate::Quarantined(_)),
@@ -239,9 +245,68 @@ fn a_writer_may_undo_and_what_was_reverted_says_so() {
         .blame_field(&things(&ann), "a", &"n".parse().unwrap())
         .unwrap();
     assert_eq!(blame.record, hers.moments[2].record);
-    // He may not write any more.
-    assert!(bob.undo().is_err());
+    let refused = bob.undo().unwrap_err();
+    assert_eq!(
+        refused.kind(),
+        ErrorKind::Rejected,
+        "he may not write any more"
+    );
     assert_eq!(things(&bob).get("a").unwrap().unwrap()["n"], 1);
+}
+
+/// What two adopt from one record counts once, in every past that has both.
+#[test]
+fn what_is_adopted_twice_counts_once() {
+    let (ann, bob) = team();
+    let dan = Node::builder(Memory::new())
+        .codec(JsonPatch::new())
+        .policy(Acl::new());
+    let dan = dan.open().unwrap();
+    let_write(&ann, dan.peer_id());
+    things(&ann)
+        .create(&json!({"_id": "a", "list": []}))
+        .unwrap();
+    let dan = dan.add_thread("team", &ann.keys()).unwrap();
+    carry(&ann, &dan);
+    carry(&ann, &bob);
+    let more = json!([{"op": "add", "path": "/list/-", "value": 1}]);
+    things(&bob).apply_patch("a", &more).unwrap();
+    let record = bob.log(Some(1)).unwrap()[0].record;
+    let peer = Subject::Peer(bob.node().peer_id());
+    ann.write(|txn| txn.revoke(peer, Scope::Thread, Role::Write))
+        .unwrap();
+    carry(&ann, &dan);
+    carry(&bob, &ann);
+    carry(&bob, &dan);
+    for db in [&ann, &dan] {
+        db.write(|txn| txn.adopt(&record)).unwrap();
+    }
+    let by_ann = now(&ann);
+    carry(&dan, &ann);
+    let moments = ann.history(&things(&ann), "a").unwrap().moments;
+    let count = |fate: &Fate| moments.iter().filter(|moment| moment.fate == *fate).count();
+    assert_eq!(
+        (count(&Fate::Applied), count(&Fate::Repeated)),
+        (2, 1),
+        "{moments:#?}"
+    );
+    for point in [&by_ann, &now(&ann), &Point::Now] {
+        let was: Value = ann
+            .as_of(point)
+            .unwrap()
+            .get(&things(&ann), "a")
+            .unwrap()
+            .unwrap();
+        assert_eq!(was["list"], json!([1]));
+    }
+    let blame = ann
+        .blame_field(&things(&ann), "a", &"list".parse().unwrap())
+        .unwrap();
+    let first = moments
+        .iter()
+        .rfind(|moment| moment.fate == Fate::Applied)
+        .unwrap();
+    assert_eq!(blame.record, first.record);
 }
 
 /// A backup is put back and written to: the branches of a log are apart, and so are their pasts.
