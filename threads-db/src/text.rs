@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use serde::Serializer;
+use threads_core::codec::ActionKind;
 
 /// Serializes a value as its text.
 pub(crate) fn display<S: Serializer>(
@@ -21,4 +22,9 @@ pub(crate) fn optional<S: Serializer>(
         Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),
     }
+}
+
+/// Serializes what happened to an entity as its word.
+pub(crate) fn action<S: Serializer>(action: &ActionKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(action.as_str())
 }

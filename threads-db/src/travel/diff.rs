@@ -11,6 +11,7 @@ use super::walk::{self, Entities, Kept, Replayer};
 use super::{Cut, Point};
 use crate::db::Db;
 use crate::document::Document;
+use crate::feed;
 use crate::layout;
 
 /// Of what a difference is asked.
@@ -47,7 +48,7 @@ pub struct EntityDiff {
     /// Which entity.
     pub entity: EntityId,
     /// What happened to it on the way.
-    #[serde(serialize_with = "action")]
+    #[serde(serialize_with = "crate::text::action")]
     pub action: ActionKind,
     /// Its value at the first point; none where it did not live.
     pub before: Option<Value>,
@@ -55,10 +56,6 @@ pub struct EntityDiff {
     pub after: Option<Value>,
     /// What makes the second of the first.
     pub edits: Vec<Edit>,
-}
-
-fn action<S: serde::Serializer>(action: &ActionKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(action.as_str())
 }
 
 impl EntityDiff {
@@ -181,7 +178,7 @@ fn differs(
         document.as_ref().map(Document::value).transpose()
     };
     let (before, after) = (value(from)?, value(to)?);
-    let Some(action) = edit::kind(before.as_ref(), after.as_ref()) else {
+    let Some(action) = feed::net_kind(before.as_ref(), after.as_ref()) else {
         return Ok(None);
     };
     Ok(Some(EntityDiff {

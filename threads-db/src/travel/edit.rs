@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use threads_core::codec::ActionKind;
 
 /// One step from a value to another. One after the other, edits make the second of the first.
 ///
@@ -85,11 +84,6 @@ pub(super) fn edits(before: Option<&Value>, after: Option<&Value>) -> Vec<Edit> 
     let mut edits = Vec::new();
     compare("", before, after, &mut edits);
     edits
-}
-
-/// What happened to an entity by the values before and after; none where both are the same.
-pub(super) fn kind(before: Option<&Value>, after: Option<&Value>) -> Option<ActionKind> {
-    crate::feed::net_kind(before, after)
 }
 
 /// The recursion is as deep as documents nest, which their decoder bounds.

@@ -69,7 +69,7 @@ pub struct Moment {
     /// When it was written, by the author's clock.
     pub time: Hlc,
     /// What was asked for.
-    #[serde(serialize_with = "action")]
+    #[serde(serialize_with = "crate::text::action")]
     pub action: ActionKind,
     /// The codec that it is in.
     pub codec: CodecId,
@@ -83,10 +83,6 @@ pub struct Moment {
         skip_serializing_if = "Option::is_none"
     )]
     pub takes_back: Option<Cid>,
-}
-
-fn action<S: serde::Serializer>(action: &ActionKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(action.as_str())
 }
 
 /// What became of an event.
@@ -179,7 +175,7 @@ impl Db {
 
     /// Gives each event of an entity, in order, those that were undone among them; then what is in quarantine.
     /// Says whether events of it were purged. Every event is read and applied once, and every record in quarantine
-    /// looked at; in memory are 80 bytes for each event.
+    /// looked at; in memory are about 100 bytes for each event.
     ///
     /// # Errors
     ///

@@ -264,12 +264,12 @@ fn what_is_adopted_twice_counts_once() {
     let dan = dan.open().unwrap();
     let_write(&ann, dan.peer_id());
     things(&ann)
-        .create(&json!({"_id": "a", "list": []}))
+        .create(&json!({"_id": "a", "list": [7, 8, 9]}))
         .unwrap();
     let dan = dan.add_thread("team", &ann.keys()).unwrap();
     carry(&ann, &dan);
     carry(&ann, &bob);
-    let more = json!([{"op": "add", "path": "/list/-", "value": 1}]);
+    let more = json!([{"op": "add", "path": "/list/0", "value": 1}]);
     things(&bob).apply_patch("a", &more).unwrap();
     let record = bob.log(Some(1)).unwrap()[0].record;
     let peer = Subject::Peer(bob.node().peer_id());
@@ -297,7 +297,7 @@ fn what_is_adopted_twice_counts_once() {
             .get(&things(&ann), "a")
             .unwrap()
             .unwrap();
-        assert_eq!(was["list"], json!([1]));
+        assert_eq!(was["list"], json!([1, 7, 8, 9]));
     }
     let blame = ann
         .blame_field(&things(&ann), "a", &"list".parse().unwrap())
