@@ -28,6 +28,7 @@ import jsonpatch
 import lww
 import keystore
 import layers
+import modules
 import multibase
 import records
 
@@ -520,8 +521,8 @@ def read_file(name, kinds):
     return len(vectors)
 
 
-# The readers of codecs, each with its vectors and a check of its own.
-CODECS = [jsonpatch, lww, automerge]
+# The readers of codecs and of modules, each with its vectors and a check of its own.
+CODECS = [jsonpatch, lww, automerge, modules]
 
 
 def read_codec(codec):

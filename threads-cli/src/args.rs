@@ -11,6 +11,7 @@ use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 
 mod acl;
 mod keys;
+mod module;
 mod peers;
 mod shapes;
 mod snapshots;
@@ -21,6 +22,7 @@ pub(crate) use acl::{
     QuarantineAdopt, QuarantineCommand, QuarantineShow, RecordOrEntity, Who, Why,
 };
 pub(crate) use keys::{Begin, IdentityCommand, KeysCommand, KeystoreCommand};
+pub(crate) use module::{ModuleAdd, ModuleCommand, ModuleNew};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
 pub(crate) use shapes::{
     FeedAppend, FeedCommand, FeedTail, KvCommand, KvDel, KvGet, KvLs, KvPut, Pairs,
@@ -114,6 +116,9 @@ pub(crate) enum Command {
     /// Define and list collections
     #[command(subcommand)]
     Collection(CollectionCommand),
+    /// Add modules to threads, list them, and begin a new one
+    #[command(subcommand)]
+    Module(ModuleCommand),
     /// See and change who may do what
     #[command(subcommand)]
     Acl(AclCommand),

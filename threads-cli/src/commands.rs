@@ -12,6 +12,7 @@ mod keys;
 mod keystore;
 mod kv;
 mod live;
+mod module;
 mod past;
 mod prove;
 mod purge;
@@ -70,6 +71,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Sync(args) => sync::run(&repo, &args, out),
         Command::Collection(CollectionCommand::Add(args)) => collection::add(&repo, args, out),
         Command::Collection(CollectionCommand::Ls(args)) => collection::list(&repo, &args, out),
+        Command::Module(command) => module::run(&repo, &command, out),
         Command::Acl(command) => acl::run(&repo, command, out),
         Command::Why(args) => why::run(&repo, &args, out),
         Command::Quarantine(QuarantineCommand::Ls(args)) => quarantine::list(&repo, &args, out),

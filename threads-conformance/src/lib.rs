@@ -6,11 +6,17 @@ pub mod datastore;
 pub mod faulty;
 pub mod group;
 mod law;
+#[cfg(feature = "modules")]
+pub mod module;
 pub mod policy;
 pub mod reducer;
 #[cfg(feature = "simulator")]
 pub mod sim;
 pub mod transport;
+
+#[cfg(feature = "modules")]
+#[doc = include_str!("../guides/publishing-a-module.md")]
+pub mod publishing_a_module {}
 
 #[doc = include_str!("../guides/writing-a-codec.md")]
 pub mod writing_a_codec {}

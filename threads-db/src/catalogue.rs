@@ -5,6 +5,7 @@
 //!
 //! * `$collections`, id = the collection's name: `{_id, codec, schema, version}`
 //! * `$schemas`, id = the hash of the schema: `{_id, schema}`, never changed
+//! * `$modules`, id = a version of a module and the hash of what it says; see [`modules`]
 //! * `$indexes`, id = a digest of collection and paths: `{_id, collection, paths, unique, dropped}`
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::document::Members;
 use crate::entity::EntityRow;
 use crate::invite::{INVITES, MEMBERS};
 use crate::layout::{self, Number, Prefix, meta};
+use crate::modules::{self, MODULES};
 use crate::query::IndexInfo;
 use crate::schema::{CompiledSchema, schema_id};
 use crate::snapshot::SNAPSHOTS;
@@ -269,6 +271,7 @@ impl Catalogue {
             ADOPTED,
             UNDONE,
             SNAPSHOTS,
+            MODULES,
         ] {
             let key = meta::collection(thread, &reserved(name));
             if let Some(number) = layout::number(txn, &key)? {
@@ -443,13 +446,15 @@ fn is_about_definition(error: &Error) -> bool {
 /// Whether an event may change an entity of the framework's own.
 ///
 /// Nobody deletes one: deleting is final, and a name or a schema could never be used again. A
-/// schema is known by its hash, so another text under its id is refused.
+/// schema is known by its hash, so another text under its id is refused, and so is what a module says.
 pub(crate) fn admits(event: &EntityEvent) -> bool {
     if event.action == ActionKind::Delete || event.codec.as_str() != WHOLE {
         return false;
     }
-    if event.collection.as_str() != SCHEMAS {
-        return true;
+    match event.collection.as_str() {
+        SCHEMAS => {}
+        MODULES => return modules::is_sound(event),
+        _ => return true,
     }
     let entity = block::decode::<SchemaEntity>(&event.payload);
     entity.is_ok_and(|entity| schema_id(&entity.schema) == event.entity.as_str())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +10,8 @@ use serde_json::Value;
 use threads_core::{CollectionName, EntityId, Error, Result};
 
 use crate::db::Db;
+use crate::document::Document;
+use crate::modules::View;
 use crate::query::{Explain, Query};
 use crate::thread::Thread;
 use crate::txn::Rows;
@@ -25,12 +28,17 @@ use crate::txn::Rows;
 pub struct Collection<T = Value> {
     db: Db,
     name: CollectionName,
+    /// How a version of a module sees it, if it comes from one.
+    view: Option<Arc<View>>,
     entity: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Collection<T> {
     fn clone(&self) -> Self {
-        Self::new(self.db.clone(), self.name.clone())
+        Self {
+            view: self.view.clone(),
+            ..Self::new(self.db.clone(), self.name.clone())
+        }
     }
 }
 
@@ -48,8 +56,20 @@ impl<T> Collection<T> {
         Self {
             db,
             name,
+            view: None,
             entity: PhantomData,
         }
+    }
+
+    /// The same as a version of a module sees it.
+    pub(crate) fn through(self, view: Arc<View>) -> Self {
+        let view = Some(view);
+        Self { view, ..self }
+    }
+
+    /// How a version of a module sees it.
+    pub(crate) fn view(&self) -> Option<&View> {
+        self.view.as_deref()
     }
 
     /// Refuses a collection of another thread in a transaction.
@@ -61,6 +81,14 @@ impl<T> Collection<T> {
             Error::invalid("a collection of another thread cannot be used in this transaction")
                 .with("collection", &self.name),
         )
+    }
+
+    /// What it shows of what is stored.
+    pub(crate) fn shown(&self) -> Box<dyn Fn(Document) -> Result<Document>> {
+        match self.view.clone() {
+            Some(view) => Box::new(move |stored| view.document(&stored)),
+            None => Box::new(Ok),
+        }
     }
 
     /// Its name.
@@ -184,6 +212,30 @@ impl<T: Serialize> Collection<T> {
 }
 
 impl<T: DeserializeOwned> Collection<T> {
+    /// An entity as this collection has it, of the value that a listener, a reducer or a history
+    /// tells: that is what is stored, which a version of a [module](crate::InstalledModule) may see
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) when it is not of the collection's
+    /// type.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// let stored = serde_json::json!({"_id": "bob", "age": 42});
+    /// assert_eq!(people.seen(&stored).unwrap(), stored);
+    /// ```
+    pub fn seen(&self, stored: &Value) -> Result<T> {
+        let seen = match self.view() {
+            Some(view) => T::deserialize(&view.value(stored)),
+            None => T::deserialize(stored),
+        };
+        seen.map_err(|cause| {
+            Error::invalid("an entity is not of the collection's type").caused_by(cause)
+        })
+    }
+
     /// See [`ReadTransaction::get`](crate::ReadTransaction::get).
     ///
     /// ```

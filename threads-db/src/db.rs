@@ -203,6 +203,7 @@ impl Db {
                 txn: &*txn,
                 thread: self.thread(),
                 definition,
+                view: None,
             };
             Ok(CollectionInfo {
                 name: definition.name.clone(),

@@ -53,6 +53,12 @@ impl Document {
         Ok(Some(Self(text)))
     }
 
+    /// An object that has its id.
+    pub(crate) fn of(value: &Value) -> Result<Self> {
+        let text = serde_json::to_vec(value).map_err(|cause| damaged(cause.into()))?;
+        Ok(Self(text))
+    }
+
     /// The text.
     pub(crate) fn text(&self) -> &[u8] {
         &self.0

@@ -33,6 +33,7 @@ mod listener;
 mod live;
 mod log;
 mod missing;
+mod modules;
 mod node;
 mod notify;
 mod opened;
@@ -80,6 +81,7 @@ pub use live::{
 };
 pub use log::{LogEntry, Shown, ShownEvent};
 pub use missing::MissingCodec;
+pub use modules::{BREACHES_MAX, Breach, InstalledModule, MODULES_MAX, ModuleInfo};
 pub use node::{Node, NodeBuilder, ThreadSummary};
 pub use progress::Progress;
 pub use purge::{Emptied, EmptiedCounts, PURGE_ENTITIES_MAX, Purge, PurgeReport};

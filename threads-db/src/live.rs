@@ -174,6 +174,7 @@ impl<T> LiveQuery<T> {
             txn,
             thread: self.collection.db().thread(),
             definition,
+            view: self.collection.view(),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::entity::EntityRow;
 use crate::history;
 use crate::index::{self, key::KeyRange};
 use crate::layout::{self, Prefix};
+use crate::modules::View;
 use crate::query::{
     self, Candidate, Explain, Filter, Found, Guard, IdRange, Matcher, Plan, Projection, Query,
     QueryCaps,
@@ -28,6 +29,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) txn: &'a dyn ReadTxn,
     pub(crate) thread: &'a Thread,
     pub(crate) definition: &'a Definition,
+    /// How a version of a module sees it, if one does: what is read is what that sees.
+    pub(crate) view: Option<&'a View>,
 }
 
 /// The bytes before the id in an entity's key.
@@ -35,7 +38,7 @@ const PREFIX_BYTES: usize = 8;
 /// What an id takes in memory besides its text: where it is, how long, and who shares it.
 const ID_BYTES: usize = 4 * size_of::<usize>();
 
-type Documents<'a> = Box<dyn Iterator<Item = Result<Document>> + 'a>;
+pub(crate) type Documents<'a> = Box<dyn Iterator<Item = Result<Document>> + 'a>;
 
 impl<'a> Reader<'a> {
     /// The living entity of an id.
@@ -56,11 +59,22 @@ impl<'a> Reader<'a> {
             let missing = self.thread.node.codecs.get(&codec).err();
             return missing.map_or(Ok(None), |error| Err(error.with("_id", id)));
         }
-        document(self.thread, &row, id.as_str())
+        self.shown(document(self.thread, &row, id.as_str())?)
     }
 
     /// The living entity of an id, if its codec is installed here.
     pub(crate) fn entity(&self, id: &EntityId) -> Result<Option<Document>> {
+        self.shown(self.stored(id)?)
+    }
+
+    fn shown(&self, stored: Option<Document>) -> Result<Option<Document>> {
+        match self.view {
+            Some(view) => stored.map(|stored| view.document(&stored)).transpose(),
+            None => Ok(stored),
+        }
+    }
+
+    fn stored(&self, id: &EntityId) -> Result<Option<Document>> {
         match self.row(id)? {
             Some(row) => document(self.thread, &row, id.as_str()),
             None => Ok(None),
@@ -75,7 +89,8 @@ impl<'a> Reader<'a> {
     /// Refuses a query that is malformed or asks for a field that no entity can have.
     pub(crate) fn check(&self, query: &Query) -> Result<()> {
         query.check()?;
-        let Some(schema) = &self.definition.schema else {
+        let schema = self.definition.schema.as_ref();
+        let Some(schema) = self.view.map(View::schema).or(schema) else {
             return Ok(());
         };
         let mut paths = query.paths().into_iter();
@@ -144,7 +159,11 @@ impl<'a> Reader<'a> {
     }
 
     fn plan(&self, query: &Query) -> Plan {
-        query.plan(&self.definition.index_infos())
+        let indexes = self.definition.index_infos();
+        match self.view {
+            Some(view) => Plan::choose(view.narrowed(query).as_ref(), &indexes),
+            None => query.plan(&indexes),
+        }
     }
 
     fn prefix(&self) -> Prefix {
@@ -166,6 +185,14 @@ impl<'a> Reader<'a> {
     /// The rows where a query looks: all that can meet its filter, and perhaps more; as many as its
     /// caps allow.
     fn documents(&self, query: &Query) -> Result<Documents<'a>> {
+        let stored = self.stored_documents(query)?;
+        match self.view {
+            Some(view) => Ok(view.documents(query, stored)),
+            None => Ok(stored),
+        }
+    }
+
+    fn stored_documents(&self, query: &Query) -> Result<Documents<'a>> {
         let (reader, plan) = (*self, self.plan(query));
         let guard = self.guard(query);
         match &plan {
@@ -173,7 +200,7 @@ impl<'a> Reader<'a> {
                 let ids = ids.clone();
                 // What waits for its codec is not found, as in a scan.
                 let ids = ids.into_iter().filter_map(|id| id.parse::<EntityId>().ok());
-                let get = move |id: EntityId| reader.entity(&id).transpose();
+                let get = move |id: EntityId| reader.stored(&id).transpose();
                 Ok(Box::new(guard.watch(ids.filter_map(get))))
             }
             Plan::Index { .. } | Plan::Union(_) => {
@@ -181,7 +208,7 @@ impl<'a> Reader<'a> {
                 if !self.ids(&plan, &mut guard.clone(), &mut ids)? {
                     return self.scan(&IdRange::ALL, Direction::Forward, guard);
                 }
-                let get = move |id: EntityId| reader.entity(&id).transpose();
+                let get = move |id: EntityId| reader.stored(&id).transpose();
                 let ids = ids.in_order().into_iter();
                 Ok(Box::new(guard.watch(ids.filter_map(get))))
             }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use threads_core::codec::{Action, ActionKind};
 use threads_core::datastore::{Durability, WriteTxn};
+use threads_core::erased_serde::Serialize as Serialized;
 use threads_core::{Cid, EntityId, Error, Hlc, LogId, Result};
 
 use crate::base::Base;
@@ -202,12 +203,12 @@ impl<'a> WriteTransaction<'a> {
     ) -> Result<EntityId> {
         let definition = self.definition(collection)?;
         let (id, value) = self.identified(value)?;
-        self.stage(
-            &definition,
-            &id,
-            ActionKind::Create,
-            &Action::Create(&value),
-        )?;
+        let stored = collection
+            .view()
+            .map(|view| view.stored(None, &as_json(&value)?))
+            .transpose()?;
+        let value = stored_or(&stored, &value);
+        self.stage(&definition, &id, ActionKind::Create, &Action::Create(value))?;
         Ok(id)
     }
 
@@ -239,15 +240,16 @@ impl<'a> WriteTransaction<'a> {
     ) -> Result<EntityId> {
         let definition = self.definition(collection)?;
         let (id, value) = self.identified(value)?;
+        let mut stored = None;
+        if let Some(view) = collection.view() {
+            let before = self.document(&definition, id.as_str())?;
+            stored = Some(view.stored(before.as_ref(), &as_json(&value)?)?);
+        }
+        let value = stored_or(&stored, &value);
         if self.exists(&definition, &id)? {
-            self.stage(&definition, &id, ActionKind::Save, &Action::Save(&value))?;
+            self.stage(&definition, &id, ActionKind::Save, &Action::Save(value))?;
         } else {
-            self.stage(
-                &definition,
-                &id,
-                ActionKind::Create,
-                &Action::Create(&value),
-            )?;
+            self.stage(&definition, &id, ActionKind::Create, &Action::Create(value))?;
         }
         Ok(id)
     }
@@ -334,7 +336,24 @@ impl<'a> WriteTransaction<'a> {
         action: &Action<'_>,
     ) -> Result<()> {
         let definition = self.definition(collection)?;
-        self.stage(&definition, &id.parse()?, ActionKind::Save, action)
+        let entity = id.parse()?;
+        let before = match collection.view() {
+            Some(view) => self
+                .document(&definition, id)?
+                .map(|before| view.patched(&*definition.codec, &before, action)),
+            None => None,
+        };
+        let Some(value) = before.transpose()? else {
+            return self.stage(&definition, &entity, ActionKind::Save, action);
+        };
+        let action = Action::Save(&value);
+        self.stage(&definition, &entity, ActionKind::Save, &action)
+    }
+
+    /// What is stored of an entity that lives.
+    fn document(&self, definition: &Definition, id: &str) -> Result<Option<Value>> {
+        let found = self.reader(definition).get(id)?;
+        found.map(|document| document.value()).transpose()
     }
 
     pub(crate) fn definition<T>(&self, collection: &Collection<T>) -> Result<Arc<Definition>> {
@@ -426,6 +445,20 @@ impl<'a> WriteTransaction<'a> {
             _ = purge::settle(thread);
         }
         Ok(made)
+    }
+}
+
+/// A value as JSON, for a version of a module to look at.
+fn as_json(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value)
+        .map_err(|cause| Error::invalid("an entity must be JSON").caused_by(cause))
+}
+
+/// What is stored for a value: the value itself, unless a version of a module stores it otherwise.
+fn stored_or<'v>(stored: &'v Option<Value>, value: &'v dyn Serialized) -> &'v dyn Serialized {
+    match stored {
+        Some(stored) => stored,
+        None => value,
     }
 }
 

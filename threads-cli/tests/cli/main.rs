@@ -17,6 +17,7 @@ mod honest;
 mod importing;
 mod keystore;
 mod main_job;
+mod module;
 mod peers;
 mod pipes;
 mod purge;

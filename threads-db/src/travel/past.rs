@@ -114,7 +114,10 @@ impl Past<'_> {
                 let missing = self.thread().node.codecs.get(&codec).err();
                 missing.map_or(Ok(None), |error| Err(error.with("_id", id)))
             }
-            life => replayer.show(life, id.as_str()),
+            life => {
+                let stored = replayer.show(life, id.as_str())?;
+                stored.map(collection.shown()).transpose()
+            }
         }
     }
 
@@ -122,12 +125,17 @@ impl Past<'_> {
         query.caps.unwrap_or(self.thread().node.caps)
     }
 
-    /// The entities where a query looks, by id.
+    /// The entities where a query looks, by id, as the collection shows them.
     fn documents<'p, T>(
         &'p self,
         collection: &Collection<T>,
         query: &Query,
     ) -> Result<Documents<'p>> {
+        let (stored, shown) = (self.stored(collection, query)?, collection.shown());
+        Ok(Box::new(stored.map(move |document| shown(document?))))
+    }
+
+    fn stored<'p, T>(&'p self, collection: &Collection<T>, query: &Query) -> Result<Documents<'p>> {
         collection.check_thread(self.thread())?;
         query.check()?;
         let number = walk::number(&*self.txn, self.thread(), collection.name())?;

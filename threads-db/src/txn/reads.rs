@@ -90,11 +90,12 @@ impl<'a> ReadTransaction<'a> {
 macro_rules! reads {
     ($name:ident) => {
         impl $name<'_> {
-            fn reader<'t>(&'t self, definition: &'t Definition) -> Reader<'t> {
+            pub(super) fn reader<'t>(&'t self, definition: &'t Definition) -> Reader<'t> {
                 Reader {
                     txn: self.store().as_reader(),
                     thread: self.thread(),
                     definition,
+                    view: None,
                 }
             }
 
@@ -105,7 +106,10 @@ macro_rules! reads {
             ) -> Result<R> {
                 collection.check_thread(self.thread())?;
                 let catalogue = self.catalogue();
-                read(&self.reader(catalogue.get(collection.name())?))
+                read(&Reader {
+                    view: collection.view(),
+                    ..self.reader(catalogue.get(collection.name())?)
+                })
             }
 
             /// Whether there is such an entity.

@@ -1,0 +1,239 @@
+//! What a thread says of the modules in it: entities of `$modules`, one for each version.
+//!
+//! Nobody needs them to read or write entities: each application sees them through its own code. They
+//! tell which modules are in use, also to those who do not have them, and find a publisher who
+//! changed a version after it was published.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use threads_core::batch::EntityEvent;
+use threads_core::datastore::Datastore;
+use threads_core::module::{Manifest, VERSIONS_MAX};
+use threads_core::{CollectionName, Error, Result, block};
+
+use crate::catalogue::Catalogue;
+use crate::db::Db;
+use crate::schema::schema_id;
+
+/// The reserved collection.
+pub(crate) const MODULES: &str = "$modules";
+
+/// The most modules that [`Db::modules`] lists.
+pub const MODULES_MAX: usize = 1_024;
+
+/// An entity of `$modules`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct ModuleEntity {
+    #[serde(rename = "_id")]
+    id: String,
+    module: String,
+    version: u32,
+    collections: Vec<CollectionName>,
+    definition: Value,
+}
+
+impl ModuleEntity {
+    fn of(manifest: &Manifest, version: u32) -> Result<Self> {
+        let collections = manifest.collections(version).iter();
+        let mut entity = Self {
+            id: String::new(),
+            module: manifest.id().to_owned(),
+            version,
+            collections: collections
+                .map(|collection| collection.spec.name.clone())
+                .collect(),
+            definition: manifest.definition(version)?,
+        };
+        entity.id = entity.own_id();
+        Ok(entity)
+    }
+
+    /// The id that what it says gives it, so that nobody can change it.
+    fn own_id(&self) -> String {
+        let digest = schema_id(&self.definition);
+        format!("{}@{}.{digest}", self.module, self.version)
+    }
+
+    fn is_sound(&self) -> bool {
+        let said = |name: &str| self.definition.get(name);
+        let named = said("collections").and_then(Value::as_array);
+        let named = named
+            .into_iter()
+            .flatten()
+            .map(|collection| &collection["name"]);
+        self.id == self.own_id()
+            && said("module").and_then(Value::as_str) == Some(&self.module)
+            && said("version").and_then(Value::as_u64) == Some(self.version.into())
+            && named.eq(self.collections.iter().map(CollectionName::as_str))
+    }
+}
+
+/// Whether an event of `$modules` says what its id promises.
+pub(crate) fn is_sound(event: &EntityEvent) -> bool {
+    let entity = block::decode::<ModuleEntity>(&event.payload);
+    entity.is_ok_and(|entity| entity.is_sound() && entity.id == event.entity.as_str())
+}
+
+/// A module of which somebody installed a version in a thread.
+///
+/// ```
+#[doc = include_str!("../../doc/example_module.txt")]
+/// let info = &db.modules().unwrap()[0];
+/// assert_eq!((info.id.as_str(), &info.versions[..]), ("org.example.notes", &[1][..]));
+/// assert_eq!(info.collections[0].as_str(), "Note");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModuleInfo {
+    /// Its id.
+    pub id: String,
+    /// The versions that were installed, ascending, with those before them.
+    pub versions: Vec<u32>,
+    /// The collections of all of these.
+    pub collections: Vec<CollectionName>,
+    /// The versions of which the thread has two that differ: one publisher changed a version, or two
+    /// use one id.
+    pub disputed: Vec<u32>,
+}
+
+impl Db {
+    /// The modules of which somebody installed a version in this thread, by id, at most
+    /// [`MODULES_MAX`]: also those that this program does not know.
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_module.txt")]
+    /// assert_eq!(db.modules().unwrap().len(), 1);
+    /// ```
+    pub fn modules(&self) -> Result<Vec<ModuleInfo>> {
+        let mut modules: BTreeMap<String, ModuleInfo> = BTreeMap::new();
+        for entity in self.module_entities()? {
+            let known = modules.len() < MODULES_MAX || modules.contains_key(&entity.module);
+            if !known {
+                continue;
+            }
+            let info = modules
+                .entry(entity.module.clone())
+                .or_insert_with(|| ModuleInfo {
+                    id: entity.module,
+                    versions: Vec::new(),
+                    collections: Vec::new(),
+                    disputed: Vec::new(),
+                });
+            let twice = info.versions.contains(&entity.version);
+            let list = if twice {
+                &mut info.disputed
+            } else {
+                &mut info.versions
+            };
+            list.push(entity.version);
+            let names: BTreeSet<_> = info
+                .collections
+                .drain(..)
+                .chain(entity.collections)
+                .collect();
+            info.collections = names.into_iter().collect();
+        }
+        let mut modules: Vec<_> = modules.into_values().collect();
+        for info in &mut modules {
+            for list in [&mut info.versions, &mut info.disputed] {
+                list.sort_unstable();
+                list.dedup();
+            }
+        }
+        Ok(modules)
+    }
+
+    fn module_entities(&self) -> Result<Vec<ModuleEntity>> {
+        let thread = self.thread();
+        let txn = thread.node.store.read()?;
+        let catalogue = self.catalogue(&*txn)?;
+        let mut entities: Vec<ModuleEntity> = catalogue.entities(&*txn, thread.number, MODULES)?;
+        entities.truncate(MODULES_MAX * VERSIONS_MAX);
+        Ok(entities)
+    }
+
+    /// Writes down what a module says up to a version, and defines its collections, as far as the
+    /// thread does not have that.
+    pub(super) fn record_module(&self, manifest: &Manifest, version: u32) -> Result<()> {
+        let known = self.module_entities()?;
+        let mut missing = Vec::new();
+        for number in 1..=version {
+            let entity = ModuleEntity::of(manifest, number)?;
+            check_strangers(&known, &entity)?;
+            if !known.iter().any(|known| known.id == entity.id) {
+                missing.push(entity);
+            }
+        }
+        let catalogue = {
+            let txn = self.thread().node.store.read()?;
+            self.catalogue(&*txn)?
+        };
+        check_schemas(&catalogue, manifest, version)?;
+        let collections = manifest.collections(version).iter();
+        let defined = collections
+            .clone()
+            .all(|collection| catalogue.find(&collection.spec.name).is_some());
+        if missing.is_empty() && defined {
+            return Ok(());
+        }
+        self.write(|txn| {
+            for collection in collections {
+                txn.define(&manifest.stored_spec(version, collection.spec.name.as_str())?)?;
+            }
+            for entity in &missing {
+                txn.save_reserved(MODULES, &entity.id, entity)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Refuses a version of which the thread knows another one, and collections of other modules.
+fn check_strangers(known: &[ModuleEntity], entity: &ModuleEntity) -> Result<()> {
+    for other in known {
+        if other.module == entity.module {
+            if other.version == entity.version && other.id != entity.id {
+                return Err(Error::conflict(
+                    "the thread knows another module of this id and version: a published version \
+                     never changes, so make it a later one",
+                )
+                .with("module", &entity.module)
+                .with("version", entity.version));
+            }
+        } else if let Some(name) = common(&other.collections, &entity.collections) {
+            return Err(
+                Error::conflict("the collection belongs to another module in this thread")
+                    .with("collection", name)
+                    .with("module", &other.module),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn common<'n>(one: &[CollectionName], other: &'n [CollectionName]) -> Option<&'n CollectionName> {
+    other.iter().find(|name| one.contains(name))
+}
+
+/// Refuses a collection that has a schema of its own: it would keep versions of the module from
+/// storing what they need to.
+fn check_schemas(catalogue: &Catalogue, manifest: &Manifest, version: u32) -> Result<()> {
+    for collection in manifest.collections(version) {
+        let name = &collection.spec.name;
+        let definition = catalogue.find(name);
+        let schema = definition.and_then(|definition| definition.schema_text.as_ref());
+        if schema.is_some_and(|schema| *schema != Value::Bool(true)) {
+            return Err(Error::conflict(
+                "the collection has a schema that no module gave it: define it with the schema true first",
+            )
+            .with("collection", name));
+        }
+    }
+    Ok(())
+}
