@@ -13,6 +13,7 @@ mod filter;
 mod find;
 mod heap;
 mod import;
+mod live;
 mod open;
 mod rekey;
 mod relaxed;
@@ -26,7 +27,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 30] = [
+const ALL: [Measure; 33] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -35,6 +36,9 @@ const ALL: [Measure; 30] = [
     measure("find-equal", find::equal),
     measure("find-range", find::range),
     measure("filter", filter::run),
+    measure("live-top", live::top),
+    measure("live-filtered", live::filtered),
+    measure("live-all", live::all),
     measure("open", open::run),
     measure("disk", disk::run),
     measure("heap", heap::run),

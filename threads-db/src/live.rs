@@ -29,7 +29,7 @@ use crate::thread::{Thread, Tip};
 
 mod diff;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod touched;
 mod update;
 mod view;

@@ -159,30 +159,45 @@ impl<T> LiveUpdate<T> {
             }
             Self::Changes(changes) => changes,
         };
-        let mut old: Vec<Option<T>> = std::mem::take(list).into_iter().map(Some).collect();
-        let mut take = |from: usize| old.get_mut(from).and_then(Option::take);
-        let (mut coming, mut changed) = (Vec::new(), Vec::new());
+        let (mut gone, mut coming, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
             match change {
-                LiveChange::Removed { from, .. } => drop(take(from)),
-                LiveChange::Moved { from, to, .. } => {
-                    coming.extend(take(from).map(|row| (to, row)));
-                }
+                LiveChange::Removed { from, .. } => gone.push((from, None)),
+                LiveChange::Moved { from, to, .. } => gone.push((from, Some(to))),
                 LiveChange::Added { at, row, .. } => coming.push((at, row)),
                 LiveChange::Changed { at, row, .. } => changed.push((at, row)),
             }
         }
-        coming.sort_by_key(|(at, _)| *at);
-        let mut staying = old.into_iter().flatten();
-        for (at, row) in coming {
-            list.extend(staying.by_ref().take(at.saturating_sub(list.len())));
-            list.push(row);
+        if !gone.is_empty() || !coming.is_empty() {
+            *list = rearranged(std::mem::take(list), &gone, coming);
         }
-        list.extend(staying);
         for (at, row) in changed {
             if let Some(old) = list.get_mut(at) {
                 *old = row;
             }
         }
     }
+}
+
+/// A list without the rows at some indexes, of which some come in again elsewhere, and with others.
+fn rearranged<T>(
+    list: Vec<T>,
+    gone: &[(usize, Option<usize>)],
+    mut coming: Vec<(usize, T)>,
+) -> Vec<T> {
+    let mut old: Vec<Option<T>> = list.into_iter().map(Some).collect();
+    for (from, to) in gone {
+        let row = old.get_mut(*from).and_then(Option::take);
+        coming.extend(to.and_then(|to| Some((to, row?))));
+    }
+    coming.sort_by_key(|(at, _)| *at);
+    let mut new = Vec::with_capacity(old.len() + coming.len());
+    let mut staying = old.into_iter().flatten();
+    for (at, row) in coming {
+        let before = at.saturating_sub(new.len());
+        new.extend(staying.by_ref().take(before));
+        new.push(row);
+    }
+    new.extend(staying);
+    new
 }

@@ -559,7 +559,7 @@ fn what_was_undone_and_is_taken_in_again_is_told_once_more() {
     assert!(!has(&reader.db, "n"));
     let before = changes(&reader.db);
     // Without rules it is tried again when the thread is opened.
-    let Observer { store, db } = reader;
+    let Observer { store, db, .. } = reader;
     drop(db);
     let db = builder(&store).open().unwrap().open("t").unwrap();
     assert!(has(&db, "n"));

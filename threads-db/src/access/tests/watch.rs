@@ -1,5 +1,6 @@
 //! Nodes that keep to the rules: what they make of records, one by one, in some order.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,12 +18,16 @@ use crate::entity::{EntityRow, Life};
 use crate::held::HeldReason;
 use crate::ingest;
 use crate::layout::{self, meta};
+use crate::live::tests::Follower;
+use crate::query::Query;
 use crate::sharing::ThreadKeys;
 
 /// A node that can be started anew.
 pub(super) struct Observer {
     pub(super) store: Arc<Memory>,
     pub(super) db: Db,
+    /// A list that is to be what a query gives, whatever is undone and done again.
+    list: RefCell<Option<Follower>>,
 }
 
 impl Observer {
@@ -30,19 +35,27 @@ impl Observer {
         let store = Arc::default();
         let node = builder(&store).policy(Acl::new()).open().unwrap();
         let db = node.add_thread("t", keys).unwrap();
-        Self { store, db }
+        let list = RefCell::default();
+        Self { store, db, list }
     }
 
     pub(super) fn restart(self) -> Self {
-        let Self { store, db } = self;
-        drop(db);
+        let Self { store, db, list } = self;
+        drop((db, list.take()));
         let node = builder(&store).policy(Acl::new()).open().unwrap();
         let db = node.open("t").unwrap();
-        Self { store, db }
+        Self { store, db, list }
     }
 
     pub(super) fn take(&self, blocks: &Blocks) {
         ingest::take_in(self.db.thread(), std::slice::from_ref(blocks)).unwrap();
+        let mut list = self.list.borrow_mut();
+        if list.is_none()
+            && let Ok(things) = self.db.collection(COLLECTION)
+        {
+            *list = Some(Follower::new(&things, &Query::new()));
+        }
+        list.iter_mut().for_each(Follower::follow);
     }
 
     /// Takes in all records in some order, some of them more than once, and starts anew now and then.
