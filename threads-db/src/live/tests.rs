@@ -1,12 +1,13 @@
 //! A list that follows a live query is what the query gives, whatever happens.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use threads_codec_jsonpatch::JsonPatch;
-use threads_core::datastore::{Datastore, Memory};
+use threads_core::datastore::{Datastore, Direction, Memory};
 use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_core::{ErrorKind, ManualClock};
 
@@ -22,6 +23,8 @@ use crate::sharing::ThreadKeys;
 mod histories;
 mod limits;
 mod model;
+mod rules;
+mod views;
 mod waiting;
 
 /// A list that follows a live query.
@@ -143,11 +146,8 @@ fn spec() -> CollectionSpec {
 
 /// A thread with a collection.
 fn made() -> Db {
-    let db = builder(&Arc::default())
-        .open()
-        .unwrap()
-        .create("t")
-        .unwrap();
+    let node = builder(&Arc::default()).reducer(views::ByNumber).open();
+    let db = node.unwrap().create("t").unwrap();
     db.define(&spec()).unwrap();
     db
 }

@@ -1,5 +1,6 @@
 //! Histories by chance: two who write, late records in any order, deletes, purges, definitions.
 
+use super::views::Watcher;
 use super::*;
 
 /// How many histories. The variable `THREADS_HISTORIES` says otherwise.
@@ -7,7 +8,7 @@ const HISTORIES: u64 = 1_000;
 const STEPS: usize = 20;
 const IDS: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
 
-fn random_query(chance: &mut Chance) -> Query {
+pub(super) fn random_query(chance: &mut Chance) -> Query {
     let filters = [
         None,
         Some("n >= 2"),
@@ -70,7 +71,7 @@ fn random_note(chance: &mut Chance) -> Value {
 }
 
 /// A transaction of some changes; one that is refused leaves no trace.
-fn write(db: &Db, chance: &mut Chance) {
+pub(super) fn write(db: &Db, chance: &mut Chance) {
     let notes = notes(db);
     let refused = db.write(|txn| {
         for _ in 0..1 + chance.below(3) {
@@ -85,12 +86,16 @@ fn write(db: &Db, chance: &mut Chance) {
         }
         Ok(())
     });
-    let kinds = [ErrorKind::NotFound, ErrorKind::Conflict];
+    let kinds = [
+        ErrorKind::NotFound,
+        ErrorKind::Conflict,
+        ErrorKind::Rejected,
+    ];
     assert!(refused.map_or_else(|error| kinds.contains(&error.kind()), |()| true));
 }
 
 /// Brings some records of one node to another, in any order.
-fn deliver(from: &Db, to: &Db, chance: &mut Chance) {
+pub(super) fn deliver(from: &Db, to: &Db, chance: &mut Chance) {
     let all = records(from);
     for _ in 0..all.len().div_ceil(2) {
         let at = chance.below(all.len());
@@ -98,13 +103,17 @@ fn deliver(from: &Db, to: &Db, chance: &mut Chance) {
     }
 }
 
-fn purge(db: &Db, chance: &mut Chance) {
+pub(super) fn purge(db: &Db, chance: &mut Chance) {
     let entity = (
         COLLECTION.parse().unwrap(),
         chance.pick(&IDS).parse().unwrap(),
     );
     let purged = db.purge([entity]);
-    let kinds = [ErrorKind::NotFound, ErrorKind::Conflict];
+    let kinds = [
+        ErrorKind::NotFound,
+        ErrorKind::Conflict,
+        ErrorKind::Rejected,
+    ];
     assert!(purged.map_or_else(|error| kinds.contains(&error.kind()), |_| true));
 }
 
@@ -143,6 +152,7 @@ fn history(seed: u64, tally: &mut Tally) {
             Follower::new(&collection, &query)
         })
         .collect();
+    let mut counts = Watcher::new(&here);
     for _ in 0..STEPS {
         match chance.below(12) {
             0..5 => write(&here, &mut chance),
@@ -160,7 +170,11 @@ fn history(seed: u64, tally: &mut Tally) {
                 follower.follow();
             }
         }
+        if chance.percent(30) {
+            counts.follow(&collection);
+        }
     }
+    counts.follow(&collection);
     for mut follower in followers {
         follower.follow();
         tally.changes += follower.updates - follower.resets;

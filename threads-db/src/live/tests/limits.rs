@@ -109,6 +109,25 @@ fn the_bytes_of_spare_rows_are_no_reason_to_refuse() {
 }
 
 #[test]
+fn rows_that_went_take_no_room() {
+    let db = made();
+    let notes = notes(&db);
+    let caps = QueryCaps::default().with_bytes(3_000);
+    let mut follower = Follower::new(&notes, &Query::new().sort("n").caps(caps));
+    for n in 0..20 {
+        let note = json!({"_id": format!("{}", n % 4), "n": n, "text": "x".repeat(400)});
+        notes.save(&note).unwrap();
+        follower.follow();
+    }
+    assert_eq!(follower.resets, 1);
+    notes
+        .save(&json!({"_id": "more", "text": "x".repeat(3_000)}))
+        .unwrap();
+    follower.follow();
+    assert!(follower.failed);
+}
+
+#[test]
 fn a_definition_that_changed_is_told_whole_and_an_index_is_not() {
     let db = made();
     let notes = notes(&db);
