@@ -7,6 +7,7 @@ use crate::bench::Bench;
 use crate::report::Row;
 
 mod acl;
+mod blob;
 mod disk;
 mod durable;
 mod filter;
@@ -27,7 +28,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 33] = [
+const ALL: [Measure; 35] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -42,6 +43,8 @@ const ALL: [Measure; 33] = [
     measure("open", open::run),
     measure("disk", disk::run),
     measure("heap", heap::run),
+    measure("blob", blob::run),
+    measure("blob-heap", blob::most_heap),
     measure("rekey", rekey::run),
     measure("sync-first", sync::first::tcp),
     measure("sync-quic", sync::first::quic),
@@ -78,7 +81,7 @@ pub(crate) fn picked(names: &[String]) -> Result<Vec<&'static Measure>> {
     Ok(ALL.iter().filter(picked).collect())
 }
 
-/// What a process of its own measures: `open DIR DOCUMENTS`, `heap DIR ENTITIES` or `idle DIR
+/// What a process of its own measures: `open DIR DOCUMENTS`, `heap DIR ENTITIES`, `blob DIR MIB` or `idle DIR
 /// THREADS`. It prints one number.
 pub(crate) fn child(words: &[String]) -> Result<()> {
     let [what, dir, count] = words else {
@@ -88,6 +91,7 @@ pub(crate) fn child(words: &[String]) -> Result<()> {
     let figure = match what.as_str() {
         "open" => open::child(dir, count)?,
         "heap" => heap::child(dir, count)?,
+        "blob" => blob::child(dir, count)?,
         "idle" => sync::idle::child(dir, count)?,
         _ => return Err("there is no such child".into()),
     };

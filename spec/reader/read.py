@@ -16,6 +16,7 @@ import sys
 
 import automerge
 import batch
+import blobs
 import cbor
 import chacha
 import ed25519
@@ -383,6 +384,32 @@ def read_mark(v):
     same(keystore.MARK + data(v["id"]), data(v["value"]), "mark")
 
 
+def read_blob_chunk(v):
+    content, sealed = data(v["content"]), data(v["bytes"])
+    key = blobs.chunk_key(data(v["read_key"]), content)
+    same(key, data(v["key"]), "key")
+    same(blobs.open_chunk(key, sealed), content, "content")
+    same(ids.cid_text(ids.cid_of(blobs.RAW, sealed)), v["cid"], "cid")
+
+
+def read_blob_manifest(v):
+    with rejected(blobs.Refused):
+        size, parts, sealed = blobs.manifest(data(v["bytes"]))
+    keys = b"".join(data(key) for _, key in v["parts"])
+    key = blobs.manifest_key(data(v["read_key"]), size, keys)
+    same((size, key), (v["size"], data(v["key"])), "key")
+    same([ids.cid_text(part) for part in parts], [cid for cid, _ in v["parts"]], "parts")
+    same(blobs.open_keys(key, sealed), keys, "keys")
+    same(ids.cid_text(ids.cid_of(blobs.DAG_CBOR, data(v["bytes"]))), v["cid"], "cid")
+
+
+def read_blob_reference(v):
+    cid, key, size, media_type = blobs.reference(v["text"])
+    shown = v["json"]
+    same((cid, size, media_type), (shown["blob"], shown["size"], shown.get("type", "")), "reference")
+    same(key, blobs.key_from_text(shown["key"]), "key")
+
+
 def show_record(record):
     def link(name):
         return ids.cid_text(record[name].cid) if name in record else None
@@ -486,6 +513,11 @@ def readers():
         },
         "invites.json": {"invite": read_invite, "keys": read_keys},
         "access.json": {"history": read_history},
+        "blobs.json": {
+            "blob chunk": read_blob_chunk,
+            "blob manifest": read_blob_manifest,
+            "blob reference": read_blob_reference,
+        },
         "keystore.json": {"file": read_keystore, "row": read_row, "mark": read_mark},
     }
 

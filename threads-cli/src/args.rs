@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use threads_core::{Cid, CodecId, CollectionName, FieldPath};
 
 mod acl;
+mod blobs;
 mod keys;
 mod module;
 mod peers;
@@ -21,6 +22,7 @@ pub(crate) use acl::{
     AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, Purge,
     QuarantineAdopt, QuarantineCommand, QuarantineShow, RecordOrEntity, Who, Why,
 };
+pub(crate) use blobs::{BlobAdd, BlobCommand, BlobGc, BlobGet, BlobLs, BlobRm, RefOrEntity};
 pub(crate) use keys::{Begin, IdentityCommand, KeysCommand, KeystoreCommand};
 pub(crate) use module::{ModuleAdd, ModuleCommand, ModuleNew};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
@@ -169,6 +171,9 @@ pub(crate) enum Command {
     Undo(Undo),
     /// Take back the last undo
     Redo(Undo),
+    /// Keep large content apart from records: put it in, write it out, list it, clear it
+    #[command(subcommand)]
+    Blob(BlobCommand),
     /// List the records, newest first
     Log(Log),
     /// Print what a block holds

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod acl;
+mod blob;
 mod carry;
 mod collection;
 mod demo;
@@ -29,7 +30,7 @@ mod why;
 
 use clap::CommandFactory;
 
-use crate::args::{AclCommand, Cli, CollectionCommand, Command, QuarantineCommand};
+use crate::args::{AclCommand, Cli, CollectionCommand, Command};
 use crate::exit::Result;
 use crate::output::Output;
 use crate::repo::Repo;
@@ -74,9 +75,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Module(command) => module::run(&repo, &command, out),
         Command::Acl(command) => acl::run(&repo, command, out),
         Command::Why(args) => why::run(&repo, &args, out),
-        Command::Quarantine(QuarantineCommand::Ls(args)) => quarantine::list(&repo, &args, out),
-        Command::Quarantine(QuarantineCommand::Show(args)) => quarantine::show(&repo, &args, out),
-        Command::Quarantine(QuarantineCommand::Adopt(args)) => quarantine::adopt(&repo, &args, out),
+        Command::Quarantine(command) => quarantine::run(&repo, &command, out),
         Command::Import(args) => import::run(&repo, &args, out),
         Command::Find(args) => find::run(&repo, args, out),
         Command::Get(args) => entity::get(&repo, &args, out),
@@ -93,6 +92,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result {
         Command::Revert(args) => undo::revert(&repo, &args, out),
         Command::Undo(args) => undo::undo(&repo, &args, out),
         Command::Redo(args) => undo::redo(&repo, &args, out),
+        Command::Blob(command) => blob::run(&repo, &command, out),
         Command::Log(args) => prove::log(&repo, &args, out),
         Command::Show(args) => prove::show(&repo, &args, out),
         Command::Verify(args) => prove::verify(&repo, &args, out),

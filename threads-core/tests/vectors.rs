@@ -9,6 +9,8 @@
 
 #[path = "vectors/batches.rs"]
 mod batches;
+#[path = "vectors/blobs.rs"]
+mod blobs;
 #[path = "vectors/blocks.rs"]
 mod blocks;
 #[path = "vectors/encode.rs"]
@@ -69,6 +71,16 @@ fn blocks() {
         "CIDs and canonical DAG-CBOR: spec/02-blocks-and-records.md",
         blocks::make(),
         blocks::read,
+    );
+}
+
+#[test]
+fn blobs() {
+    check(
+        "blobs.json",
+        "Blobs: chunks, manifests and references: spec/10-blobs.md",
+        blobs::make(),
+        blobs::read,
     );
 }
 

@@ -3,6 +3,9 @@
 mod access;
 mod base;
 mod blobs;
+#[cfg(doctest)]
+#[doc = include_str!("../doc/blobs.md")]
+mod blobs_page {}
 mod car;
 mod catalogue;
 mod chain;

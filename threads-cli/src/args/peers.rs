@@ -116,7 +116,7 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A number and `s`, `m`, `h` or `d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "give a number and s, m, h or d, such as 7d".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {

@@ -61,33 +61,42 @@ pub(crate) fn export(repo: &Repo, args: &Export, out: &mut Output) -> Result {
 /// Writes a file beside the one that is wanted, and gives it its name when it is whole and on
 /// disk: whoever sees the name sees a complete export.
 fn write(db: &Db, args: &Export, options: &ExportOptions, out: &Output) -> Result<ExportReport> {
-    let dir = match args.file.parent() {
+    let meter = Meter::steps(out, "records");
+    place(&args.file, args.force, |into| {
+        let mut progress = |progress: Progress| meter.set(progress.done, progress.total);
+        match args.snapshot {
+            true => db.export_snapshot(into, options, &mut progress),
+            false => db.export(into, options, &mut progress),
+        }
+    })
+}
+
+/// Has a file written beside the one that is wanted, and gives it its name when it is whole and on disk.
+pub(super) fn place<R>(
+    file: &Path,
+    force: bool,
+    write: impl FnOnce(&mut dyn io::Write) -> Result<R, Error>,
+) -> Result<R> {
+    let dir = match file.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
     let mut unnamed = tempfile::Builder::new()
         .prefix(".threads-export-")
         .tempfile_in(dir)
-        .map_err(|error| unwritable(&args.file, error))?;
-    let meter = Meter::steps(out, "records");
+        .map_err(|error| unwritable(file, error))?;
     let mut buffered = BufWriter::new(&mut unnamed);
-    let mut progress = |progress: Progress| meter.set(progress.done, progress.total);
-    let report = match args.snapshot {
-        true => db.export_snapshot(&mut buffered, options, &mut progress)?,
-        false => db.export(&mut buffered, options, &mut progress)?,
-    };
-    buffered
-        .flush()
-        .map_err(|error| unwritable(&args.file, error))?;
+    let report = write(&mut buffered)?;
+    buffered.flush().map_err(|error| unwritable(file, error))?;
     drop(buffered);
     unnamed
         .as_file()
         .sync_all()
-        .map_err(|error| unwritable(&args.file, error))?;
+        .map_err(|error| unwritable(file, error))?;
     // It may have come in the meantime.
-    check_target(&args.file, args.force)?;
-    name(unnamed, &args.file, args.force)?;
-    sync_dir(dir).map_err(|error| unwritable(&args.file, error))?;
+    check_target(file, force)?;
+    name(unnamed, file, force)?;
+    sync_dir(dir).map_err(|error| unwritable(file, error))?;
     Ok(report)
 }
 
@@ -117,14 +126,14 @@ fn sync_dir(_dir: &Path) -> io::Result<()> {
 
 /// Refuses what a new name would not replace but destroy: a device, a pipe, a link. Links are not
 /// followed.
-fn check_target(file: &Path, force: bool) -> Result {
+pub(super) fn check_target(file: &Path, force: bool) -> Result {
     match file.symlink_metadata() {
         Ok(about) if !about.is_file() => {
             let error = Error::invalid("the target is there already and is not a regular file")
                 .with("file", file.display());
             Err(Failure::new(
                 error,
-                "name another file: an export replaces only files",
+                "name another file: only files are replaced",
             ))
         }
         Ok(_) if !force => Err(taken(file)),

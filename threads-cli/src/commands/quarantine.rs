@@ -4,13 +4,21 @@ use serde_json::{Value, json};
 use threads_core::{Cid, Error, ErrorKind};
 use threads_db::{Db, HeldRecord, ShownEvent, WriteTransaction};
 
-use crate::args::{OfThread, QuarantineAdopt, QuarantineShow};
+use crate::args::{OfThread, QuarantineAdopt, QuarantineCommand, QuarantineShow};
 use crate::exit::{Advise, Failure, Result};
 use crate::meter::Meter;
 use crate::output::{Output, counted, time};
 use crate::repo::{self, Repo, quoted};
 
-pub(crate) fn list(repo: &Repo, args: &OfThread, out: &mut Output) -> Result {
+pub(crate) fn run(repo: &Repo, command: &QuarantineCommand, out: &mut Output) -> Result {
+    match command {
+        QuarantineCommand::Ls(args) => list(repo, args, out),
+        QuarantineCommand::Show(args) => show(repo, args, out),
+        QuarantineCommand::Adopt(args) => adopt(repo, args, out),
+    }
+}
+
+fn list(repo: &Repo, args: &OfThread, out: &mut Output) -> Result {
     let node = repo.live()?;
     let db = repo::open(&node, &args.db)?;
     let held = in_quarantine(&db)?;
@@ -72,7 +80,7 @@ fn find(db: &Db, record: &Cid) -> Result<HeldRecord> {
 
 /// Shows what a record would change, on top of what there is now: it is adopted in a transaction that is
 /// given up.
-pub(crate) fn show(repo: &Repo, args: &QuarantineShow, out: &mut Output) -> Result {
+fn show(repo: &Repo, args: &QuarantineShow, out: &mut Output) -> Result {
     let node = repo.writer()?;
     let db = repo::open(&node, &args.db)?;
     let held = find(&db, &args.cid)?;
@@ -133,7 +141,7 @@ fn states(txn: &WriteTransaction<'_>, db: &Db, events: &[ShownEvent]) -> Result<
     events.iter().map(state).collect()
 }
 
-pub(crate) fn adopt(repo: &Repo, args: &QuarantineAdopt, out: &mut Output) -> Result {
+fn adopt(repo: &Repo, args: &QuarantineAdopt, out: &mut Output) -> Result {
     let node = repo.writer()?;
     let db = repo::open(&node, &args.db)?;
     let records = match &args.all_of {

@@ -10,6 +10,7 @@ mod common;
 
 mod access;
 mod acl;
+mod blobs;
 mod carry;
 mod codecs;
 mod errors;

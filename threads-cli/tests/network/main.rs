@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod album;
 #[cfg(target_os = "linux")]
 mod apart;
 #[cfg(target_os = "linux")]
