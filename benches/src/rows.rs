@@ -15,6 +15,7 @@ mod find;
 mod heap;
 mod import;
 mod live;
+mod merging;
 mod open;
 mod rekey;
 mod relaxed;
@@ -28,7 +29,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 35] = [
+const ALL: [Measure; 36] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -59,6 +60,7 @@ const ALL: [Measure; 35] = [
     measure("acl-late", acl::late),
     measure("acl-commit", ruled::commit),
     measure("acl-receive", ruled::receive),
+    measure("merging", merging::run),
     measure("shape-kv", shapes::kv),
     measure("shape-feed", shapes::feed),
     measure("shape-counter", shapes::counter),

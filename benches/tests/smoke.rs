@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 30] = [
+const ROWS: [&str; 36] = [
     "durable-many",
     "durable-one",
     "durable-floor",
@@ -15,9 +15,14 @@ const ROWS: [&str; 30] = [
     "find-equal",
     "find-range",
     "filter",
+    "live-top",
+    "live-filtered",
+    "live-all",
     "open",
     "disk",
     "heap",
+    "blob",
+    "blob-heap",
     "rekey",
     "sync-first",
     "sync-quic",
@@ -32,6 +37,7 @@ const ROWS: [&str; 30] = [
     "acl-late",
     "acl-commit",
     "acl-receive",
+    "merging",
     "shape-kv",
     "shape-feed",
     "shape-counter",

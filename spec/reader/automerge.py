@@ -18,13 +18,14 @@ import lww
 EVENT_BYTES_MAX = 1 << 20
 EVENT_OPS_MAX = 1 << 17
 EVENT_NAME_BYTES_MAX = 1 << 20
-EVENT_PREDS_MAX = 1 << 17
+EVENT_PREDS_MAX = 1 << 18
 EVENT_DEPS_MAX = 4096
 ACTOR_BYTES_MAX = 64
-PREDS_MAX = 256
 OP_NUMBER_MAX = 1 << 30
 INCREMENT_MAX = 1 << 31
 COUNTER_MAX = 1 << 62
+HISTORY_OPS_MAX = 1 << 18
+HISTORY_BYTES_MAX = 8 << 20
 DEPTH_MAX = 64
 
 MAGIC = bytes.fromhex("856f4a83")
@@ -156,7 +157,7 @@ def value_of(kind, values):
         value = data.signed()
     elif kind == 5:
         (value,) = struct.unpack("<d", data.take(8))
-        value = value if math.isfinite(value) else None
+        value = value + 0.0 if math.isfinite(value) else None
     elif kind == 6:
         value = utf8(data.take(len(data.data)))
     elif kind == 7:
@@ -278,7 +279,7 @@ def sound(op):
     require(not (op.insert and (named or op.preds or ends)), "it cannot be inserted")
     require(op.insert or op.key != HEAD, "the head is no element")
     require(not ends or op.preds, "it ends nothing")
-    require(None not in op.preds and len(op.preds) <= PREDS_MAX, "predecessors")
+    require(None not in op.preds, "a predecessor without a number")
     require(len(set(op.preds)) == len(op.preds), "a predecessor twice")
     refers = op.preds + [op.object or HEAD] + ([] if named else [op.key])
     require(all(number < op.id[0] for number, _ in refers), "it refers to a later one")
@@ -374,6 +375,17 @@ class Document:
         return order
 
 
+def keep(changes):
+    """The changes that are not forgotten, in their order, and the place of the first that is."""
+    kept, ops, size = [], 0, 0
+    for change in sorted(changes, key=lambda change: change.order):
+        ops, size = ops + len(change.ops), size + len(change.data)
+        if ops > HISTORY_OPS_MAX or size > HISTORY_BYTES_MAX:
+            return kept, change.order
+        kept.append(change)
+    return kept, None
+
+
 def check(case):
     known, refused = {}, []
     for at, event in enumerate(case["events_hex"]):
@@ -386,11 +398,13 @@ def check(case):
         return "refused are %s" % refused
     if not known:
         return "there is a state" if case["state_hex"] else None
-    view = lww.text(Document(known.values()).view())
+    kept, cut = keep(known.values())
+    view = lww.text(Document(kept).view())
     if view != case["view"]:
         return "seen is %s" % view
-    data = b"".join(change.data for change in sorted(known.values(), key=lambda change: change.order))
-    state = b"\x01" + len(view.encode()).to_bytes(4, "big") + view.encode() + data
+    data = b"".join(change.data for change in kept)
+    place = b"\x00" if cut is None else b"\x01" + cut[0].to_bytes(8, "big") + bytes([cut[1]]) + cut[2]
+    state = b"\x01" + len(view.encode()).to_bytes(4, "big") + view.encode() + place + data
     return None if state.hex() == case["state_hex"] else "another state"
 
 

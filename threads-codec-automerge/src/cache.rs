@@ -11,7 +11,8 @@ use threads_core::codec::EntityState;
 
 use crate::change::Order;
 use crate::document::Document;
-use crate::limits::{CACHE_BYTES_MAX, CACHE_DOCUMENTS_MAX};
+use crate::limits::{CACHE_DOCUMENTS_MAX, CACHE_OPS_MAX};
+use crate::state::Parts;
 
 /// The documents, from the longest unused to the latest used.
 #[derive(Default)]
@@ -24,27 +25,25 @@ impl Cache {
     }
 
     /// The document of a state's changes, which is no longer here until it is kept again.
-    pub(crate) fn take(&self, changes: &[u8]) -> Result<Document> {
+    pub(crate) fn take(&self, state: Parts<'_>) -> Result<Document> {
         let mut documents = self.documents();
-        let found = documents
-            .iter()
-            .rposition(|document| document.changes() == changes);
+        let found = documents.iter().rposition(|document| document.is(state));
         let taken = found.map(|at| documents.remove(at));
         drop(documents);
-        taken.map_or_else(|| Document::open(changes), Ok)
+        taken.map_or_else(|| Document::open(state), Ok)
     }
 
-    /// The state that an event makes of changes, if it was made here.
+    /// The state that an event makes of another, if it was made here.
     pub(crate) fn after(
         &self,
-        changes: &[u8],
+        before: Parts<'_>,
         event: &[u8],
         order: &Order,
     ) -> Option<Result<EntityState>> {
         let documents = self.documents();
         let mut newest = documents.iter().rev();
         newest
-            .find(|document| document.is_after(changes, event, order))
+            .find(|document| document.is_after(before, event, order))
             .map(Document::state)
     }
 
@@ -52,11 +51,11 @@ impl Cache {
     pub(crate) fn keep(&self, document: Document) {
         let mut documents = self.documents();
         documents.push(document);
-        let mut bytes: usize = documents.iter().map(|kept| kept.changes().len()).sum();
+        let mut ops: usize = documents.iter().map(Document::ops).sum();
         let mut kept = documents.len();
         let too_many = documents.iter().take_while(|document| {
-            let too_many = kept > CACHE_DOCUMENTS_MAX || bytes > CACHE_BYTES_MAX;
-            (kept, bytes) = (kept - 1, bytes - document.changes().len());
+            let too_many = kept > CACHE_DOCUMENTS_MAX || ops > CACHE_OPS_MAX;
+            (kept, ops) = (kept - 1, ops - document.ops());
             too_many
         });
         let given_up = too_many.count();

@@ -104,7 +104,7 @@ impl Automerge {
     /// assert_eq!(automerge::Automerge::load(&bytes).unwrap().get_heads().len(), 1);
     /// ```
     pub fn document(state: &EntityState) -> Result<Vec<u8>> {
-        Ok(Document::open(state::split(state)?.changes)?.save())
+        Ok(Document::open(state::split(state)?)?.save())
     }
 
     /// The event of a change that was made elsewhere: one chunk of Automerge's format, as
@@ -197,7 +197,7 @@ impl Automerge {
 
     fn open(&self, before: Option<&EntityState>) -> Result<Document> {
         match before {
-            Some(before) => self.cache.take(state::split(before)?.changes),
+            Some(before) => self.cache.take(state::split(before)?),
             None => Ok(Document::new()),
         }
     }
@@ -250,9 +250,8 @@ impl EventCodec for Automerge {
     fn apply(&self, before: Option<&EntityState>, event: &[u8]) -> Result<EntityState> {
         let change = change::decode(event)
             .map_err(|fault| Error::rejected("an event is no sound change").caused_by(fault))?;
-        let changes = before.map(state::split).transpose()?;
-        let changes = changes.map_or(&[][..], |parts| parts.changes);
-        if let Some(state) = self.cache.after(changes, event, &change.order) {
+        let parts = before.map(state::split).transpose()?.unwrap_or_default();
+        if let Some(state) = self.cache.after(parts, event, &change.order) {
             return state;
         }
         let mut document = self.open(before)?;

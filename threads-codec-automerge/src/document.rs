@@ -4,6 +4,10 @@
 //! Which are applied is determined by the set of those that are known: going through them in their
 //! order, each one is that finds there all that it refers to. What a change refers to comes before
 //! it in that order, so one that comes later never changes whether an earlier one is applied.
+//!
+//! There is an end to what is known: where the changes, in their order, have too many operations or
+//! bytes together, that one is forgotten, and whatever comes after it in the order. Where that was is
+//! remembered, so that in whatever order changes come the same are forgotten.
 
 use automerge::transaction::CommitOptions;
 use automerge::{self as am, ActorId, ReadDoc, TextEncoding};
@@ -13,9 +17,10 @@ use threads_core::{Error, Result};
 
 use crate::change::{self, Change, Order};
 use crate::edit::{Edit, carry_out};
-use crate::index::Index;
+use crate::index::{Fit, Index};
+use crate::limits::{HISTORY_BYTES_MAX, HISTORY_OPS_MAX};
 use crate::seen::{self, Seen};
-use crate::state;
+use crate::state::{self, Parts};
 
 /// What the hash in an actor id is of, before anything else.
 const ACTOR_TAG: &[u8] = b"threads automerge/1 actor\0";
@@ -27,10 +32,9 @@ const ACTOR_HASH_BYTES: usize = 12;
 struct Known {
     order: Order,
     len: usize,
+    ops: usize,
     /// What is to be applied yet: it waits for something that it refers to.
     waiting: Option<Change>,
-    /// Whose turn it was, if it is applied.
-    turn: (Box<[u8]>, u64),
 }
 
 /// A document in memory.
@@ -40,6 +44,10 @@ pub(crate) struct Document {
     known: Vec<Known>,
     /// The bytes of all changes, in their order.
     changes: Vec<u8>,
+    /// How many operations they have.
+    ops: usize,
+    /// From here on changes are forgotten.
+    cut: Option<Order>,
     seen: Seen,
     view: String,
 }
@@ -47,28 +55,37 @@ pub(crate) struct Document {
 impl Document {
     /// A document without changes.
     pub(crate) fn new() -> Self {
-        Self::of(Vec::new(), Vec::new())
+        Self::of(Parts::default(), Vec::new())
     }
 
-    /// The document of a state's changes.
-    pub(crate) fn open(changes: &[u8]) -> Result<Self> {
-        let known = state::changes(changes)?;
-        let mut document = Self::of(changes.to_vec(), known);
-        document.apply_waiting()?;
+    /// The document of a state.
+    pub(crate) fn open(state: Parts<'_>) -> Result<Self> {
+        let known = state::changes(state.changes)?;
+        let mut document = Self::of(state, known);
+        let last = document.known.last().map(|known| known.order);
+        let is_cut_off = last.zip(state.cut).is_none_or(|(last, cut)| last < cut);
+        if !is_cut_off || document.first_beyond().is_some() {
+            return Err(state::damaged("it has more than there may be"));
+        }
+        // In order nothing takes the turn of what comes before it.
+        document.apply_waiting(0)?;
         Ok(document)
     }
 
-    fn of(changes: Vec<u8>, known: Vec<(Change, usize)>) -> Self {
+    fn of(state: Parts<'_>, known: Vec<(Change, usize)>) -> Self {
         let known = known
             .into_iter()
             .map(|(change, len)| Known::new(change, len));
+        let known: Vec<Known> = known.collect();
         let inner = am::Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint);
         Self {
             seen: Seen::read(&inner),
             inner,
             index: Index::default(),
-            known: known.collect(),
-            changes,
+            ops: known.iter().map(|known| known.ops).sum(),
+            known,
+            changes: state.changes.to_vec(),
+            cut: state.cut,
             view: "{}".into(),
         }
     }
@@ -81,9 +98,22 @@ impl Document {
         &self.view
     }
 
-    /// The bytes of all changes, in their order.
-    pub(crate) fn changes(&self) -> &[u8] {
-        &self.changes
+    /// How many operations all changes have.
+    pub(crate) fn ops(&self) -> usize {
+        self.ops
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            view: self.view.as_bytes(),
+            cut: self.cut,
+            changes: &self.changes,
+        }
+    }
+
+    /// Whether it is the document of a state.
+    pub(crate) fn is(&self, state: Parts<'_>) -> bool {
+        self.cut == state.cut && self.changes == state.changes
     }
 
     pub(crate) fn has(&self, change: &Change) -> bool {
@@ -95,7 +125,7 @@ impl Document {
     }
 
     pub(crate) fn state(&self) -> Result<EntityState> {
-        state::join(&self.view, &self.changes)
+        state::join(self.parts())
     }
 
     /// The document in Automerge's own format, deflated.
@@ -103,15 +133,16 @@ impl Document {
         self.inner.save()
     }
 
-    /// Whether this is what a change with these bytes made of a state with those changes.
-    pub(crate) fn is_after(&self, before: &[u8], event: &[u8], order: &Order) -> bool {
+    /// Whether this is what a change with these bytes made of a state.
+    pub(crate) fn is_after(&self, before: Parts<'_>, event: &[u8], order: &Order) -> bool {
         let Ok(place) = self.place(order) else {
             return false;
         };
         let start = self.start(place);
         let (head, rest) = self.changes.split_at(start);
         let tail = rest.strip_prefix(event);
-        before.strip_prefix(head).is_some() && tail == before.get(start..)
+        let same = before.changes.strip_prefix(head).is_some();
+        self.cut == before.cut && same && tail == before.changes.get(start..)
     }
 
     /// Where the bytes of a known change begin.
@@ -123,50 +154,76 @@ impl Document {
 
     /// Takes in a change that is not known yet.
     pub(crate) fn add(&mut self, change: Change) -> Result<()> {
-        let replaces = self.replaces(&change);
-        self.file(change);
-        if replaces {
-            *self = Self::open(&self.changes)?;
+        if self.cut.is_some_and(|cut| change.order >= cut) {
             return Ok(());
         }
-        self.apply_waiting()
+        let place = self.file(change);
+        let forgets_applied = self.forget();
+        // What comes before it in the order does not refer to it.
+        if forgets_applied || self.apply_waiting(place)? == Fit::Displaces {
+            *self = Self::open(self.parts())?;
+        }
+        Ok(())
     }
 
-    /// Whether a change takes the turn of one that is applied, and comes after it in the order.
-    fn replaces(&self, change: &Change) -> bool {
-        self.index.has_turn(&change.actor, change.seq)
-            && self.known.iter().any(|known| {
-                let same = *known.turn.0 == *change.actor && known.turn.1 == change.seq;
-                same && known.waiting.is_none() && known.order > change.order
-            })
-    }
-
-    fn file(&mut self, change: Change) {
+    /// Files a change in its place.
+    fn file(&mut self, change: Change) -> usize {
         let bytes = change.inner.raw_bytes();
         let place = self.place(&change.order).unwrap_or_else(|place| place);
         let at = self.start(place);
         self.changes.splice(at..at, bytes.iter().copied());
+        self.ops += change.ops.len();
         let len = bytes.len();
         self.known.insert(place, Known::new(change, len));
+        place
     }
 
-    /// Applies what waits and fits, in order.
-    fn apply_waiting(&mut self) -> Result<()> {
+    /// The first change that is too much.
+    fn first_beyond(&self) -> Option<usize> {
+        if self.ops <= HISTORY_OPS_MAX && self.changes.len() <= HISTORY_BYTES_MAX {
+            return None;
+        }
+        let (mut ops, mut bytes) = (0, 0);
+        self.known.iter().position(|known| {
+            (ops, bytes) = (ops + known.ops, bytes + known.len);
+            ops > HISTORY_OPS_MAX || bytes > HISTORY_BYTES_MAX
+        })
+    }
+
+    /// Forgets what is too much, and tells whether any of it was applied.
+    fn forget(&mut self) -> bool {
+        let Some(place) = self.first_beyond() else {
+            return false;
+        };
+        self.changes.truncate(self.start(place));
+        let forgotten = self.known.split_off(place);
+        self.ops -= forgotten.iter().map(|known| known.ops).sum::<usize>();
+        self.cut = forgotten.first().map(|known| known.order).or(self.cut);
+        forgotten.iter().any(|known| known.waiting.is_none())
+    }
+
+    /// Applies what waits and fits, in order, from a place on.
+    fn apply_waiting(&mut self, from: usize) -> Result<Fit> {
         let mut ready = Vec::new();
-        for known in &mut self.known {
-            if let Some(change) = known.waiting.take_if(|change| self.index.add(change)) {
-                ready.push(change.inner);
+        for known in self.known.iter_mut().skip(from) {
+            let Some(change) = &known.waiting else {
+                continue;
+            };
+            match self.index.add(change) {
+                Fit::Added => ready.extend(known.waiting.take().map(|change| change.inner)),
+                Fit::Waits => {}
+                Fit::Displaces => return Ok(Fit::Displaces),
             }
         }
         if ready.is_empty() {
-            return Ok(());
+            return Ok(Fit::Waits);
         }
         self.inner.apply_changes(ready).map_err(|cause| {
             Error::rejected("Automerge refuses a change that refers to nothing amiss")
                 .caused_by(cause)
         })?;
         self.look();
-        Ok(())
+        Ok(Fit::Added)
     }
 
     fn look(&mut self) {
@@ -202,18 +259,21 @@ impl Document {
         let change = change::decode(&event).map_err(|fault| {
             Error::invalid("a change is too large for one event: make it in parts").caused_by(fault)
         })?;
-        if !self.index.add(&change) {
+        if self.index.add(&change) != Fit::Added {
             return Err(Error::corrupt(
                 "a change does not fit the state it was made on: rebuild it from its log",
             ));
         }
-        self.file(change);
-        // Invariant: it was filed a line ago; and it is applied.
-        for known in &mut self.known {
-            known
-                .waiting
-                .take_if(|change| self.index.has(&change.order.hash));
+        let order = change.order;
+        let place = self.file(change);
+        if self.first_beyond().is_some() || self.cut.is_some_and(|cut| order >= cut) {
+            return Err(
+                Error::invalid("an entity's history is full: go on with another entity")
+                    .with("most_operations", HISTORY_OPS_MAX)
+                    .with("most_bytes", HISTORY_BYTES_MAX),
+            );
         }
+        self.known[place].waiting = None;
         self.look();
         Ok(Some(event))
     }
@@ -246,7 +306,7 @@ impl Known {
         Self {
             order: change.order,
             len,
-            turn: (change.actor.clone(), change.seq),
+            ops: change.ops.len(),
             waiting: Some(change),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::change::{Change, Hash};
+use crate::change::{Change, Hash, Order};
 use crate::ops::{Id, Key, Kind, Op};
 
 /// The name of an operation in a document: the actor's number here, and its own. The document
@@ -22,9 +22,20 @@ struct Known {
 #[derive(Debug)]
 struct Actor {
     number: u64,
-    seq: u64,
-    /// The number of its last operation.
-    last: u64,
+    /// Its changes, each with the number of its last operation.
+    turns: Vec<(Order, u64)>,
+}
+
+/// What becomes of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// It was added.
+    Added,
+    /// It waits, for good if its turn was taken before.
+    Waits,
+    /// It has the turn that one after it in the order has taken: what is applied is to be worked out
+    /// anew.
+    Displaces,
 }
 
 /// All operations of a document that others may refer to.
@@ -50,32 +61,25 @@ struct Own<'a> {
 }
 
 impl Index {
-    pub(crate) fn has(&self, change: &Hash) -> bool {
-        self.changes.contains_key(change)
-    }
-
     /// The number of the last operation.
     pub(crate) fn last(&self) -> u64 {
         self.last
     }
 
-    /// Whether an actor's change of this number is there.
-    pub(crate) fn has_turn(&self, actor: &[u8], seq: u64) -> bool {
-        self.actors.get(actor).is_some_and(|actor| actor.seq >= seq)
-    }
-
     /// Adds a change, if all that it refers to is there.
-    pub(crate) fn add(&mut self, change: &Change) -> bool {
+    pub(crate) fn add(&mut self, change: &Change) -> Fit {
         let Some(Own { found, named, .. }) = self.fits(change) else {
-            return false;
+            return Fit::Waits;
         };
         let count = self.actors.len() as u64;
         let actor = self.actors.entry(change.actor.clone()).or_insert(Actor {
             number: count,
-            seq: 0,
-            last: 0,
+            turns: Vec::new(),
         });
-        (actor.seq, actor.last) = (change.seq, change.last());
+        if actor.turns.len() as u64 >= change.seq {
+            return Fit::Displaces;
+        }
+        actor.turns.push((change.order, change.last()));
         let number = actor.number;
         self.names.extend(named);
         let names = change.order.start..;
@@ -84,23 +88,34 @@ impl Index {
         self.ops.extend(known);
         self.last = self.last.max(change.last());
         self.changes.insert(change.order.hash, change.last());
-        true
+        Fit::Added
     }
 
-    /// What the operations of a change are, if the change fits.
+    /// What the operations of a change are, if the change fits. Nothing counts here that comes after
+    /// it in the order.
     fn fits(&self, change: &Change) -> Option<Own<'_>> {
         let start = change.order.start;
         let known = self.actors.get(&change.actor);
-        let (seq, last) = known.map_or((0, 0), |actor| (actor.seq, actor.last));
-        let follows = change.seq == seq + 1 && last < start;
+        let turns = known.map_or(&[][..], |actor| &actor.turns);
+        let turn = usize::try_from(change.seq - 1).ok()?;
+        let follows = turn.checked_sub(1).is_none_or(|before| {
+            let before = turns.get(before);
+            before.is_some_and(|(order, last)| *order < change.order && *last < start)
+        });
+        let is_free = turns
+            .get(turn)
+            .is_none_or(|(order, _)| *order > change.order);
         let caused = |dep| self.changes.get(dep).is_some_and(|last| *last < start);
-        if !follows || !change.deps.iter().all(caused) {
+        if !follows || !is_free || !change.deps.iter().all(caused) {
             return None;
         }
         let own = known.map_or(self.actors.len() as u64, |actor| actor.number);
         let mut actors = vec![own];
         for other in &change.actors[1..] {
-            actors.push(self.actors.get(other)?.number);
+            let other = self.actors.get(other)?;
+            let first = other.turns.first();
+            first.filter(|(order, _)| *order < change.order)?;
+            actors.push(other.number);
         }
         let mut own = Own {
             index: self,

@@ -26,9 +26,9 @@ pub const EVENT_NAME_BYTES_MAX: usize = 1 << 20;
 /// The most predecessors that the operations of one event have together.
 ///
 /// ```
-/// assert_eq!(threads_codec_automerge::EVENT_PREDS_MAX, 131_072);
+/// assert_eq!(threads_codec_automerge::EVENT_PREDS_MAX, 262_144);
 /// ```
-pub const EVENT_PREDS_MAX: usize = 1 << 17;
+pub const EVENT_PREDS_MAX: usize = 1 << 18;
 
 /// The most changes that one change depends on.
 ///
@@ -44,7 +44,22 @@ pub const EVENT_DEPS_MAX: usize = 4_096;
 /// ```
 pub const ACTOR_BYTES_MAX: usize = 64;
 
-/// The highest number of an operation in a document, and with it how many there can be.
+/// The most operations that the changes of one entity have together. What comes after, in the order
+/// of changes, is forgotten: so everybody forgets the same.
+///
+/// ```
+/// assert_eq!(threads_codec_automerge::HISTORY_OPS_MAX, 262_144);
+/// ```
+pub const HISTORY_OPS_MAX: usize = 1 << 18;
+
+/// The most bytes that the changes of one entity have together, as [`HISTORY_OPS_MAX`].
+///
+/// ```
+/// assert_eq!(threads_codec_automerge::HISTORY_BYTES_MAX, 8_388_608);
+/// ```
+pub const HISTORY_BYTES_MAX: usize = 8 << 20;
+
+/// The highest number of an operation.
 ///
 /// ```
 /// assert_eq!(threads_codec_automerge::OP_NUMBER_MAX, 1_073_741_824);
@@ -52,7 +67,7 @@ pub const ACTOR_BYTES_MAX: usize = 64;
 pub const OP_NUMBER_MAX: u64 = 1 << 30;
 
 /// The most that one operation adds to a counter, or takes from it; and a counter begins between
-/// minus and plus its square. No number of increments that a document can have overflows then.
+/// minus and plus its square. No number of increments that an entity can have overflows then.
 ///
 /// ```
 /// assert_eq!(threads_codec_automerge::INCREMENT_MAX, 2_147_483_648);
@@ -99,10 +114,9 @@ pub const PATCH_OPS_MAX: usize = 1_000;
 /// ```
 pub const CACHE_DOCUMENTS_MAX: usize = 64;
 
-/// How many bytes of changes the documents at hand have together. In memory they are several times
-/// as large.
+/// How many operations the documents at hand have together: each takes some hundred bytes of memory.
 ///
 /// ```
-/// assert_eq!(threads_codec_automerge::CACHE_BYTES_MAX, 8_388_608);
+/// assert_eq!(threads_codec_automerge::CACHE_OPS_MAX, 262_144);
 /// ```
-pub const CACHE_BYTES_MAX: usize = 8 << 20;
+pub const CACHE_OPS_MAX: usize = 1 << 18;

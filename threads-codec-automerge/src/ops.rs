@@ -46,9 +46,6 @@ pub(crate) struct Op {
     pub(crate) preds: Vec<Id>,
 }
 
-/// How many values one operation replaces: as many as were written at the same time, at most.
-const PREDS_MAX: usize = 256;
-
 /// The columns that a change may have, by their numbers in Automerge's format, in order.
 const COLUMNS: [u64; 14] = [
     0x01, 0x02, 0x11, 0x13, 0x15, 0x34, 0x42, 0x56, 0x57, 0x70, 0x71, 0x73, 0x94, 0xa5,
@@ -259,9 +256,10 @@ fn check(op: &Op, own: u64) -> Result<(), Fault> {
         (Key::Head, insert) => insert,
         (Key::Element(_), _) => true,
     };
-    let twice = |at: usize| op.preds[..at].contains(&op.preds[at]);
-    if op.preds.len() > PREDS_MAX || (0..op.preds.len()).any(twice) {
-        return Err("an operation has too many predecessors, or one twice");
+    let mut preds: Vec<_> = op.preds.iter().map(|id| (id.number, id.actor)).collect();
+    preds.sort_unstable();
+    if preds.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("an operation has a predecessor twice");
     }
     let ends = matches!(op.kind, Kind::Delete | Kind::Increment);
     match fits && (!op.insert || (op.preds.is_empty() && !ends)) && !(ends && op.preds.is_empty()) {

@@ -144,7 +144,8 @@ struct Canonical;
 
 impl Formatter for Canonical {
     fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        write!(writer, "{value:?}")
+        // There is one zero.
+        write!(writer, "{:?}", value + 0.0)
     }
 }
 

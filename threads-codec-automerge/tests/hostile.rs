@@ -9,9 +9,9 @@ use automerge::{AutoCommit, ROOT, ScalarValue};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::json;
-use support::{chunk, contents, history, state};
+use support::{chunk, contents, hash, history, state};
 use threads_codec_automerge::{
-    Automerge, DOCUMENT_DEPTH_MAX, EVENT_BYTES_MAX, EVENT_OPS_MAX, INCREMENT_MAX,
+    Automerge, DOCUMENT_DEPTH_MAX, EVENT_BYTES_MAX, EVENT_OPS_MAX, HISTORY_BYTES_MAX, INCREMENT_MAX,
 };
 use threads_core::ErrorKind;
 use threads_core::codec::{Action, EventCodec, EventCodecExt};
@@ -106,6 +106,138 @@ proptest! {
             prop_assert_eq!(other.value(&saved).unwrap(), wanted);
         }
     }
+}
+
+/// A change that a stranger makes up: a member that nobody else writes.
+#[derive(Clone, Debug)]
+struct Made {
+    actor: u8,
+    seq: u8,
+    start: u8,
+    deps: Vec<Index>,
+    names: Option<u8>,
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let deps = prop::collection::vec(any::<Index>(), 0..3);
+    let names = prop::option::of(0..3_u8);
+    (0..3_u8, 1..3_u8, 1..5_u8, deps, names).prop_map(|(actor, seq, start, deps, names)| Made {
+        actor,
+        seq,
+        start,
+        deps,
+        names,
+    })
+}
+
+/// The changes, each of which may depend on those before it.
+fn changes(made: &[Made]) -> Vec<Vec<u8>> {
+    let mut events: Vec<Vec<u8>> = Vec::new();
+    for (made, name) in made.iter().zip(b'a'..) {
+        let some = made.deps.iter().filter(|_| !events.is_empty());
+        let mut deps: Vec<[u8; 32]> = some
+            .map(|dep| hash(&events[dep.index(events.len())]))
+            .collect();
+        deps.sort_unstable();
+        deps.dedup();
+        let mut bytes = vec![deps.len() as u8];
+        bytes.extend(deps.concat());
+        bytes.extend([1, made.actor, made.seq, made.start, 0, 0]);
+        match made.names {
+            Some(other) => bytes.extend([1, 1, other]),
+            None => bytes.push(0),
+        }
+        bytes.extend([5, 0x15, 3, 0x34, 1, 0x42, 2, 0x56, 2, 0x70, 2]);
+        bytes.extend([1, 1, name, 1, 1, 1, 1, 0, 1, 0]);
+        events.push(chunk(1, &bytes));
+    }
+    events
+}
+
+/// The state in every order that turning and reversing gives is one.
+#[track_caller]
+fn one_state(events: &[Vec<u8>]) {
+    let wanted = state(&Automerge::new(), events);
+    let mut order = events.to_vec();
+    for _ in 0..events.len() {
+        order.rotate_left(1);
+        assert_eq!(state(&Automerge::new(), &order), wanted);
+        let back = order.iter().rev();
+        assert_eq!(state(&Automerge::new(), back), wanted);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn whatever_changes_strangers_make_up_peers_agree(
+        made in prop::collection::vec(made(), 2..7),
+        places in any::<[Index; 7]>(),
+    ) {
+        let events = changes(&made);
+        one_state(&events);
+        let mut shuffled: Vec<Vec<u8>> = Vec::new();
+        for (event, place) in events.iter().zip(&places) {
+            shuffled.insert(place.index(shuffled.len() + 1), event.clone());
+        }
+        one_state(&shuffled);
+        prop_assert_eq!(state(&Automerge::new(), &events), state(&Automerge::new(), &shuffled));
+    }
+}
+
+#[test]
+fn who_comes_first_in_the_order_has_the_turn_also_when_it_had_to_wait() {
+    let made = |actor, seq, start, deps: &[[u8; 32]], names: &[u8], name| {
+        let mut bytes = vec![deps.len() as u8];
+        bytes.extend(deps.concat());
+        bytes.extend([1, actor, seq, start, 0, 0, names.len() as u8]);
+        names.iter().for_each(|name| bytes.extend([1, *name]));
+        bytes.extend([5, 0x15, 3, 0x34, 1, 0x42, 2, 0x56, 2, 0x70, 2]);
+        bytes.extend([1, 1, name, 1, 1, 1, 1, 0, 1, 0]);
+        chunk(1, &bytes)
+    };
+    let first = made(1, 1, 1, &[], &[], b'd');
+    let waits = made(2, 1, 2, &[hash(&first)], &[], b'w');
+    let claims = made(2, 1, 3, &[], &[], b'c');
+    let events = [claims, waits, first];
+    one_state(&events);
+    let codec = Automerge::new();
+    let seen = codec.value(&state(&codec, &events).unwrap()).unwrap();
+    assert_eq!(seen, json!({"d": null, "w": null}));
+    // A change that names an actor whom nobody has heard of before it waits for good.
+    let names = made(1, 1, 1, &[], &[3], b'x');
+    let later = made(3, 1, 5, &[], &[], b'y');
+    let events = [later, names];
+    one_state(&events);
+    let seen = codec.value(&state(&codec, &events).unwrap()).unwrap();
+    assert_eq!(seen, json!({"y": null}));
+}
+
+#[test]
+fn a_history_has_an_end_and_everybody_forgets_the_same() {
+    let long = "x".repeat(HISTORY_BYTES_MAX / 9);
+    let mut events: Vec<Vec<u8>> = (0..10_u8)
+        .map(|actor| {
+            let mut document = AutoCommit::new().with_actor([actor].to_vec().into());
+            document
+                .put(ROOT, format!("{actor}"), long.as_str())
+                .unwrap();
+            let change = document.get_last_local_change().unwrap();
+            change.raw_bytes().to_vec()
+        })
+        .collect();
+    let codec = Automerge::new();
+    let full = state(&codec, &events).unwrap();
+    let seen = codec.value(&full).unwrap();
+    assert_eq!(seen.as_object().unwrap().len(), 8);
+    events.reverse();
+    events.rotate_left(3);
+    assert!(state(&Automerge::new(), &events).unwrap() == full);
+    let error = codec.encode(Some(&full), &Action::Save(&json!({"new": long})));
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert!(error.to_string().contains("history is full"), "{error}");
 }
 
 #[track_caller]
@@ -264,6 +396,15 @@ fn what_automerge_would_panic_at_is_refused_or_waits() {
     let codec = Automerge::new();
     let state = codec.apply(None, &columns(&two)).unwrap();
     assert_eq!(codec.value(&state).unwrap(), json!({}));
+    let event = codec.encode(Some(&state), &Action::Save(&json!({"a": 1})));
+    let state = codec.apply(Some(&state), &event.unwrap().unwrap()).unwrap();
+    assert_eq!(codec.value(&state).unwrap(), json!({"a": 1}));
+}
+
+#[test]
+fn what_very_many_wrote_at_once_can_be_written_over() {
+    let codec = Automerge::new();
+    let state = codec.apply(None, &many(2_000, b"a")).unwrap();
     let event = codec.encode(Some(&state), &Action::Save(&json!({"a": 1})));
     let state = codec.apply(Some(&state), &event.unwrap().unwrap()).unwrap();
     assert_eq!(codec.value(&state).unwrap(), json!({"a": 1}));

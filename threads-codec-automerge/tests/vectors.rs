@@ -113,6 +113,8 @@ fn elsewhere() -> Vec<Value> {
         .unwrap();
     document.put(ROOT, "none", f64::NAN).unwrap();
     document.put(ROOT, "far", f64::MAX).unwrap();
+    document.put(ROOT, "near", 1e-5).unwrap();
+    document.put(ROOT, "zero", -0.0).unwrap();
     let first = last(&mut document);
     let mut twin = AutoCommit::new().with_actor(actor(9));
     twin.put(ROOT, "twin", true).unwrap();

@@ -158,7 +158,7 @@ impl Serializer for ToNode {
 
     fn serialize_f64(self, value: f64) -> Made {
         Ok(match value.is_finite() {
-            true => Node::Float(value),
+            true => Node::Float(value + 0.0),
             false => Node::Null,
         })
     }

@@ -1,4 +1,5 @@
 //! Events for tests: of every kind, and chunks made anew from contents.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use serde::Serialize;
 use serde_json::json;
@@ -18,6 +19,11 @@ pub(crate) fn chunk(kind: u8, contents: &[u8]) -> Vec<u8> {
     let sum = Sha256::new().chain_update(&head).chain_update(contents);
     let sum = sum.finalize();
     [&[0x85, 0x6f, 0x4a, 0x83], &sum[..4], &head, contents].concat()
+}
+
+/// A change's name.
+pub(crate) fn hash(event: &[u8]) -> [u8; 32] {
+    Sha256::digest(&event[8..]).into()
 }
 
 /// What is in a chunk that is a change.
