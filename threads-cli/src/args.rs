@@ -30,7 +30,7 @@ pub(crate) use shapes::{
     FeedAppend, FeedCommand, FeedTail, KvCommand, KvDel, KvGet, KvLs, KvPut, Pairs,
 };
 pub(crate) use snapshots::{Compact, Snapshot, SnapshotCommand, SnapshotOf};
-pub(crate) use travel::{At, AtCommand, Blame, Diff, History, Revert, Undo};
+pub(crate) use travel::{At, AtCommand, Blame, Diff, History, Revert, TakeBack, Undo};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -170,7 +170,7 @@ pub(crate) enum Command {
     /// Deleting is final: a transaction that created or deleted entities is taken back with --final only.
     Undo(Undo),
     /// Take back the last undo
-    Redo(Undo),
+    Redo(TakeBack),
     /// Keep large content apart from records: put it in, write it out, list it, clear it
     #[command(subcommand)]
     Blob(BlobCommand),

@@ -66,6 +66,15 @@ pub(crate) struct Revert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Undo {
+    #[command(flatten)]
+    pub(crate) what: TakeBack,
+    /// Leave all that the transaction did, and have the next undo take back the one before it
+    #[arg(long, conflicts_with_all = ["finally", "dry_run"])]
+    pub(crate) skip: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TakeBack {
     /// A thread's name or id
     pub(crate) db: String,
     /// Also where entities were created or deleted: delete the first for good, leave the others dead

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use threads_core::ErrorKind;
 use threads_db::{Db, Finality, Undone, UndoneEntity, UndoneHow};
 
-use crate::args::{Revert, Undo};
+use crate::args::{Revert, TakeBack, Undo};
 use crate::commands::past;
 use crate::exit::{Advise, Result};
 use crate::output::{Output, time};
@@ -69,14 +69,48 @@ impl Way {
 }
 
 pub(crate) fn undo(repo: &Repo, args: &Undo, out: &mut Output) -> Result {
-    take_back(repo, args, Way::Undo, out)
+    if args.skip {
+        return skip(repo, &args.what, out);
+    }
+    take_back(repo, &args.what, Way::Undo, out)
 }
 
-pub(crate) fn redo(repo: &Repo, args: &Undo, out: &mut Output) -> Result {
+pub(crate) fn redo(repo: &Repo, args: &TakeBack, out: &mut Output) -> Result {
     take_back(repo, args, Way::Redo, out)
 }
 
-fn take_back(repo: &Repo, args: &Undo, way: Way, out: &mut Output) -> Result {
+fn skip(repo: &Repo, args: &TakeBack, out: &mut Output) -> Result {
+    let node = repo.writer()?;
+    let undone = repo::open(&node, &args.db)?.skip_undo()?;
+    out.done("the change is committed");
+    if out.is_json() {
+        return Ok(out.value(&undone)?);
+    }
+    match undone {
+        Some(undone) => out.remark(format_args!("{} stays as it is", undone.record)),
+        None => out.remark("nothing to undo"),
+    }
+    Ok(())
+}
+
+/// What to do about a transaction that is not taken back.
+fn help(db: &Db, way: Way) -> Option<String> {
+    let (word, name) = (way.word(), quoted(db.name()));
+    let ahead = way.look(db).ok()??;
+    let is_final = ahead.entities.iter().any(|entity| entity.how.is_final());
+    match way {
+        _ if is_final => Some(format!(
+            "`threads {word} {name} --dry-run` shows what would happen, `threads {word} {name} --final` does it; \
+             nothing was changed"
+        )),
+        Way::Undo => Some(format!(
+            "`threads undo {name} --skip` leaves it as it is, so that the one before it can be undone"
+        )),
+        Way::Redo => None,
+    }
+}
+
+fn take_back(repo: &Repo, args: &TakeBack, way: Way, out: &mut Output) -> Result {
     let undone = if args.dry_run {
         way.look(&repo::open(&repo.reader()?, &args.db)?)?
     } else {
@@ -86,13 +120,12 @@ fn take_back(repo: &Repo, args: &Undo, way: Way, out: &mut Output) -> Result {
             true => Finality::Accept,
             false => Finality::Refuse,
         };
-        let undone = way.go(&db, finality).advise(ErrorKind::Conflict, || {
-            let (word, name) = (way.word(), quoted(db.name()));
-            format!(
-                "`threads {word} {name} --dry-run` shows what would happen, `threads {word} {name} --final` does \
-                 it; nothing was changed"
-            )
-        })?;
+        let undone = way
+            .go(&db, finality)
+            .advise_by(|error| match error.kind() {
+                ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unsupported => help(&db, way),
+                _ => None,
+            })?;
         out.done("the change is committed");
         undone
     };

@@ -258,3 +258,30 @@ fn what_others_changed_stays_and_is_told() {
     let history = place.ok(["history", "t", "c", "ann"]).out;
     assert!(history.contains("  takes back "), "{history}");
 }
+
+#[test]
+fn what_cannot_be_undone_is_passed_over() {
+    let place = Place::new();
+    place.ok(["create", "t"]);
+    place.ok(["collection", "add", "t", "c", "--unique", "name"]);
+    let file = place.file(
+        "two.jsonl",
+        "{\"_id\": \"a\", \"name\": \"x\"}\n{\"_id\": \"b\", \"name\": \"y\"}\n",
+    );
+    place.ok(["import", "t", "c", word(&file)]);
+    place.ok(["patch", "t", "c", "a", r#"{"name": "z"}"#]);
+    place.ok(["patch", "t", "c", "b", r#"{"name": "x"}"#]);
+    let said = place.ok(["undo", "t", "--skip"]).err;
+    assert!(said.contains("stays as it is"), "{said}");
+    let said = place.fails(4, ["undo", "t"]);
+    assert!(
+        said.contains("threads undo t --skip") && !said.contains("--final"),
+        "{said}"
+    );
+    place.ok(["undo", "t", "--skip"]);
+    let said = place.ok(["undo", "t"]).out;
+    assert!(
+        said.contains("c/a: stays, as somebody changed it since"),
+        "{said}"
+    );
+}

@@ -11,6 +11,7 @@ use super::time;
 pub(super) const RECORDS_MAX: usize = 10_000;
 
 const NOW: &str = "now";
+const NOTHING: &str = "nothing";
 const POSITION: char = '@';
 
 /// A point in the past of a thread, in one of the ways in which histories can be cut.
@@ -18,7 +19,8 @@ const POSITION: char = '@';
 /// What records say is judged as it is known today: what turned out to have been written without the right, or was
 /// purged, is in no past, but for [`Point::Position`], which is what this node showed then.
 ///
-/// As text: `now`; a time as in RFC 3339; the CIDs of records with commas between; `@` and a position.
+/// As text: `now`; `nothing`, which is no records; a time as in RFC 3339, or, to the last bit, its milliseconds since
+/// 1970, a dot and its counter; the CIDs of records with commas between; `@` and a position.
 ///
 /// ```
 /// use threads_db::Point;
@@ -47,8 +49,10 @@ impl FromStr for Point {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text == NOW {
-            return Ok(Self::Now);
+        match text {
+            NOW => return Ok(Self::Now),
+            NOTHING => return Ok(Self::Records(Vec::new())),
+            _ => {}
         }
         if let Some(position) = text.strip_prefix(POSITION) {
             let wrong = || Error::invalid("a position in the feed is a number, such as @7");
@@ -72,13 +76,14 @@ impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Now => f.write_str(NOW),
+            Self::Records(cids) if cids.is_empty() => f.write_str(NOTHING),
             Self::Records(cids) => {
                 for (n, cid) in cids.iter().enumerate() {
                     write!(f, "{}{cid}", if n == 0 { "" } else { "," })?;
                 }
                 Ok(())
             }
-            Self::Time(time) => write!(f, "{} ms", time.wall_ms),
+            Self::Time(time) => f.write_str(&time::show(*time)),
             Self::Position(position) => write!(f, "{POSITION}{position}"),
         }
     }
@@ -97,6 +102,9 @@ mod tests {
             Point::Position(3),
             Point::Records(vec![cid]),
             Point::Records(vec![cid, other]),
+            Point::Records(Vec::new()),
+            Point::Time(Hlc::ZERO),
+            "2026-01-31T23:59:59Z".parse().unwrap(),
         ] {
             assert_eq!(point.to_string().parse::<Point>().unwrap(), point);
         }

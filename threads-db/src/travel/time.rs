@@ -81,9 +81,51 @@ fn milliseconds(text: &str) -> Option<u64> {
     u64::try_from(ms).ok()
 }
 
+/// The inverse of [`days`], for days since 1970.
+fn date(day: i64) -> (i64, i64, i64) {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let day = day + 719_468;
+    let (era, day) = (day / DAYS_OF_400_YEARS, day % DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = match month {
+        0..=9 => (year, month + 3),
+        _ => (year + 1, month - 9),
+    };
+    (era * 400 + year, month, day)
+}
+
+/// The text of a time, which [`parse`] gives back: as in RFC 3339 where it is the last one of its millisecond, and
+/// else in numbers.
+pub(super) fn show(time: Hlc) -> String {
+    let Hlc { wall_ms, counter } = time;
+    let ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
+    let (year, month, day) = date(ms / MS_OF_DAY);
+    if counter != u32::MAX || year > 9_999 {
+        return format!("{wall_ms}.{counter}");
+    }
+    let (ms, second) = (ms % 1_000, ms / 1_000 % 60);
+    let (minute, hour) = (wall_ms / 60_000 % 60, wall_ms / 3_600_000 % 24);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// A time in numbers.
+fn numbers(text: &str) -> Option<Hlc> {
+    let (wall_ms, counter) = text.split_once('.')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = digits(wall_ms) && digits(counter);
+    let (wall_ms, counter) = (wall_ms.parse().ok()?, counter.parse().ok()?);
+    is_number.then_some(Hlc { wall_ms, counter })
+}
+
 /// The last time that a text stands for: `2026-01-31T23:59:59Z`, to the second or with a fraction of it. Without
 /// a zone it is UTC, as lists of records show it.
 pub(super) fn parse(text: &str) -> Result<Hlc> {
+    if let Some(time) = numbers(text) {
+        return Ok(time);
+    }
     let wall_ms = milliseconds(text).ok_or_else(|| {
         let wrong = "not a time: write 2026-01-31T23:59:59Z, or with an offset such as +01:00";
         Error::invalid(wrong).with("time", text)
@@ -112,6 +154,36 @@ mod tests {
         assert_eq!(ms("2016-12-31T23:59:60Z"), ms("2016-12-31T23:59:59Z"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_time_has_a_text(wall_ms: u64, recent in 0..400_000_000_000_000u64, counter: u32) {
+            for wall_ms in [wall_ms, recent] {
+                for counter in [counter, u32::MAX] {
+                    let time = Hlc { wall_ms, counter };
+                    proptest::prop_assert_eq!(parse(&show(time)).unwrap(), time);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_time_of_a_millisecond_is_shown_as_people_write_it() {
+        for text in [
+            "1970-01-01T00:00:00.000Z",
+            "2024-02-29T23:59:59.999Z",
+            "9999-12-31T23:59:59.999Z",
+        ] {
+            assert_eq!(show(parse(text).unwrap()), text);
+        }
+        assert_eq!(
+            show(Hlc {
+                wall_ms: 7,
+                counter: 3
+            }),
+            "7.3"
+        );
+    }
+
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
@@ -128,6 +200,12 @@ mod tests {
             "2024-01-01T00:00:00+1:00",
             "2024-01-01T00:00:00+01:00x",
             "+024-01-01T00:00:00Z",
+            "7",
+            "7.",
+            ".7",
+            "+7.1",
+            "7.-1",
+            "7.4294967296",
             "1969-12-31T00:00:00Z",
             "2024-01-01T00:00:0é",
         ] {

@@ -133,7 +133,8 @@ impl Db {
     ///
     /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the transaction created or deleted entities,
     /// for deleting is final: ask with [`Db::undo_with`]; and those of a commit, as for any other change: the schema,
-    /// unique values and rights are those of today.
+    /// unique values and rights are those of today. What cannot be taken back for that reason is passed over by
+    /// [`Db::skip_undo`].
     ///
     /// ```
     #[doc = include_str!("../../doc/example_read.txt")]
@@ -162,6 +163,34 @@ impl Db {
     /// ```
     pub fn undo_with(&self, finality: Finality) -> Result<Option<Undone>> {
         self.take_back(Step::Undo, finality)
+    }
+
+    /// Passes over what [`Db::undo`] would take back: nothing of it changes, and the next undo takes back the
+    /// transaction before it. For one whose undo is refused, say as another entity has a unique value by now.
+    /// `None` when there is nothing to undo.
+    ///
+    /// # Errors
+    ///
+    /// Those of a commit.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// db.skip_undo().unwrap().expect("bob was created");
+    /// assert!(people.has("bob").unwrap() && db.undo().unwrap().is_none());
+    /// ```
+    pub fn skip_undo(&self) -> Result<Option<Undone>> {
+        let thread = self.thread();
+        thread.check_reads()?;
+        let mut txn = self.begin()?;
+        let Some(place) = Stack::of(txn.store().as_read(), thread)?.top(Step::Undo)? else {
+            return Ok(None);
+        };
+        let plan = Plan::new(txn.store().as_read(), thread, place)?;
+        txn.note_taken_back(&plan.record, Step::Undo)?;
+        let mut undone = plan.told();
+        undone.entities.clear();
+        undone.commit = txn.commit()?;
+        Ok(Some(undone))
     }
 
     /// Takes back the last undo, as long as this node made no other transaction since. `None` when there is nothing

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use threads_core::ErrorKind;
 use threads_core::datastore::Memory;
-use threads_core::module::CollectionSpec;
+use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_db::query::Query;
 use threads_db::{Collection, Db, Finality, Node, Undone, UndoneHow};
 
@@ -269,4 +269,67 @@ fn there_is_nothing_to_undo_in_what_others_wrote() {
     carry(&lab.writers[0].db, &lab.writers[1].db);
     assert!(lab.writers[1].db.undo().unwrap().is_none());
     assert!(lab.writers[1].db.redo().unwrap().is_none());
+}
+
+/// Two who were apart created it alike: the undo of one is not to take it from the other.
+#[test]
+fn what_two_created_alike_is_not_deleted() {
+    let lab = Lab::new(&super::jsonpatch_kit());
+    let [one, two, _] = &lab.writers[..] else {
+        panic!("three writers");
+    };
+    for writer in [one, two] {
+        writer.things.create(&json!({"_id": "e0", "n": 1})).unwrap();
+    }
+    carry(&one.db, &two.db);
+    carry(&two.db, &one.db);
+    for writer in [one, two] {
+        let undone = writer.db.undo_with(Finality::Accept).unwrap().unwrap();
+        assert_ne!(undone.entities[0].how, UndoneHow::Deleted);
+        assert_eq!(writer.state(), [json!({"_id": "e0", "n": 1})]);
+    }
+}
+
+#[test]
+fn what_cannot_be_undone_is_passed_over_when_asked() {
+    let desk = desk();
+    let unique = IndexSpec::on("name".parse().unwrap()).unique();
+    let kit = super::jsonpatch_kit();
+    desk.db
+        .define(&spec(&kit, "Thing").with_index(unique))
+        .unwrap();
+    desk.db
+        .write(|txn| {
+            txn.create(&desk.things, &json!({"_id": "a", "name": "x", "n": 1}))?;
+            txn.create(&desk.things, &json!({"_id": "b", "name": "y"}))
+        })
+        .unwrap();
+    desk.things.patch("a", &json!({"n": 2})).unwrap();
+    desk.things.patch("a", &json!({"name": "z"})).unwrap();
+    desk.things.patch("b", &json!({"name": "x"})).unwrap();
+    desk.db.skip_undo().unwrap().expect("it stays");
+    assert_eq!(desk.things.get("b").unwrap().unwrap()["name"], "x");
+    let state = desk.state();
+    for _ in 0..2 {
+        assert_eq!(
+            desk.db.undo().unwrap_err().kind(),
+            ErrorKind::Conflict,
+            "b has the name"
+        );
+    }
+    let skipped = desk.db.skip_undo().unwrap().unwrap();
+    assert!(skipped.entities.is_empty());
+    assert_eq!(desk.state(), state);
+    desk.db.undo().unwrap().unwrap();
+    let a = desk.things.get("a").unwrap().unwrap();
+    assert_eq!((&a["n"], &a["name"]), (&json!(1), &json!("z")));
+    // Redo takes back the undo, and then finds nothing in what was passed over.
+    desk.db.redo().unwrap().unwrap();
+    assert_eq!(desk.state(), state);
+    for _ in 0..2 {
+        assert!(desk.db.redo().unwrap().unwrap().entities.is_empty());
+    }
+    assert!(desk.db.redo().unwrap().is_none());
+    assert_eq!(desk.state(), state);
+    assert!(desk.db.verify(&mut |_| ()).unwrap().is_clean());
 }

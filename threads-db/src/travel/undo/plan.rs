@@ -107,6 +107,8 @@ struct Seen {
     now: Option<Value>,
     /// Whether the record has anything that counts.
     counts: bool,
+    /// Whether anything that counts is of another log.
+    shared: bool,
 }
 
 fn seen(
@@ -120,6 +122,7 @@ fn seen(
         after: None,
         now: None,
         counts: false,
+        shared: false,
     };
     let Some(number) = walk::number(txn, thread, collection)? else {
         return Ok(nothing);
@@ -145,6 +148,7 @@ fn seen(
         after: view(&after)?,
         now: view(&replayer.life(&kept, &Cut::Now)?)?,
         counts: before != after,
+        shared: places.iter().any(|at| at.log != place.log),
     })
 }
 
@@ -169,7 +173,8 @@ fn entity(
     told.how = match (&seen.before, &seen.after, &seen.now) {
         (Some(_), None, _) => UndoneHow::Lost,
         (None, Some(_), None) | (None, None, _) | (_, _, None) => UndoneHow::Nothing,
-        (None, Some(after), Some(now)) if after == now => UndoneHow::Deleted,
+        // Two may have created it alike: it is the other's too.
+        (None, Some(after), Some(now)) if after == now && !seen.shared => UndoneHow::Deleted,
         (None, Some(_), Some(_)) => UndoneHow::Kept,
         (Some(_), Some(_), Some(_)) => UndoneHow::Restored,
     };
