@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 use threads_core::blob::BlobRef;
 
 mod exif;
+mod module;
 mod taken;
 mod thumbnail;
 
 pub use exif::{Camera, Exposure, Place};
+pub use module::Photos;
 pub use taken::Taken;
 pub use thumbnail::{PIXELS_MAX, THUMBNAIL_SIDE};
 
