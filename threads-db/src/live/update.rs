@@ -41,7 +41,7 @@ pub enum Renewed {
     First,
     /// More happened since the last look than is worth following: more than
     /// [`LIVE_RECORDS_MAX`](crate::LIVE_RECORDS_MAX) records, or
-    /// [`LIVE_ENTITIES_MAX`](crate::LIVE_ENTITIES_MAX) entities.
+    /// [`LIVE_ENTITIES_MAX`](crate::LIVE_ENTITIES_MAX) entities; or the records were dropped meanwhile.
     Behind,
     /// The collection was defined anew, or a codec was installed.
     Redefined,

@@ -2,6 +2,7 @@
 
 use super::views::Watcher;
 use super::*;
+use crate::{CompactOptions, Keep};
 
 /// How many histories. The variable `THREADS_HISTORIES` says otherwise.
 const HISTORIES: u64 = 1_000;
@@ -117,6 +118,13 @@ pub(super) fn purge(db: &Db, chance: &mut Chance) {
     assert!(purged.map_or_else(|error| kinds.contains(&error.kind()), |_| true));
 }
 
+/// Drops what there is of older records, whoever lacks them.
+fn compact(db: &Db) {
+    let mut options = CompactOptions::new(Keep::Latest);
+    options.even_alone = true;
+    db.compact(&options, &mut |_| ()).unwrap();
+}
+
 fn index(db: &Db, chance: &mut Chance) {
     let path = *chance.pick(&["n", "s", "tags"]);
     let paths = [path.parse().unwrap()];
@@ -159,7 +167,8 @@ fn history(seed: u64, tally: &mut Tally) {
             5..8 => write(&there, &mut chance),
             8 => deliver(&here, &there, &mut chance),
             9 | 10 => deliver(&there, &here, &mut chance),
-            _ if chance.percent(50) => index(&here, &mut chance),
+            _ if chance.percent(40) => index(&here, &mut chance),
+            _ if chance.percent(20) => compact(&here),
             _ => {
                 purge(&here, &mut chance);
                 tally.purges += 1;

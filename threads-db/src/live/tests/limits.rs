@@ -1,6 +1,7 @@
 //! What is told when a live query cannot go on, or had better begin anew.
 
 use super::*;
+use crate::{CompactOptions, Keep};
 
 #[track_caller]
 fn why(live: &mut LiveQuery<Value>) -> Renewed {
@@ -38,6 +39,25 @@ fn one_that_is_far_behind_begins_anew_and_goes_on() {
         follower.live.try_next(),
         Ok(Some(LiveUpdate::Changes(_)))
     ));
+}
+
+#[test]
+fn what_was_dropped_before_it_was_seen_is_told_whole() {
+    let db = made();
+    let notes = notes(&db);
+    let save = |n: usize| drop(notes.save(&json!({"_id": "a", "n": n})).unwrap());
+    save(1);
+    let mut follower = Follower::new(&notes, &Query::new());
+    follower.follow();
+    save(2);
+    let mut options = CompactOptions::new(Keep::Latest);
+    options.even_alone = true;
+    assert!(db.compact(&options, &mut |_| ()).unwrap().dropped > 0);
+    follower.follow();
+    assert_eq!(follower.resets, 2);
+    save(3);
+    follower.follow();
+    assert_eq!((follower.updates, follower.resets), (3, 2));
 }
 
 #[test]
