@@ -4,6 +4,7 @@
 //! records after it. The state of an entity that nothing has changed since is its row; that of one that was changed
 //! is put beside its history first, so that a later replay can begin with it.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use threads_core::{Cid, CollectionName, Error, Hlc, LogId, Result, block};
 
 use crate::chain;
 use crate::entity::{EntityRow, Life};
-use crate::history;
+use crate::held::{self, Why};
+use crate::history::{self, Events};
 use crate::layout::{self, Number, Place, Prefix, meta};
 use crate::snapshot::Covered;
 use crate::thread::Thread;
@@ -38,6 +40,9 @@ pub(crate) struct Base {
     pub(crate) clearing: bool,
     /// An access record by which some of what is covered would have to be judged again, and cannot be.
     pub(crate) owes: Option<Cid>,
+    /// The last record of each log that was covered and is not any more, as all are here again: of these the feed
+    /// knows nothing.
+    pub(crate) no_feed: BTreeMap<Number, u64>,
 }
 
 /// The same as it is kept: numbers are no keys of a map in DAG-CBOR.
@@ -50,6 +55,7 @@ struct Row {
     snapshot: Cid,
     clearing: bool,
     owes: Option<Cid>,
+    no_feed: Vec<(Number, u64)>,
 }
 
 impl Base {
@@ -72,6 +78,7 @@ impl Base {
             snapshot: row.snapshot,
             clearing: row.clearing,
             owes: row.owes,
+            no_feed: row.no_feed.into_iter().collect(),
         }))
     }
 
@@ -85,6 +92,7 @@ impl Base {
             snapshot: self.snapshot,
             clearing: self.clearing,
             owes: self.owes,
+            no_feed: self.no_feed.iter().map(|(log, seq)| (*log, *seq)).collect(),
         };
         txn.put(Keyspace::Meta, &meta::base(thread), &block::encode(&row)?)
     }
@@ -106,6 +114,25 @@ impl Base {
             return Ok(());
         }
         txn.put(Keyspace::History, &beside, &row.encode())
+    }
+
+    /// An entity as it was when the feed had come to where it begins here; of what is covered that is all.
+    fn at_position(
+        &self,
+        txn: &dyn ReadTxn,
+        thread: &Thread,
+        key: &[u8],
+    ) -> Result<Option<EntityRow>> {
+        let begins = self.of_entity(txn, thread.number, key)?;
+        let mut rows = history::all(txn, thread, &[key, &[0]].concat())?;
+        rows.retain(|row| row.turns.was_applied_at(self.position));
+        let Some(last) = rows.last().map(|row| row.place) else {
+            return Ok(begins);
+        };
+        let before = begins.map_or(Life::Unknown, |begins| begins.life);
+        let places = rows.into_iter().map(|row| row.place);
+        let life = Events::new(txn, thread).replay(before, places)?;
+        Ok(Some(EntityRow { last, life }))
     }
 
     /// What an entity begins with here: its covered state.
@@ -152,7 +179,28 @@ pub(crate) fn covers(txn: &dyn ReadTxn, thread: Number, dep: &Dep) -> Result<boo
 
 /// Whether anything of a thread is covered here.
 pub(crate) fn covers_any(txn: &dyn ReadTxn, thread: Number) -> Result<bool> {
-    Ok(txn.get(Keyspace::Meta, &meta::base(thread))?.is_some())
+    let base = Base::get(txn, thread)?;
+    Ok(base.is_some_and(|base| !base.covered.last.is_empty()))
+}
+
+/// Whether something came that cannot be applied, or judged, without what is covered.
+pub(crate) fn is_wanting(txn: &dyn ReadTxn, thread: Number) -> Result<bool> {
+    let Some(base) = Base::get(txn, thread)? else {
+        return Ok(false);
+    };
+    if base.covered.last.is_empty() {
+        return Ok(false);
+    }
+    if base.owes.is_some() {
+        return Ok(true);
+    }
+    for arrival in held::arrivals(txn, thread)? {
+        let entry = held::get(txn, thread, arrival)?;
+        if entry.is_some_and(|entry| matches!(entry.row.why, Why::Older(_))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The position up to which a thread's feed is not here.
@@ -176,14 +224,13 @@ pub(crate) fn some_begin(
     for row in rows.take(BEGIN_AT_ONCE) {
         let (key, _) = row?;
         let entity = layout::entity_id(&key, prefix.len())?;
-        if let Some(begins) = base.of_entity(txn, thread.number, &key)?
+        if let Some(begins) = base.at_position(txn, thread, &key)?
             && let Some(after) = history::view(thread, &begins.life, entity.as_str())?
         {
-            let seq = base.covered.last(begins.last.log);
-            let place = Place {
-                seq,
-                ..begins.last.of_record(thread.number)
-            };
+            let place = begins.last.of_record(thread.number);
+            // Of those that are covered the last one stands for it.
+            let seq = base.covered.last(place.log).max(place.seq);
+            let place = Place { seq, ..place };
             found.push(DispatchedEvent {
                 thread: thread.id.clone(),
                 record: chain::expect(txn, place)?.record_id(),

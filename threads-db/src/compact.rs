@@ -22,6 +22,10 @@ use crate::thread::Thread;
 
 mod activate;
 mod clear;
+mod regain;
+
+pub use regain::Regained;
+pub(crate) use regain::{ids, wanted};
 
 /// What a compaction keeps.
 ///
@@ -143,13 +147,17 @@ impl Db {
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]
     /// use threads_db::{CompactOptions, Keep};
+    /// for age in 43..60 {
+    ///     people.patch("bob", &serde_json::json!({"age": age})).unwrap();
+    /// }
     /// db.compact(&CompactOptions::new(Keep::Latest), &mut |_| ()).unwrap();
-    /// assert_eq!(db.base().unwrap().unwrap().logs[0].1, 2);
+    /// assert_eq!(db.base().unwrap().unwrap().logs[0].1, 19);
     /// ```
     pub fn base(&self) -> Result<Option<BaseInfo>> {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
-        let Some(base) = Base::get(&*txn, thread.number)? else {
+        let base = Base::get(&*txn, thread.number)?;
+        let Some(base) = base.filter(|base| !base.covered.last.is_empty()) else {
             return Ok(None);
         };
         let mut logs = Vec::new();

@@ -156,6 +156,7 @@ impl Db {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
         let base = Base::get(&*txn, thread.number)?;
+        let base = base.filter(|base| !base.covered.last.is_empty());
         let covered = base.map(|base| (base.covered, base.snapshot));
         write(&*txn, thread, (output, options), covered, progress)
     }

@@ -206,8 +206,15 @@ impl<'a> Ingest<'a> {
         let blocks = whole.as_ref().unwrap_or(blocks);
         let emptied = self.on_arrival(&record, blocks)?;
         let blocks = emptied.as_ref().unwrap_or(blocks);
-        if arrival.is_none() && self.is_below(record.fields())? {
-            self.intake.present += 1;
+        if arrival.is_none()
+            && let Some(place) = self.below(record.fields())?
+        {
+            // Whether it leads to those after it is looked at when all of them are here.
+            chain::put(&mut *self.txn, place, &cid, blocks)?;
+            if let Some(by) = blocks.purged_by()? {
+                self.note_emptied(place, (&cid, &by))?;
+            }
+            self.intake.filled += 1;
             return Ok(());
         }
         if arrival.is_none()

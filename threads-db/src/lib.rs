@@ -67,7 +67,7 @@ mod whole;
 pub use access::Removal;
 pub use blobs::{BlobInfo, BlobReader, Blobs, BlobsCleared, Missing};
 pub use collection::Collection;
-pub use compact::{BaseInfo, CompactOptions, CompactReport, Keep};
+pub use compact::{BaseInfo, CompactOptions, CompactReport, Keep, Regained};
 pub use db::{CollectionInfo, Db};
 pub use epoch::{EpochHeld, EpochInfo};
 pub use export::{ExportOptions, ExportReport};

@@ -140,7 +140,8 @@ impl Node {
         let (db, intake) = match known {
             Some(number) => {
                 let db = self.db(number)?;
-                let intake = take_all(db.thread(), path, &survey, progress)?;
+                let mut intake = take_all(db.thread(), path, &survey, progress)?;
+                intake.new += db.regain()?.applied;
                 (db, intake)
             }
             None => self.restore_new(path, &survey, options, progress)?,

@@ -36,6 +36,9 @@ impl Db {
                 snapshot: *snapshot,
                 clearing: true,
                 owes: before.as_ref().and_then(|before| before.owes),
+                no_feed: before
+                    .as_ref()
+                    .map_or_else(Default::default, |before| before.no_feed.clone()),
                 covered,
             };
             if before.is_some() {
@@ -107,7 +110,7 @@ fn changed_since(
 }
 
 /// Forgets what entities began with before.
-fn forget_beside(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
+pub(super) fn forget_beside(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
     let prefix = layout::thread_prefix(thread.number);
     let bounds = Prefix::new(&prefix);
     let mut beside = Vec::new();

@@ -93,6 +93,17 @@ impl Ingest<'_> {
         self.came(&record, line)
     }
 
+    /// Notes of an older record that came back that it is emptied.
+    pub(super) fn note_emptied(&mut self, place: Place, (record, by): (&Cid, &Cid)) -> Result<()> {
+        let listed = purge::listed_by(self.txn.as_read(), place.thread, record, Some(by))?;
+        let row = EmptiedRow {
+            by: listed.unwrap_or(*by),
+            known: listed.is_some(),
+            was_applied: false,
+        };
+        row.put(&mut *self.txn, place)
+    }
+
     /// Puts the event and body of a record in place that is emptied. Where a purge lists it that counts,
     /// [`on_arrival`](Self::on_arrival) was asked before, and found that it says something of what lives:
     /// it was emptied by those who could not know. What was purged where nobody is asked stays so.

@@ -38,17 +38,19 @@ impl Ingest<'_> {
         Ok(log.is_some_and(|log| seq <= base.covered.last(log)))
     }
 
-    /// Whether a record is one of those that are not here, as what they say is covered.
-    pub(super) fn is_below(&self, fields: &Fields) -> Result<bool> {
+    /// Where a record belongs that is one of those that are not here, as what they say is covered.
+    pub(super) fn below(&self, fields: &Fields) -> Result<Option<Place>> {
         if !self.is_covered(&fields.log, fields.seq)? {
-            return Ok(false);
+            return Ok(None);
         }
         let (txn, thread) = (self.txn.as_read(), self.thread.number);
         let number = layout::number(txn, &meta::log_by_id(thread, &fields.log))?;
         let (Some(log), seq) = (number, fields.seq) else {
-            return Ok(false);
+            return Ok(None);
         };
-        Ok(chain::get(txn, Place { thread, log, seq })?.is_none())
+        let place = Place { thread, log, seq };
+        let is_here = chain::get(txn, place)?.is_some();
+        Ok((!is_here).then_some(place))
     }
 
     pub(super) fn standing(&mut self, record: &SignedRecord) -> Result<Standing> {

@@ -3,7 +3,7 @@
 //! Whether it is what its name says is known at its end, and whether somebody signed for that name when the records
 //! after it are here. So this fills a thread that nobody sees yet, which is cleared if anything is wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use threads_core::batch::EntityEvent;
@@ -286,6 +286,7 @@ impl<'a> Opening<'a> {
             snapshot: *name,
             clearing: false,
             owes: None,
+            no_feed: BTreeMap::new(),
         };
         base.put(txn, thread)?;
         definitions::changed(txn, self.thread)?;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use threads_core::datastore::Datastore;
+use threads_core::datastore::{Datastore, ReadTxn};
 use threads_core::rand_core::CryptoRng;
 use threads_core::{PeerId, Result};
 
@@ -19,6 +19,8 @@ use super::shares;
 use super::store::replica_key;
 use super::timers::Timer;
 use super::wire::{Answer, Ask, Claim, Range};
+use crate::base;
+use crate::compact;
 use crate::layout::Number;
 use crate::node::Node;
 use crate::purge;
@@ -48,6 +50,12 @@ impl Refilling {
     pub(super) fn forget(&mut self, peer: &PeerId) {
         self.0.remove(peer);
     }
+}
+
+/// Whether a thread lacks what peers do not send by themselves: what came emptied, or is older than what it begins
+/// with here and needed by what came later.
+pub(super) fn lacks(txn: &dyn ReadTxn, thread: Number) -> Result<bool> {
+    Ok(purge::any_stripped(txn, thread)? || base::is_wanting(txn, thread)?)
 }
 
 impl Machine {
@@ -161,6 +169,21 @@ impl Machine {
 }
 
 impl Node {
+    /// The newest of the older records of each log that something here waits for, as far as a peer said to have them.
+    fn older(&self, txn: &dyn ReadTxn, thread: Number, peer: &PeerId) -> Result<Vec<Range>> {
+        let db = self.db(thread)?;
+        let mut ranges = Vec::new();
+        for (log, (first, to)) in compact::wanted(txn, db.thread())? {
+            let said = shares::acked_of(txn, thread, peer, &log)?.unwrap_or(0);
+            let to = to.min(said);
+            if first <= to {
+                let from = first.max((to + 1).saturating_sub(READ_RECORDS_MAX as u64));
+                ranges.push(Range { log, from, to });
+            }
+        }
+        Ok(ranges)
+    }
+
     /// What a peer is to be asked for: records that came emptied, from a thread and record by chance on, so that
     /// those that nobody has whole are in nobody's way.
     pub(super) fn lacking(&self, peer: &PeerId, chance: u64) -> Result<Lacking> {
@@ -170,7 +193,7 @@ impl Node {
         threads.rotate_left(first as usize);
         let mut lacking = Lacking::Nothing;
         for thread in threads {
-            if !purge::any_stripped(&*txn, thread)? {
+            if !lacks(&*txn, thread)? {
                 continue;
             }
             lacking = Lacking::Elsewhere;
@@ -189,6 +212,7 @@ impl Node {
                 let to = last.unwrap_or(from);
                 ranges.push(Range { log, from, to });
             }
+            ranges.extend(self.older(&*txn, thread, peer)?);
             if !ranges.is_empty() {
                 let first = chance.rotate_left(16) as usize % ranges.len();
                 ranges.rotate_left(first);

@@ -13,13 +13,13 @@ use super::taking::Taking;
 use super::wire::{
     Check, Claim, Digest, Frontier, Heads, Parcel, Range, agreed, check_of, digest, numbers,
 };
-use super::{addresses, page, shares};
+use super::{addresses, page, refill::lacks, shares};
 use crate::access;
 use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
 use crate::node::{self, Node};
 use crate::thread::{OwnLog, books};
-use crate::{Db, held, ingest, line, purge};
+use crate::{Db, held, ingest, line};
 
 impl Node {
     /// Does work that the [machine](super::Machine) of this node asked for. It waits for the disk.
@@ -334,7 +334,7 @@ impl Node {
             acked: peers.iter().map(acked).collect::<Result<_>>()?,
             cuts: line::cuts(&*txn, thread.number)?,
             full: self.is_full_for(&*txn, &thread.id)?,
-            stripped: purge::any_stripped(&*txn, thread.number)?,
+            stripped: lacks(&*txn, thread.number)?,
             claims: peers.iter().map(claim).collect(),
         })
     }
@@ -376,7 +376,7 @@ impl Node {
             sent: taken.logs,
             moved: taken.new > 0 || !taken.moved.is_empty(),
             filled: taken.filled,
-            stripped: purge::any_stripped(&*txn, db.thread().number)?,
+            stripped: lacks(&*txn, db.thread().number)?,
             locked: taken.locked,
             keys: db.thread().later.came(),
             removed: taken.removed,
@@ -404,7 +404,7 @@ impl Node {
             sent: Frontier::new(),
             moved: intake.new > 0 || !intake.moved.is_empty(),
             filled: intake.filled,
-            stripped: purge::any_stripped(&*txn, db.thread().number)?,
+            stripped: lacks(&*txn, db.thread().number)?,
             locked: false,
             keys: db.thread().later.came(),
             removed: false,

@@ -29,6 +29,9 @@ impl Taking {
     pub(super) fn take(&mut self, db: &Db, blocks: &[Blocks]) -> Result<()> {
         match ingest::take_in(db.thread(), blocks) {
             Ok(intake) => {
+                if intake.filled > 0 {
+                    db.regain_once_whole()?;
+                }
                 self.new += intake.new;
                 self.filled += intake.filled;
                 self.locked |= intake.locked > 0;

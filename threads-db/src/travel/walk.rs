@@ -1,6 +1,5 @@
 //! The histories of a collection's entities, one after the other.
 
-use std::collections::BTreeSet;
 use std::iter::Peekable;
 
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, Scan};
@@ -8,6 +7,7 @@ use threads_core::{CollectionName, Error, Result};
 
 use super::Cut;
 use crate::base;
+use crate::compact;
 use crate::document::Document;
 use crate::entity::{EntityRow, Life};
 use crate::history::{self, Events, HistoryRow, Turns};
@@ -50,7 +50,7 @@ impl<'a> Entities<'a> {
         let bounds = Prefix::new(&prefix);
         let rows = txn.scan(Keyspace::History, bounds.range(), Direction::Forward)?;
         let ids = match base::covers_any(txn, thread.number)? {
-            true => Some(ids(txn, &prefix)?.into_iter()),
+            true => Some(compact::ids(txn, &prefix)?.into_iter()),
             false => None,
         };
         Ok(Self {
@@ -104,27 +104,6 @@ impl Iterator for Entities<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.entity().transpose()
     }
-}
-
-/// The ids of a collection's entities: of those that have a state, and those that have a history.
-fn ids(txn: &dyn ReadTxn, prefix: &[u8]) -> Result<BTreeSet<String>> {
-    let bounds = Prefix::new(prefix);
-    let mut ids = BTreeSet::new();
-    for space in [Keyspace::Entities, Keyspace::History] {
-        for row in txn.scan(space, bounds.range(), Direction::Forward)? {
-            let (key, _) = row?;
-            let key = key.get(prefix.len()..).unwrap_or_default();
-            // An id has no control characters; in a history one follows it.
-            let end = key.iter().position(|byte| *byte <= 1).unwrap_or(key.len());
-            let id = std::str::from_utf8(&key[..end]);
-            let id =
-                id.map_err(|_| Error::corrupt("an entity's key is damaged: verify the thread"))?;
-            if !ids.contains(id) {
-                ids.insert(id.to_owned());
-            }
-        }
-    }
-    Ok(ids)
 }
 
 fn row(place: &[u8], turns: &[u8]) -> Result<HistoryRow> {

@@ -19,6 +19,7 @@ mod once;
 mod purge;
 mod receipts;
 mod replicas;
+mod snapshots;
 mod stripped;
 mod upgrades;
 mod victim;

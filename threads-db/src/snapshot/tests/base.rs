@@ -433,3 +433,93 @@ fn the_past_that_is_gone_is_not_made_up() {
     let told = ann.db.blame_field(&notes, "a", &"text".parse().unwrap());
     assert_eq!(told.unwrap_err().kind(), ErrorKind::Unavailable);
 }
+
+#[test]
+fn older_records_that_come_back_let_what_waited_be_applied() {
+    let ann = Peer::made(Variant::Raw);
+    let bob = Peer::copy(&ann.db.keys());
+    save(&ann.db, "a", "one");
+    edits(&ann.db, 30);
+    take(&bob.db, &records(&ann.db));
+    patch(&bob.db, "a", &json!({"bob": 1}));
+    ann.clock.set(NOW_MS + 1_000);
+    patch(&ann.db, "a", &json!({"text": "ann"}));
+    let all = records(&ann.db);
+    compact(&ann.db, Keep::Latest);
+    let bobs = records(&bob.db);
+    take(&ann.db, &bobs[bobs.len() - 1..]);
+    assert_eq!(ann.db.base().unwrap().unwrap().waiting, 1);
+    // One of them is not enough.
+    take(&ann.db, &all[..20]);
+    let regained = ann.db.regain().unwrap();
+    assert!(regained.lacking > 0, "{regained:?}");
+    assert_eq!(ann.db.base().unwrap().unwrap().waiting, 1);
+    clean(&ann.db);
+    take(&ann.db, &all);
+    let regained = ann.db.regain().unwrap();
+    assert_eq!(
+        (regained.lacking, regained.applied, &regained.wrong[..]),
+        (0, 1, &[][..])
+    );
+    assert!(ann.db.base().unwrap().is_none() && ann.db.held().unwrap().is_empty());
+    clean(&ann.db);
+    let whole = Peer::copy(&ann.db.keys());
+    whole.clock.set(NOW_MS + 1_000);
+    take(&whole.db, &records(&ann.db));
+    assert_eq!(now(&ann.db), now(&whole.db));
+    let history = |db: &Db| db.history(&db.collection("Note").unwrap(), "a").unwrap();
+    assert_eq!(history(&ann.db), history(&whole.db));
+    // It goes on as any other, and may be compacted again.
+    let mut listener = ann
+        .db
+        .listen_from(ChangeFilter::all(), FeedCursor::START)
+        .unwrap();
+    assert!(matches!(
+        listener.try_next().unwrap(),
+        Some(Notice::StartOver(_))
+    ));
+    assert!(matches!(
+        listener.try_next().unwrap(),
+        Some(Notice::Change(_))
+    ));
+    edits(&ann.db, 3);
+    clean(&ann.db);
+    compact(&ann.db, Keep::Latest);
+    clean(&ann.db);
+    assert_eq!(notes(&ann.db)[0]["text"], "2");
+}
+
+#[test]
+fn a_removal_that_came_late_is_carried_out_once_the_older_records_are_back() {
+    let root = Peer::made(Variant::AccessControlled);
+    let bob = Peer::copy(&root.db.keys());
+    let ann = Peer::copy(&root.db.keys());
+    let peer = Subject::Peer(bob.db.node().peer_id());
+    let grant = |txn: &mut crate::WriteTransaction<'_>| txn.grant(peer, Scope::Thread, Role::Write);
+    root.db.write(grant).unwrap();
+    let me = Subject::Peer(ann.db.node().peer_id());
+    root.db
+        .write(|txn| txn.grant(me, Scope::Thread, Role::Write))
+        .unwrap();
+    save(&root.db, "a", "one");
+    take(&bob.db, &records(&root.db));
+    patch(&bob.db, "a", &json!({"text": "bob's"}));
+    take(&ann.db, &records(&root.db));
+    take(&ann.db, &records(&bob.db));
+    let all = records(&ann.db);
+    let mut even = CompactOptions::new(Keep::Latest);
+    even.even_alone = true;
+    ann.db.compact(&even, &mut |_| ()).unwrap();
+    root.db
+        .write(|txn| txn.revoke(peer, Scope::Thread, Role::Write))
+        .unwrap();
+    take(&ann.db, &records(&root.db));
+    assert!(ann.db.base().unwrap().unwrap().owes.is_some());
+    assert_eq!(notes(&ann.db)[0]["text"], "bob's");
+    take(&ann.db, &all);
+    let regained = ann.db.regain().unwrap();
+    assert_eq!(regained.wrong.len(), 1, "{regained:?}");
+    assert_eq!(notes(&ann.db)[0]["text"], "one");
+    assert_eq!(ann.db.held_counts().unwrap().quarantined, 1);
+    clean(&ann.db);
+}

@@ -169,3 +169,40 @@ fn a_lie_that_somebody_signed_is_found_by_whoever_has_the_records() {
         SnapshotCheck::Differs(right.id)
     );
 }
+
+#[test]
+fn a_lie_is_healed_on_a_device_that_believed_it_once_the_records_come() {
+    let ann = Peer::made(Variant::Raw);
+    save(&ann.db, "a", "the truth");
+    save(&ann.db, "b", "kept quiet about");
+    let all = records(&ann.db);
+    let (mut items, _) = items(&ann.db);
+    for item in &mut items {
+        if let Item::Entity(entity) = item
+            && entity.id.as_str() == "a"
+        {
+            let name = (entity.collection.clone(), entity.id.clone());
+            let place = (entity.log, entity.seq, entity.index);
+            *entity = EntityItem::new(name, Life::Deleted, entity.time().unwrap(), place).unwrap();
+        }
+    }
+    items.retain(|item| !matches!(item, Item::Entity(entity) if entity.id.as_str() == "b"));
+    if let Some(Item::End { entities, .. }) = items.last_mut() {
+        *entities -= 1;
+    }
+    let bytes = bytes(&items);
+    let mut name = content::Name::default();
+    name.update(&bytes);
+    let device = Peer::copy(&ann.db.keys());
+    open(device.db.thread(), &bytes[..], &name.finish().0).unwrap();
+    assert!(notes(&device.db).is_empty(), "it believes the lie");
+    take(&device.db, &all);
+    let wrong = device.db.regain().unwrap().wrong;
+    assert_eq!(
+        wrong.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(),
+        ["a", "b"]
+    );
+    assert_eq!(notes(&device.db), notes(&ann.db));
+    assert_eq!(now(&device.db), now(&ann.db));
+    clean(&device.db);
+}
