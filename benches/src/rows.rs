@@ -21,6 +21,7 @@ mod rekey;
 mod relaxed;
 mod ruled;
 mod shapes;
+mod snapshots;
 mod sync;
 
 /// How one row is measured.
@@ -29,7 +30,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 36] = [
+const ALL: [Measure; 38] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -66,6 +67,8 @@ const ALL: [Measure; 36] = [
     measure("shape-counter", shapes::counter),
     measure("shape-table", shapes::table),
     measure("shape-docs", shapes::docs),
+    measure("snapshot-open", snapshots::first_answer),
+    measure("compact-size", snapshots::size),
 ];
 
 const fn measure(name: &'static str, run: fn(&Bench) -> Result<Row>) -> Measure {
