@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use threads_core::batch::EntityEvent;
 use threads_core::datastore::Datastore;
-use threads_core::module::{Manifest, VERSIONS_MAX};
+use threads_core::module::{DEFINITION_BYTES_MAX, MODULE_COLLECTIONS_MAX, Manifest, VERSIONS_MAX};
 use threads_core::{CollectionName, Error, Result, block};
 
 use crate::catalogue::Catalogue;
@@ -56,6 +56,7 @@ impl ModuleEntity {
         format!("{}@{}.{digest}", self.module, self.version)
     }
 
+    /// Whether it says one thing, within the bounds: whoever reads them reads all there are.
     fn is_sound(&self) -> bool {
         let said = |name: &str| self.definition.get(name);
         let named = said("collections").and_then(Value::as_array);
@@ -63,11 +64,25 @@ impl ModuleEntity {
             .into_iter()
             .flatten()
             .map(|collection| &collection["name"]);
-        self.id == self.own_id()
+        (1..=VERSIONS_MAX as u64).contains(&u64::from(self.version))
+            && (1..=MODULE_COLLECTIONS_MAX).contains(&self.collections.len())
+            && Manifest::check_id(&self.module).is_ok()
+            && self.definition.to_string().len() <= DEFINITION_BYTES_MAX
+            && self.id == self.own_id()
             && said("module").and_then(Value::as_str) == Some(&self.module)
             && said("version").and_then(Value::as_u64) == Some(self.version.into())
             && named.eq(self.collections.iter().map(CollectionName::as_str))
     }
+}
+
+/// As much of a [`ModuleEntity`] as it takes to tell modules apart.
+#[derive(Clone, Debug, Deserialize)]
+struct Recorded {
+    #[serde(rename = "_id")]
+    id: String,
+    module: String,
+    version: u32,
+    collections: Vec<CollectionName>,
 }
 
 /// Whether an event of `$modules` says what its id promises.
@@ -112,7 +127,7 @@ impl Db {
     /// ```
     pub fn modules(&self) -> Result<Vec<ModuleInfo>> {
         let mut modules: BTreeMap<String, ModuleInfo> = BTreeMap::new();
-        for entity in self.module_entities()? {
+        for entity in self.recorded_modules()? {
             let known = modules.len() < MODULES_MAX || modules.contains_key(&entity.module);
             if !known {
                 continue;
@@ -149,19 +164,17 @@ impl Db {
         Ok(modules)
     }
 
-    fn module_entities(&self) -> Result<Vec<ModuleEntity>> {
+    fn recorded_modules(&self) -> Result<Vec<Recorded>> {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
         let catalogue = self.catalogue(&*txn)?;
-        let mut entities: Vec<ModuleEntity> = catalogue.entities(&*txn, thread.number, MODULES)?;
-        entities.truncate(MODULES_MAX * VERSIONS_MAX);
-        Ok(entities)
+        catalogue.entities(&*txn, thread.number, MODULES)
     }
 
     /// Writes down what a module says up to a version, and defines its collections, as far as the
     /// thread does not have that.
     pub(super) fn record_module(&self, manifest: &Manifest, version: u32) -> Result<()> {
-        let known = self.module_entities()?;
+        let known = self.recorded_modules()?;
         let mut missing = Vec::new();
         for number in 1..=version {
             let entity = ModuleEntity::of(manifest, number)?;
@@ -195,7 +208,7 @@ impl Db {
 }
 
 /// Refuses a version of which the thread knows another one, and collections of other modules.
-fn check_strangers(known: &[ModuleEntity], entity: &ModuleEntity) -> Result<()> {
+fn check_strangers(known: &[Recorded], entity: &ModuleEntity) -> Result<()> {
     for other in known {
         if other.module == entity.module {
             if other.version == entity.version && other.id != entity.id {
@@ -236,4 +249,136 @@ fn check_schemas(catalogue: &Catalogue, manifest: &Manifest, version: u32) -> Re
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use threads_codec_jsonpatch::JsonPatch;
+    use threads_core::codec::ActionKind;
+    use threads_core::datastore::Memory;
+    use threads_core::module::{AclTemplate, Module, ModuleCollection, Version};
+
+    use super::*;
+    use crate::catalogue::{admits, reserved};
+    use crate::node::Node;
+    use crate::whole::whole_id;
+
+    #[derive(Debug)]
+    struct Notes;
+
+    impl Module for Notes {
+        fn id(&self) -> &str {
+            "org.example.notes"
+        }
+        fn versions(&self) -> Result<Vec<Version>> {
+            let schema = json!({"properties": {"text": {"type": "string"}}});
+            let note = ModuleCollection::new("Note", "jsonpatch/1", schema)?;
+            Ok(vec![Version::new().with(note)])
+        }
+        fn acl_template(&self) -> Result<Option<AclTemplate>> {
+            Ok(None)
+        }
+        fn vectors(&self) -> Option<&str> {
+            None
+        }
+    }
+
+    /// What somebody wrote, under the id that it gives itself.
+    fn said(module: &str, version: u32, collection: &str, steps: Value) -> ModuleEntity {
+        let collections = json!([{"name": collection, "codec": "jsonpatch/1", "steps": steps}]);
+        let mut entity = ModuleEntity {
+            id: String::new(),
+            module: module.to_owned(),
+            version,
+            collections: vec![collection.parse().unwrap()],
+            definition: json!({"module": module, "version": version, "collections": collections}),
+        };
+        entity.id = entity.own_id();
+        entity
+    }
+
+    fn event(entity: &ModuleEntity, id: &str) -> EntityEvent {
+        EntityEvent {
+            collection: reserved(MODULES),
+            entity: id.parse().unwrap(),
+            codec: whole_id(),
+            action: ActionKind::Create,
+            payload: block::encode(entity).unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_cannot_be_changed_and_is_bounded() {
+        let good = said("org.example.notes", 3, "Note", json!([]));
+        assert!(admits(&event(&good, &good.id)));
+        let mut deletes = event(&good, &good.id);
+        deletes.action = ActionKind::Delete;
+        assert!(!admits(&deletes));
+        let bad = |change: &dyn Fn(&mut ModuleEntity)| {
+            let mut entity = good.clone();
+            change(&mut entity);
+            // Under its own id, and under that of the good one.
+            let own = entity.own_id();
+            assert!(!admits(&event(&entity, &good.id)), "{entity:?}");
+            entity.id = own.clone();
+            assert!(!admits(&event(&entity, &own)), "{entity:?}");
+        };
+        bad(&|entity| entity.module = "org.example.others".to_owned());
+        bad(&|entity| entity.version = 4);
+        bad(&|entity| entity.collections = vec!["Task".parse().unwrap()]);
+        bad(&|entity| entity.collections.clear());
+        bad(&|entity| entity.definition = json!({}));
+        bad(&|entity| entity.definition["long"] = "x".repeat(DEFINITION_BYTES_MAX).into());
+        for (module, version) in [("notes", 1), ("org.example.notes", 0), ("a.b", 257)] {
+            let entity = said(module, version, "Note", json!([]));
+            assert!(!admits(&event(&entity, &entity.id)), "{module} {version}");
+        }
+    }
+
+    #[test]
+    fn what_strangers_recorded_is_told_and_does_no_harm() {
+        let node = Node::builder(Memory::new()).codec(JsonPatch::new());
+        let db = node.open().unwrap().create("t").unwrap();
+        let notes = db.install(&Notes).unwrap().collection("Note").unwrap();
+        // A version of tomorrow with a step that nobody here knows, and two that are called the same.
+        let later = said(
+            "org.example.notes",
+            2,
+            "Note",
+            json!([{"fold": {"path": "text"}}]),
+        );
+        let others = [1, 2].map(|n| said("org.example.tasks", 1, "Task", json!(n)));
+        db.write(|txn| {
+            for entity in others.iter().chain([&later]) {
+                txn.save_reserved(MODULES, &entity.id, entity)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        let modules = db.modules().unwrap();
+        assert_eq!(
+            (&modules[0].versions[..], modules[0].disputed.len()),
+            (&[1, 2][..], 0)
+        );
+        assert_eq!(
+            (&modules[1].versions[..], &modules[1].disputed[..]),
+            (&[1][..], &[1][..])
+        );
+        // What the version of tomorrow keeps is kept.
+        let plain = db.collection("Note").unwrap();
+        plain
+            .create(&json!({"_id": "a", "text": "Milk", "folded": [1]}))
+            .unwrap();
+        let again = db.install(&Notes).unwrap().collection("Note").unwrap();
+        let mut note = again.get("a").unwrap().unwrap();
+        assert_eq!(note, json!({"_id": "a", "text": "Milk"}));
+        note["text"] = "Oat milk".into();
+        notes.save(&note).unwrap();
+        let stored = plain.get("a").unwrap().unwrap();
+        assert_eq!(
+            stored,
+            json!({"_id": "a", "text": "Oat milk", "folded": [1]})
+        );
+    }
 }
