@@ -5,6 +5,7 @@ use threads_core::module::{Manifest, Module};
 use threads_core::{Error, ErrorKind};
 use threads_module_messages::Messages;
 use threads_module_person::People;
+use threads_module_photos::Photos;
 
 use crate::args::{ModuleAdd, ModuleCommand, OfThread};
 use crate::exit::{Advise, Failure, Result};
@@ -14,7 +15,11 @@ use crate::repo::{self, Repo, quoted};
 mod new;
 
 /// The modules in this program, with the short word for each.
-const KNOWN: [(&str, &dyn Module); 2] = [("messages", &Messages), ("person", &People)];
+const KNOWN: [(&str, &dyn Module); 3] = [
+    ("messages", &Messages),
+    ("person", &People),
+    ("photos", &Photos),
+];
 
 pub(crate) fn run(repo: &Repo, command: &ModuleCommand, out: &mut Output) -> Result {
     match command {
