@@ -143,7 +143,7 @@ fn equal_content_is_kept_once_and_named_alike() {
 }
 
 #[test]
-fn two_threads_have_nothing_in_common_that_could_be_compared() {
+fn row_58_two_threads_have_nothing_in_common_that_could_be_compared() {
     let (node, db, _) = node();
     let other = node.create("b").unwrap();
     let content = content(2 * CHUNK_BYTES, 1);

@@ -203,7 +203,7 @@ fn forges(_: &[u8], reply: Reply) -> Reply {
 }
 
 #[test]
-fn who_gives_other_bytes_is_cut_off_and_the_blob_comes_from_another() {
+fn row_59_who_gives_other_bytes_is_cut_off_and_the_blob_comes_from_another() {
     let mut net = Net::new(3);
     net.shared_thread();
     let content = content(2_000 * KIB, 1);
