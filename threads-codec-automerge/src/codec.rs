@@ -26,9 +26,9 @@ use crate::state;
 /// ```
 /// use threads_codec_automerge::Automerge;
 /// use threads_core::codec::EventCodec;
-/// assert_eq!(Automerge::new().id().as_str(), "automerge/1");
+/// assert_eq!(Automerge::of("ann").id().as_str(), "automerge/1");
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Automerge {
     writer: Box<[u8]>,
     cache: Arc<Cache>,
@@ -49,23 +49,10 @@ impl fmt::Debug for Automerge {
 }
 
 impl Automerge {
-    /// The codec of nobody in particular.
+    /// The codec of one writer, by any bytes that no other writer has, such as a peer's id.
     ///
-    /// A codec is a function of its arguments: two peers that ask for the same on the same state
-    /// make the same event, which counts once. Where both are to count, give each its own with
-    /// [`Automerge::of`].
-    ///
-    /// ```
-    /// use threads_codec_automerge::Automerge;
-    /// use threads_core::codec::{EventCodec, Ordering};
-    /// assert_eq!(Automerge::new().ordering(), Ordering::Any);
-    /// ```
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The codec of one writer, by any bytes that no other writer has, such as a peer's id. What
-    /// two writers do at the same time then counts twice, even if it is the same.
+    /// A codec is a function of its arguments: what one writer asks for twice on one state is one event.
+    /// What two writers do at the same time counts twice, even if it is the same.
     ///
     /// ```
     /// use serde_json::json;
@@ -73,7 +60,6 @@ impl Automerge {
     /// use threads_core::codec::{Action, EventCodec};
     ///
     /// let event = |codec: Automerge| codec.encode(None, &Action::Create(&json!({}))).unwrap();
-    /// assert_eq!(event(Automerge::new()), event(Automerge::new()));
     /// assert_eq!(event(Automerge::of("ann")), event(Automerge::of("ann")));
     /// assert_ne!(event(Automerge::of("ann")), event(Automerge::of("bob")));
     /// ```
@@ -97,7 +83,7 @@ impl Automerge {
     /// use threads_codec_automerge::Automerge;
     /// use threads_core::codec::{Action, EventCodec};
     ///
-    /// let codec = Automerge::new();
+    /// let codec = Automerge::of("ann");
     /// let created = codec.encode(None, &Action::Create(&json!({"a": 1}))).unwrap().unwrap();
     /// let state = codec.apply(None, &created).unwrap();
     /// let bytes = Automerge::document(&state).unwrap();
@@ -124,7 +110,7 @@ impl Automerge {
     /// elsewhere.put(ROOT, "a", 1).unwrap();
     /// let change = elsewhere.get_last_local_change().unwrap().bytes().into_owned();
     ///
-    /// let codec = Automerge::new();
+    /// let codec = Automerge::of("ann");
     /// let state = codec.apply(None, &Automerge::event(&change).unwrap()).unwrap();
     /// assert_eq!(codec.value(&state).unwrap(), serde_json::json!({"a": 1}));
     /// ```
@@ -143,7 +129,7 @@ impl Automerge {
     /// use threads_codec_automerge::Automerge;
     /// use threads_core::codec::{Action, EventCodec};
     /// # use automerge::{AutoCommit, ROOT, transaction::Transactable};
-    /// # let codec = Automerge::new();
+    /// # let codec = Automerge::of("ann");
     /// # let created = codec.encode(None, &Action::Create(&serde_json::json!({}))).unwrap().unwrap();
     /// # let state = codec.apply(None, &created).unwrap();
     /// # let mut elsewhere = AutoCommit::load(&Automerge::document(&state).unwrap()).unwrap();

@@ -24,7 +24,7 @@ pub(crate) const COUNTER: &str = "$threads.automerge.Counter";
 /// #[derive(Serialize, Deserialize)]
 /// struct Note { _id: String, body: Text }
 ///
-/// let codec = Automerge::new();
+/// let codec = Automerge::of("ann");
 /// let mut note = Note { _id: "n".into(), body: "Milk and tea".into() };
 /// let created = codec.encode(None, &Action::Create(&note)).unwrap().unwrap();
 /// let state = codec.apply(None, &created).unwrap();

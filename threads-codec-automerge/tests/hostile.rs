@@ -80,7 +80,7 @@ proptest! {
             let mut bytes = contents(&good[which.index(good.len())]).to_vec();
             harms.iter().for_each(|harm| harm.to(&mut bytes, &good));
             let event = chunk(1, &bytes);
-            let codec = Automerge::new();
+            let codec = Automerge::of("ann");
             if let Err(error) = codec.apply(None, &event) {
                 prop_assert_eq!(error.kind(), ErrorKind::Rejected);
                 // It is refused for what it is, and not for where it comes.
@@ -89,12 +89,12 @@ proptest! {
             }
             events.push(event);
         }
-        let one = state(&Automerge::new(), &events).unwrap();
+        let one = state(&Automerge::of("ann"), &events).unwrap();
         events.rotate_left(place.index(good.len()));
-        let turned = state(&Automerge::new(), &events).unwrap();
+        let turned = state(&Automerge::of("ann"), &events).unwrap();
         prop_assert_eq!(&one, &turned);
         events.reverse();
-        let other = Automerge::new();
+        let other = Automerge::of("ann");
         let back = state(&other, events.iter().chain(&events)).unwrap();
         prop_assert_eq!(&one, &back);
         // Whatever it is by now, people can go on with it.
@@ -157,13 +157,13 @@ fn changes(made: &[Made]) -> Vec<Vec<u8>> {
 /// The state in every order that turning and reversing gives is one.
 #[track_caller]
 fn one_state(events: &[Vec<u8>]) {
-    let wanted = state(&Automerge::new(), events);
+    let wanted = state(&Automerge::of("ann"), events);
     let mut order = events.to_vec();
     for _ in 0..events.len() {
         order.rotate_left(1);
-        assert_eq!(state(&Automerge::new(), &order), wanted);
+        assert_eq!(state(&Automerge::of("ann"), &order), wanted);
         let back = order.iter().rev();
-        assert_eq!(state(&Automerge::new(), back), wanted);
+        assert_eq!(state(&Automerge::of("ann"), back), wanted);
     }
 }
 
@@ -182,7 +182,7 @@ proptest! {
             shuffled.insert(place.index(shuffled.len() + 1), event.clone());
         }
         one_state(&shuffled);
-        prop_assert_eq!(state(&Automerge::new(), &events), state(&Automerge::new(), &shuffled));
+        prop_assert_eq!(state(&Automerge::of("ann"), &events), state(&Automerge::of("ann"), &shuffled));
     }
 }
 
@@ -202,7 +202,7 @@ fn who_comes_first_in_the_order_has_the_turn_also_when_it_had_to_wait() {
     let claims = made(2, 1, 3, &[], &[], b'c');
     let events = [claims, waits, first];
     one_state(&events);
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let seen = codec.value(&state(&codec, &events).unwrap()).unwrap();
     assert_eq!(seen, json!({"d": null, "w": null}));
     // A change that names an actor whom nobody has heard of before it waits for good.
@@ -227,13 +227,13 @@ fn a_history_has_an_end_and_everybody_forgets_the_same() {
             change.raw_bytes().to_vec()
         })
         .collect();
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let full = state(&codec, &events).unwrap();
     let seen = codec.value(&full).unwrap();
     assert_eq!(seen.as_object().unwrap().len(), 8);
     events.reverse();
     events.rotate_left(3);
-    assert!(state(&Automerge::new(), &events).unwrap() == full);
+    assert!(state(&Automerge::of("ann"), &events).unwrap() == full);
     let error = codec.encode(Some(&full), &Action::Save(&json!({"new": long})));
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
@@ -242,7 +242,7 @@ fn a_history_has_an_end_and_everybody_forgets_the_same() {
 
 #[track_caller]
 fn refused(event: &[u8], why: &str) {
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let error = codec.apply(None, event).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
     let said = format!("{error:?}");
@@ -338,7 +338,7 @@ fn leb(mut count: usize) -> Vec<u8> {
 
 #[test]
 fn a_run_of_a_few_bytes_is_counted_before_it_is_made() {
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let state = codec.apply(None, &many(1_000, b"a")).unwrap();
     assert_eq!(codec.value(&state).unwrap(), json!({"a": null}));
     codec.apply(None, &many(EVENT_OPS_MAX, b"a")).unwrap();
@@ -393,7 +393,7 @@ fn what_automerge_would_panic_at_is_refused_or_waits() {
         (0x56, &[2, 0]),
         (0x70, &[2, 0]),
     ];
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let state = codec.apply(None, &columns(&two)).unwrap();
     assert_eq!(codec.value(&state).unwrap(), json!({}));
     let event = codec.encode(Some(&state), &Action::Save(&json!({"a": 1})));
@@ -403,7 +403,7 @@ fn what_automerge_would_panic_at_is_refused_or_waits() {
 
 #[test]
 fn what_very_many_wrote_at_once_can_be_written_over() {
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let state = codec.apply(None, &many(2_000, b"a")).unwrap();
     let event = codec.encode(Some(&state), &Action::Save(&json!({"a": 1})));
     let state = codec.apply(Some(&state), &event.unwrap().unwrap()).unwrap();
@@ -420,7 +420,7 @@ fn sizes_and_counters_have_bounds() {
             doc.increment(ROOT, "c", by).unwrap();
         })
     };
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let most = counter(1 << 62, INCREMENT_MAX);
     let state = codec.apply(None, most.raw_bytes()).unwrap();
     assert_eq!(
@@ -445,7 +445,7 @@ fn what_nests_too_deeply_is_shown_as_null_and_can_be_saved() {
             at = doc.put_object(at, "d", automerge::ObjType::Map).unwrap();
         }
     });
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let state = codec.apply(None, deep.raw_bytes()).unwrap();
     let value = codec.value(&state).unwrap();
     let (mut levels, mut at) = (1, &value);
@@ -483,7 +483,7 @@ fn of_two_changes_that_claim_one_turn_every_peer_applies_the_same() {
         changes
     };
     let all = [by(1, &[10, 11]), by(2, &[20]), by(3, &[])].concat();
-    let wanted = state(&Automerge::new(), &all).unwrap();
+    let wanted = state(&Automerge::of("ann"), &all).unwrap();
     let mut orders = vec![all.clone()];
     for at in 0..all.len() {
         let mut order = all.clone();
@@ -492,8 +492,8 @@ fn of_two_changes_that_claim_one_turn_every_peer_applies_the_same() {
         orders.push(order);
     }
     for order in orders {
-        assert_eq!(state(&Automerge::new(), &order).unwrap(), wanted);
+        assert_eq!(state(&Automerge::of("ann"), &order).unwrap(), wanted);
     }
-    let value = Automerge::new().value(&wanted).unwrap();
+    let value = Automerge::of("ann").value(&wanted).unwrap();
     assert!(value["a"].is_i64(), "{value}");
 }

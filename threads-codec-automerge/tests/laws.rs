@@ -1,16 +1,7 @@
 //! The laws of codecs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-mod anonymous {
-    use threads_codec_automerge::Automerge;
-    use threads_conformance::codec::Subject;
+use threads_codec_automerge::Automerge;
+use threads_conformance::codec::Subject;
 
-    threads_conformance::codec_laws!(Subject::new(Automerge::new));
-}
-
-mod of_a_writer {
-    use threads_codec_automerge::Automerge;
-    use threads_conformance::codec::Subject;
-
-    threads_conformance::codec_laws!(Subject::new(|| Automerge::of("ann")));
-}
+threads_conformance::codec_laws!(Subject::new(|| Automerge::of("ann")));

@@ -108,7 +108,7 @@ fn strings_and_integers_saved_over_texts_and_counters_edit_them() {
 
 #[test]
 fn texts_and_counters_are_more_than_strings_and_integers() {
-    let codec = Automerge::new();
+    let codec = Automerge::of("eve");
     let plain = json!({"body": "tea", "views": 0, "inner": ["tea", null]});
     let state = created(&codec, &plain);
     let event = saved(&codec, &state, &page("tea", 0));
@@ -120,7 +120,7 @@ fn texts_and_counters_are_more_than_strings_and_integers() {
 
 #[test]
 fn counters_do_not_overflow() {
-    let codec = Automerge::new();
+    let codec = Automerge::of("eve");
     let far = |views| json!({"body": "", "views": views, "inner": ["", null]});
     for (from, to) in [
         (0, i64::MAX),
@@ -187,7 +187,10 @@ fn what_is_at_hand_changes_no_answer() {
         saved(&Automerge::of("ann"), &state, &json!({"a": 1}))
     );
     let after = codec.apply(Some(&state), &first).unwrap();
-    assert_eq!(after, Automerge::new().apply(Some(&state), &first).unwrap());
+    assert_eq!(
+        after,
+        Automerge::of("eve").apply(Some(&state), &first).unwrap()
+    );
     assert_eq!(codec.apply(Some(&after), &first).unwrap(), after);
 }
 
@@ -298,7 +301,7 @@ proptest! {
             shuffled.insert(at.index(shuffled.len() + 1), event);
         }
         let wanted = all(&writers[0], None, &events);
-        let codec = Automerge::new();
+        let codec = Automerge::of("eve");
         prop_assert_eq!(&all(&codec, None, shuffled.iter().copied().chain(&events)), &wanted);
         for (codec, state) in writers.iter().zip(&states) {
             prop_assert_eq!(&all(codec, Some(state), shuffled.iter().copied()), &wanted);

@@ -24,7 +24,7 @@ fn hex(bytes: &[u8]) -> String {
 /// A case of the file: events in the order in which they come, which of them are refused, what is seen
 /// then, and the state.
 fn case(name: &str, events: &[Vec<u8>]) -> Value {
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let (mut state, mut refused): (Option<EntityState>, Vec<usize>) = (None, Vec::new());
     for (at, event) in events.iter().enumerate() {
         match codec.apply(state.as_ref(), event) {

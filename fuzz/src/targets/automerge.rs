@@ -13,7 +13,7 @@ const HEAD_BYTES: usize = 9;
 
 /// The changes of a document with maps, lists and values of every kind.
 pub(crate) fn events() -> Vec<Vec<u8>> {
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let values = [
         json!({"_id": "ann", "a": {"b": 1.5, "": null}, "l": [1, "x", {"c": true}], "t": "tea"}),
         json!({"_id": "ann", "a": {"b": -7}, "l": ["x", {"c": [u64::MAX]}, 1, 1], "t": "😀"}),
@@ -53,7 +53,7 @@ fn event(contents: &[u8]) -> Vec<u8> {
 }
 
 fn state<'e>(events: impl IntoIterator<Item = &'e Vec<u8>>) -> Option<EntityState> {
-    let codec = Automerge::new();
+    let codec = Automerge::of("ann");
     let next = |state: Option<EntityState>, event: &Vec<u8>| {
         codec.apply(state.as_ref(), event).ok().or(state)
     };
@@ -66,7 +66,7 @@ pub(crate) fn change(input: &[u8]) {
     let Some((mode, contents)) = input.split_first() else {
         return;
     };
-    let (codec, event) = (Automerge::new(), event(contents));
+    let (codec, event) = (Automerge::of("ann"), event(contents));
     let known = if *mode == 0 { Vec::new() } else { events() };
     let before = state(&known);
     match codec.apply(before.as_ref(), &event) {

@@ -32,7 +32,7 @@ pub(crate) fn add(repo: &Repo, args: CollectionAdd, out: &mut Output) -> Result 
     db.define(&spec)
         .advise_by(|error| schema_help(error, args.schema.as_deref()))
         .advise(ErrorKind::Unsupported, || {
-            "leave --codec out, or use jsonpatch/1 or lww/1".to_owned()
+            "leave --codec out, or use jsonpatch/1, lww/1 or automerge/1".to_owned()
         })
         .advise(ErrorKind::Conflict, || {
             format!(

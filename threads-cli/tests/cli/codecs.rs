@@ -32,6 +32,23 @@ fn a_collection_of_another_codec_merges_member_by_member() {
     assert!(said.contains("save or merge"), "{said}");
 }
 
+#[test]
+fn a_collection_whose_documents_merge_is_made_and_written() {
+    let place = Place::new();
+    place.ok(["create", "t"]);
+    let add = ["collection", "add", "t", "Card", "--codec", "automerge/1"];
+    place.ok(add.into_iter().chain(["--index", "age"]));
+    let ann = r#"{"_id": "ann", "age": 41, "tags": ["a"]}"#;
+    place.ok(["put", "t", "Card", ann]);
+    place.ok(["patch", "t", "Card", "ann", r#"{"age": 42, "town": "Ulm"}"#]);
+    let tag = r#"[{"op": "add", "path": "/tags/-", "value": "b"}]"#;
+    place.ok(["patch", "t", "Card", "ann", tag, "--rfc6902"]);
+    let found = place.ok(["--json", "find", "t", "Card", "age = 42"]).json();
+    let ann = json!({"_id": "ann", "age": 42, "tags": ["a", "b"], "town": "Ulm"});
+    assert_eq!(found, json!([ann]));
+    place.ok(["verify", "t"]);
+}
+
 /// A codec that the program does not have.
 #[derive(Debug)]
 struct Replace;

@@ -148,7 +148,7 @@ impl EventCodec for Watched {
     }
 }
 
-const WATCHED: How = |builder: NodeBuilder| builder.codec(Watched(Automerge::new()));
+const WATCHED: How = |builder: NodeBuilder| builder.codec(Watched(Automerge::of("ann")));
 
 #[test]
 fn what_is_handed_on_is_not_looked_into_and_a_late_event_is_one_event() {

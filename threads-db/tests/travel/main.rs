@@ -82,7 +82,7 @@ kits! {
     };
     automerge: Kit {
         codec: "automerge/1",
-        equip: |node| node.codec(Automerge::new()),
+        equip: |node| node.codec_for(|own| Automerge::of(own.to_string())),
         merges: true,
     };
     whole: Kit { codec: "whole/1", equip: |node| node, merges: false };
