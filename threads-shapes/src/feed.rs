@@ -35,10 +35,10 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use threads_core::codec::ActionKind;
 use threads_core::{Error, ErrorKind, Hlc, LogId, Result};
-use threads_db::query::{Query, QueryCaps, field};
+use threads_db::query::{Cursor, Query, QueryCaps, field};
 use threads_db::{ChangeFilter, Collection, Db, FeedCursor, Listener, Notice, WriteTransaction};
 
 use crate::define;
@@ -65,6 +65,8 @@ pub struct Position(String);
 /// The digits of the time, those of the place in a record, and what is between the parts.
 const TIME_DIGITS: usize = 24;
 const PLACE_DIGITS: usize = 4;
+/// The letters and digits of the id of a log; what they say matters to nobody here.
+const LOG_LETTERS: usize = 52;
 
 impl Position {
     fn new(time: Hlc, log: &LogId, place: usize) -> Self {
@@ -106,9 +108,8 @@ impl FromStr for Position {
         let mut parts = text.split('-');
         let parts = [(); 3].map(|()| parts.next().unwrap_or_default());
         let sound = digits(parts[0], TIME_DIGITS)
-            && parts[1]
-                .parse::<LogId>()
-                .is_ok_and(|log| log.to_string() == parts[1])
+            && parts[1].len() == LOG_LETTERS
+            && parts[1].bytes().all(|byte| byte.is_ascii_alphanumeric())
             && digits(parts[2], PLACE_DIGITS)
             && parts.join("-") == text;
         sound.then(|| Self(text.to_owned())).ok_or_else(|| {
@@ -278,7 +279,10 @@ impl<T: Serialize> Feed<T> {
         let position = Position::new(txn.time(), &txn.log()?, txn.staged_events());
         let item = serde_json::to_value(value)
             .map_err(|cause| Error::invalid("an item must be JSON").caused_by(cause))?;
-        let entity = json!({"_id": position.0, "item": item});
+        // Not by a macro, which would copy the item.
+        let members = [("_id", position.0.as_str().into()), ("item", item)];
+        let members = members.map(|(name, value)| (name.to_owned(), value));
+        let entity = Value::Object(Map::from_iter(members));
         txn.create(&self.entities, &entity)?;
         Ok(position)
     }
@@ -334,13 +338,34 @@ impl<T: DeserializeOwned> Feed<T> {
     }
 
     fn take(&self, query: Query, limit: usize) -> Result<Vec<Item<T>>> {
-        let limit = limit.min(ITEMS_MAX) as u64;
-        let query = query.limit(limit).caps(QueryCaps::unbounded());
-        match self.items.find(&query) {
-            Ok(found) => Ok(found.into_iter().filter_map(Stored::item).collect()),
+        let limit = limit.min(ITEMS_MAX);
+        let mut items = Vec::new();
+        let mut query = query.caps(QueryCaps::unbounded());
+        // What is no item does not count, so that it hides nothing that comes after it.
+        while items.len() < limit {
+            let (found, next) = self.page(&query.clone().limit((limit - items.len()) as u64))?;
+            items.extend(found);
+            match next {
+                Some(next) => query = query.after(next),
+                None => break,
+            }
+        }
+        Ok(items)
+    }
+
+    /// The items of one page, and where the next one begins.
+    fn page(&self, query: &Query) -> Result<(Vec<Item<T>>, Option<Cursor>)> {
+        match self.items.find_page(query) {
+            Ok(found) => Ok((
+                found.rows.into_iter().filter_map(Stored::item).collect(),
+                found.next,
+            )),
             Err(error) if error.kind() == ErrorKind::Invalid => {
-                let found = self.entities.find(&query)?;
-                Ok(found.into_iter().filter_map(lenient).collect())
+                let found = self.entities.find_page(query)?;
+                Ok((
+                    found.rows.into_iter().filter_map(lenient).collect(),
+                    found.next,
+                ))
             }
             Err(error) => Err(error),
         }

@@ -323,11 +323,22 @@ impl Kv {
             .count(&Query::new().filter(field("value").exists()))
     }
 
+    /// What is no pair does not count, so that it hides nothing that comes after it.
     fn take(&self, query: &Query, limit: usize) -> Result<Vec<Pair>> {
-        let caps = QueryCaps::unbounded();
-        let query = query.clone().limit(limit.min(PAIRS_MAX) as u64).caps(caps);
-        let found = self.pairs.find(&query)?;
-        Ok(found.into_iter().filter_map(read).collect())
+        let limit = limit.min(PAIRS_MAX);
+        let mut pairs = Vec::new();
+        let mut query = query.clone().caps(QueryCaps::unbounded());
+        while pairs.len() < limit {
+            let page = self
+                .pairs
+                .find_page(&query.clone().limit((limit - pairs.len()) as u64))?;
+            pairs.extend(page.rows.into_iter().filter_map(read));
+            match page.next {
+                Some(next) => query = query.after(next),
+                None => break,
+            }
+        }
+        Ok(pairs)
     }
 }
 

@@ -304,7 +304,12 @@ impl Table {
     /// ```
     pub fn join(&self, query: &Query, on: &str, other: &Self) -> Result<Vec<Joined>> {
         self.rows.db().read(|txn| {
-            let left = txn.find(&self.rows, query)?;
+            // The key is needed, whether or not it is asked for.
+            let query = match query.fields.is_empty() {
+                true => query.clone(),
+                false => query.clone().fields([on]),
+            };
+            let left = txn.find(&self.rows, &query)?;
             let key = |row: &Value| row[on].as_str().map(str::to_owned);
             let keys: BTreeSet<String> = left.iter().filter_map(key).collect();
             let right = by_key(txn, other, keys)?;

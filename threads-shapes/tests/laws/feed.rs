@@ -138,6 +138,8 @@ fn positions_are_read_as_they_are_written_and_nothing_else_is_one() {
     other.append(&"eight".to_owned()).unwrap();
     let any: Feed = Feed::open(db, "f").unwrap();
     assert_eq!(any.read(None, 10).unwrap().len(), 2);
+    // And hides nothing, however few are asked for.
+    assert_eq!(feed.last(1).unwrap()[0].value, 7);
     assert_eq!(feed.read(None, 10).unwrap().len(), 1);
     let mut cursor = FeedCursor::START;
     assert_eq!(arrived(&feed, &mut cursor), [7]);
