@@ -40,6 +40,8 @@ pub(crate) struct Base {
     pub(crate) clearing: bool,
     /// An access record by which some of what is covered would have to be judged again, and cannot be.
     pub(crate) owes: Option<Cid>,
+    /// The access records among what is covered that no other one of these names.
+    pub(crate) acl: Vec<Cid>,
     /// The last record of each log that was covered and is not any more, as all are here again: of these the feed
     /// knows nothing.
     pub(crate) no_feed: BTreeMap<Number, u64>,
@@ -55,6 +57,7 @@ struct Row {
     snapshot: Cid,
     clearing: bool,
     owes: Option<Cid>,
+    acl: Vec<Cid>,
     no_feed: Vec<(Number, u64)>,
 }
 
@@ -78,6 +81,7 @@ impl Base {
             snapshot: row.snapshot,
             clearing: row.clearing,
             owes: row.owes,
+            acl: row.acl,
             no_feed: row.no_feed.into_iter().collect(),
         }))
     }
@@ -92,6 +96,7 @@ impl Base {
             snapshot: self.snapshot,
             clearing: self.clearing,
             owes: self.owes,
+            acl: self.acl.clone(),
             no_feed: self.no_feed.iter().map(|(log, seq)| (*log, *seq)).collect(),
         };
         txn.put(Keyspace::Meta, &meta::base(thread), &block::encode(&row)?)

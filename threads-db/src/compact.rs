@@ -17,7 +17,7 @@ use crate::held::{self, Why};
 use crate::layout::{self, Place, meta};
 use crate::progress::Progress;
 use crate::snapshot::{self, Covered};
-use crate::sync::{shares, standing};
+use crate::sync::shares;
 use crate::thread::Thread;
 
 mod activate;
@@ -72,12 +72,13 @@ pub struct CompactOptions {
     pub keep: Keep,
     /// Whether it is only worked out what would be done.
     pub dry_run: bool,
-    /// Whether records are dropped too of which no other peer has said that it has them.
+    /// Whether records are dropped of a thread that is shared. No peer promises to keep what it has, and others
+    /// may compact too: somebody has to see to it that one keeps all records.
     pub even_alone: bool,
 }
 
 impl CompactOptions {
-    /// Keeps this, and nothing that another peer lacks is dropped.
+    /// Keeps this, and drops nothing of a thread that is shared.
     ///
     /// ```
     /// let options = threads_db::CompactOptions::new(threads_db::Keep::All);
@@ -106,7 +107,7 @@ pub struct CompactReport {
     pub bytes: u64,
     /// How many records stay that the state covers, as they stay needed.
     pub kept: u64,
-    /// The logs of which no other peer has said that it has all that is dropped.
+    /// The logs of which other peers may need what is dropped, as the thread is shared.
     pub alone: Vec<LogId>,
     /// The snapshot that the thread begins with then.
     #[serde(serialize_with = "crate::text::optional")]
@@ -190,8 +191,8 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) when the thread is shared and no other peer
-    /// has said that it has what would be dropped: the report of a dry run names the logs;
+    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) when the thread is shared, unless
+    /// [`even_alone`](CompactOptions::even_alone) says that another peer keeps all of it;
     /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when the thread does not verify; those of
     /// [`Db::snapshot`].
     ///
@@ -228,7 +229,7 @@ impl Db {
         }
         if !options.even_alone && !report.alone.is_empty() {
             return Err(Error::unavailable(
-                "no other peer has said that it has all that would be dropped: sync first",
+                "the thread is shared, and peers may need what would be dropped: see to it that one keeps all of it, and say so",
             )
             .with("logs", report.alone.len()));
         }
@@ -257,6 +258,7 @@ impl Db {
 /// What would be dropped.
 fn survey(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Result<CompactReport> {
     let mut report = CompactReport::default();
+    let shared = !shares::of_thread(txn, thread.number)?.is_empty();
     for (number, last) in &covered.last {
         let kept = snapshot::kept_here(txn, thread, (*number, *last), covered)?;
         let mut dropped = 0;
@@ -272,37 +274,13 @@ fn survey(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Result<Compa
         }
         report.dropped += dropped;
         let log = thread.log_id(txn, *number)?;
-        if dropped > 0 && is_alone(txn, thread, (&log, *last))? {
+        // What a peer said or signed does not say that it keeps it: it may have dropped it since.
+        if dropped > 0 && shared {
             report.alone.push(log);
         }
     }
     report.alone.sort();
     Ok(report)
-}
-
-/// Whether no other peer has what is dropped of a log: for this node's own log one that signed for it, for others
-/// one that said so on its own account.
-fn is_alone(txn: &dyn ReadTxn, thread: &Thread, (log, last): (&LogId, u64)) -> Result<bool> {
-    let peers = shares::of_thread(txn, thread.number)?;
-    if peers.is_empty() {
-        // It is shared with nobody who could miss it.
-        return Ok(false);
-    }
-    let number = layout::number(txn, &meta::log_by_id(thread.number, log))?;
-    let author = number
-        .map(|number| thread.author(txn, number))
-        .transpose()?;
-    if author.flatten() == Some(thread.own_author()) {
-        return Ok(standing::holders(txn, thread.number, log, last)?.is_empty());
-    }
-    for peer in peers {
-        let said = shares::acked_of(txn, thread.number, &peer, log)?;
-        let failed = standing::checked(txn, thread.number, &peer)?.failed;
-        if said.is_some_and(|said| said >= last) && failed.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// The records that are here of those that are covered.
@@ -370,5 +348,6 @@ pub(crate) fn time_of(
         };
         latest = latest.max(time);
     }
-    Ok(latest)
+    // What is dated ahead is not applied, and moves nobody's clock.
+    Ok(latest.min(crate::thread::Tip::get(txn, thread.number)?.time))
 }

@@ -252,6 +252,7 @@ fn write(
 
 /// Makes the content of the snapshot to carry once, to know its name and how long it is.
 fn carry(txn: &dyn ReadTxn, thread: &Thread, (covered, id): (&Covered, &Cid)) -> Result<Carried> {
+    snapshot::check(txn, thread, covered)?;
     let mut content = Content::new(txn, thread, covered.clone())?;
     let made = content.name()?;
     match made.0 == *id {

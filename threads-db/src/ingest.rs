@@ -270,6 +270,11 @@ impl<'a> Ingest<'a> {
             // It may have been tried on another's behalf.
             let Some(entry) = entry else { continue };
             let Entry { row, blocks } = &entry;
+            if blocks.is_some() && self.is_covered(&row.log, row.seq)? {
+                // Another one has its place among what is covered, or it came back there itself.
+                held::remove(&mut *self.txn, self.thread.number, arrival)?;
+                continue;
+            }
             if row.is_settled() && self.is_covered(&row.log, row.seq)? {
                 // Of what is before it, by which it was judged, not all is here.
                 continue;

@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use threads_core::codec::EntityState;
 use threads_core::datastore::{Datastore, Direction, Keyspace, ReadTxn};
 use threads_core::record::Dep;
 use threads_core::{Cid, Error, ErrorKind, LogId, PeerId, Result};
 
+use crate::base;
 use crate::catalogue::{self, Catalogue};
 use crate::db::Db;
-use crate::entity::EntityRow;
+use crate::history::{self, Events};
 use crate::layout::{self, Prefix};
 use crate::thread::Thread;
 
@@ -263,7 +265,7 @@ fn make_of(txn: &dyn ReadTxn, thread: &Thread, covered: Covered) -> Result<Snaps
     })
 }
 
-/// The snapshots that somebody signed. Who signs is who wrote it, whatever it says.
+/// The snapshots that somebody signed.
 pub(crate) fn signed(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Snapshot>> {
     let catalogue = Catalogue::framework(txn, thread.number)?;
     let Some(definition) = catalogue.find(&catalogue::reserved(SNAPSHOTS)) else {
@@ -274,15 +276,14 @@ pub(crate) fn signed(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Snapshot>
     // Of one name there is more than one only where somebody lies about what it covers.
     let mut found: BTreeMap<(Cid, Vec<Dep>), (Snapshot, BTreeSet<PeerId>)> = BTreeMap::new();
     for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
-        let (key, value) = row?;
+        let (key, _) = row?;
         let id = layout::entity_id(&key, prefix.len())?;
-        let row = EntityRow::decode(&value)?;
-        let Some(snapshot) = read(definition, &row, id.as_str())? else {
+        let Some((author, state)) = said(txn, thread, &key, id.as_str())? else {
             continue;
         };
-        let author = thread.author(txn, row.last.log)?;
-        let Some(author) = author.filter(|peer| id.as_str() == format!("{}.{peer}", snapshot.id))
-        else {
+        let snapshot = read(definition, &state, id.as_str())?;
+        let is_its = |snapshot: &Snapshot| id.as_str() == format!("{}.{author}", snapshot.id);
+        let Some(snapshot) = snapshot.filter(is_its) else {
             continue;
         };
         let key = (snapshot.id, snapshot.frontier.clone());
@@ -303,13 +304,43 @@ pub(crate) fn signed(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Snapshot>
     Ok(snapshots)
 }
 
-/// What an entity says, unless it makes no sense.
-fn read(definition: &catalogue::Definition, row: &EntityRow, id: &str) -> Result<Option<Snapshot>> {
-    use threads_core::codec::EventCodecExt;
-    let Some(state) = row.life.state() else {
+/// What the peer said last in an entity whom its id names. What others write there counts for nothing, and takes
+/// nothing away.
+fn said(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    key: &[u8],
+    id: &str,
+) -> Result<Option<(PeerId, EntityState)>> {
+    let peer = id.rsplit_once('.').and_then(|(_, peer)| peer.parse().ok());
+    let Some(peer) = peer else { return Ok(None) };
+    let mut events = Events::new(txn, thread);
+    let rows = history::rows(txn, thread, &[key, &[0]].concat())?;
+    for row in rows.iter().rev() {
+        if thread.author(txn, row.place.log)? == Some(peer) {
+            // Of this codec an event is the state that it gives.
+            let event = events.event(&row.place)?;
+            return Ok(Some((peer, EntityState::new(event.payload))));
+        }
+    }
+    let Some(begins) = base::of_entity(txn, thread.number, key)? else {
         return Ok(None);
     };
-    let mut value = definition.codec.value(state)?;
+    let its = thread.author(txn, begins.last.log)? == Some(peer);
+    let state = begins.life.state().filter(|_| its).cloned();
+    Ok(state.map(|state| (peer, state)))
+}
+
+/// What an entity says, unless it makes no sense.
+fn read(
+    definition: &catalogue::Definition,
+    state: &EntityState,
+    id: &str,
+) -> Result<Option<Snapshot>> {
+    use threads_core::codec::EventCodecExt;
+    let Ok(mut value) = definition.codec.value(state) else {
+        return Ok(None);
+    };
     if let Some(members) = value.as_object_mut() {
         members.insert("_id".to_owned(), id.into());
     }

@@ -48,7 +48,7 @@ pub(crate) struct Compact {
     /// Only say what would be dropped
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Drop records too that no other peer has said it has
+    /// Drop records of a shared thread too: see to it that another peer keeps all of them
     #[arg(long)]
     pub(crate) even_alone: bool,
 }

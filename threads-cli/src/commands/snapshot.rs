@@ -109,7 +109,7 @@ pub(crate) fn compact(repo: &Repo, args: &Compact, out: &mut Output) -> Result {
         })
     };
     let report = report.advise(ErrorKind::Unavailable, || {
-        "sync with a peer that keeps all of it, or add --even-alone".to_owned()
+        "where the thread is shared: see to it that a peer keeps all of it, and add --even-alone".to_owned()
     })?;
     if out.is_json() {
         return Ok(out.value(&json!({"dry_run": args.dry_run, "report": report}))?);
@@ -127,7 +127,7 @@ pub(crate) fn compact(repo: &Repo, args: &Compact, out: &mut Output) -> Result {
     ))?;
     if !report.alone.is_empty() {
         out.remark(format_args!(
-            "of {} no other peer has said that it has all that",
+            "the thread is shared: of {} peers may need that",
             counted(report.alone.len() as u64, "log")
         ));
     }

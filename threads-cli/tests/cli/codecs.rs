@@ -45,7 +45,7 @@ fn a_collection_whose_documents_merge_is_made_and_written() {
     place.ok(["patch", "t", "Card", "ann", tag, "--rfc6902"]);
     let found = place.ok(["--json", "find", "t", "Card", "age = 42"]).json();
     let ann = json!({"_id": "ann", "age": 42, "tags": ["a", "b"], "town": "Ulm"});
-    assert_eq!(found, ann);
+    assert_eq!(found, json!([ann]));
     place.ok(["verify", "t"]);
 }
 

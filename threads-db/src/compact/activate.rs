@@ -7,6 +7,7 @@ use threads_core::datastore::{DatastoreExt, Direction, Keyspace, ReadTxn, WriteT
 use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
 
 use super::{position_of, time_of};
+use crate::access;
 use crate::base::Base;
 use crate::chain;
 use crate::db::Db;
@@ -36,6 +37,7 @@ impl Db {
                 snapshot: *snapshot,
                 clearing: true,
                 owes: before.as_ref().and_then(|before| before.owes),
+                acl: access::latest(txn.as_read(), thread.number)?,
                 no_feed: before
                     .as_ref()
                     .map_or_else(Default::default, |before| before.no_feed.clone()),

@@ -9,7 +9,7 @@ use threads_core::datastore::{
 };
 use threads_core::policy::Verdict;
 use threads_core::record::{Record, skip_target};
-use threads_core::{CollectionName, EntityId, Error, ErrorKind, LogId, Result};
+use threads_core::{CollectionName, EntityId, Error, ErrorKind, Hlc, LogId, Result};
 
 use super::activate::forget_beside;
 use super::clear::blocks;
@@ -24,7 +24,7 @@ use crate::history;
 use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
 use crate::opened::Opened;
 use crate::reducers;
-use crate::thread::Thread;
+use crate::thread::{Thread, Tip};
 
 /// How many records one commit files.
 const RECORDS_PER_COMMIT: u64 = 256;
@@ -284,7 +284,7 @@ fn begin_anew(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<Vec<(Collection
     base.no_feed.extend(std::mem::take(&mut base.covered).last);
     base.owes = None;
     base.put(txn, number)?;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut latest) = (Vec::new(), Hlc::ZERO);
     for (collection, name) in layout::collections(txn.as_read(), number)? {
         let prefix = layout::collection_prefix(number, collection);
         let mut stale = false;
@@ -292,6 +292,7 @@ fn begin_anew(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<Vec<(Collection
             let key = layout::entity(number, collection, &id);
             let was = EntityRow::get(txn.as_read(), &key)?;
             let is = history::made_again(txn.as_read(), thread, &key)?;
+            latest = latest.max(is.as_ref().map_or(Hlc::ZERO, |row| row.last.time));
             if was == is {
                 continue;
             }
@@ -308,6 +309,9 @@ fn begin_anew(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<Vec<(Collection
             txn.put(Keyspace::Meta, &meta::stale(collection), &[])?;
         }
     }
+    let tip = Tip::get(txn.as_read(), number)?;
+    let time = tip.time.max(latest);
+    Tip { time, ..tip }.put(txn, number)?;
     if !wrong.is_empty() {
         definitions::changed(txn, thread)?;
         reducers::put_behind(txn, thread)?;

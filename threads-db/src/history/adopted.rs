@@ -58,8 +58,6 @@ impl Events<'_> {
         for from in &opened.adopts {
             done |= self.was_adopted(from)?;
             let Some(from) = chain::locate(self.txn, thread, from)? else {
-                // Of what is covered here only that is not here which was applied.
-                done |= base::covers_any(self.txn, thread)?;
                 continue;
             };
             for row in rows.iter().filter(|row| row.of_record(thread) == from) {

@@ -281,6 +281,14 @@ impl Ingest<'_> {
             // The policy has no say in that.
             return Ok(());
         }
+        if let Some(arrival) = arrival
+            && self.is_covered(&fields.log, fields.seq)?
+            && held::get(self.txn.as_read(), self.thread.number, arrival)?
+                .is_some_and(|entry| entry.row.is_settled())
+        {
+            // Of what is before it, by which it was found wrong, not all is here.
+            return Ok(());
+        }
         let changes = opened.batch().map(dispatcher::changes);
         let judged = Judged {
             fields,
@@ -305,6 +313,10 @@ impl Ingest<'_> {
             (verdict, arrival) => {
                 let entry = self.entry(&record, None);
                 self.hold(entry, Why::access(verdict), arrival)?;
+                if arrival.is_none() && self.purging {
+                    // What the dead were before is forgotten where somebody purged, should it undo a delete.
+                    self.owe_all(cause)?;
+                }
                 match arrival {
                     Some(_) => Ok(()),
                     None => self.turn(&record, &opened, place, Rejudged::Reverted(*cause)),

@@ -1,14 +1,19 @@
 //! What cannot be decided here, as the records are not here that it is about: a thread that begins with a snapshot
 //! has only those after it.
 
+use std::collections::BTreeSet;
+
 use threads_core::batch::EntityEvent;
 use threads_core::codec::{ActionKind, Ordering};
 use threads_core::policy::Again;
-use threads_core::{Cid, Result};
+use threads_core::record::Record;
+use threads_core::{Cid, CollectionName, EntityId, Result};
 
 use super::Ingest;
+use crate::access::ADOPTED;
+use crate::chain;
 use crate::entity::{EntityRow, Life};
-use crate::held::Why;
+use crate::held::{self, Entry, Why};
 use crate::history;
 use crate::layout::{self, EventPlace, Number, Place, meta};
 use crate::opened::Opened;
@@ -21,9 +26,24 @@ impl Ingest<'_> {
             return Ok(None);
         };
         let (txn, thread) = (self.txn.as_read(), self.thread.number);
+        if base.covered.last.is_empty() {
+            return Ok(None);
+        }
+        for adopted in &opened.adopts {
+            // Whether it was applied itself is known to whoever has it.
+            if chain::locate(txn, thread, adopted)?.is_none() {
+                return Ok(Some(Why::Older(format!("{ADOPTED}/{adopted}"))));
+            }
+        }
+        let waiting = self.waiting_entities(&opened.record.id())?;
         for (event, index) in batch.events.iter().zip(0..) {
             let number = layout::number(txn, &meta::collection(thread, &event.collection))?;
             let Some(number) = number else { continue };
+            // It may build on what waits, and would be something in between without it.
+            if waiting.contains(&(event.collection.clone(), event.entity.clone())) {
+                let entity = format!("{}/{}", event.collection, event.entity);
+                return Ok(Some(Why::Older(entity)));
+            }
             let key = layout::entity(thread, number, event.entity.as_str());
             let Some(begins) = base.of_entity(txn, thread, &key)? else {
                 continue;
@@ -41,6 +61,30 @@ impl Ingest<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The entities that records change which wait for older ones, but for this record.
+    fn waiting_entities(&self, but: &Cid) -> Result<BTreeSet<(CollectionName, EntityId)>> {
+        let (txn, thread) = (self.txn.as_read(), self.thread.number);
+        let mut waiting = BTreeSet::new();
+        if !self.holding {
+            return Ok(waiting);
+        }
+        for arrival in held::arrivals(txn, thread)? {
+            let entry = held::get(txn, thread, arrival)?;
+            let older = |entry: &Entry| matches!(entry.row.why, Why::Older(_));
+            let Some(entry) = entry.filter(|entry| older(entry) && entry.row.record != *but) else {
+                continue;
+            };
+            let Some(place) = chain::locate(txn, thread, &entry.row.record)? else {
+                continue;
+            };
+            let opened = self.thread.open(&chain::expect(txn, place)?)?;
+            let events = opened.batch().map_or(&[][..], |batch| &batch.events);
+            let names = events.iter();
+            waiting.extend(names.map(|event| (event.collection.clone(), event.entity.clone())));
+        }
+        Ok(waiting)
     }
 
     /// Whether an event comes to the same wherever it stands among those of its entity.
@@ -69,6 +113,20 @@ impl Ingest<'_> {
         apart.map(|(_, seq)| *seq).chain(rest..=last).collect()
     }
 
+    /// Notes an access record by which what is covered is needed.
+    pub(super) fn owe_all(&mut self, cause: &Cid) -> Result<()> {
+        let Some(base) = self
+            .base
+            .clone()
+            .filter(|base| !base.covered.last.is_empty())
+        else {
+            return Ok(());
+        };
+        let owes = Some(*cause);
+        let base = self.base.insert(crate::base::Base { owes, ..base });
+        base.put(&mut *self.txn, self.thread.number)
+    }
+
     /// Notes an access record by which records would have to be judged again that are covered, unless its author
     /// had seen all of them.
     pub(super) fn owe(&mut self, again: &Again, cause: &Cid) -> Result<()> {
@@ -84,9 +142,7 @@ impl Ingest<'_> {
             }
             let (log, seq) = (*log, *seq);
             if !self.was_seen(again, Place { thread, log, seq })? {
-                let owes = Some(*cause);
-                let base = self.base.insert(crate::base::Base { owes, ..base });
-                return base.put(&mut *self.txn, thread);
+                return self.owe_all(cause);
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use threads_core::{CollectionName, EntityId, Result};
 
 use super::empty::Emptier;
 use super::rows;
+use crate::base;
 use crate::chain;
 use crate::history;
 use crate::layout::{self, meta};
@@ -39,7 +40,9 @@ pub(crate) fn late(
     for record in &records {
         emptier.look_at_listed(record)?;
     }
-    match emptier.finish()?.shown {
+    let done = emptier.finish()?;
+    base::forget_dead(txn, thread)?;
+    match done.shown {
         true => reducers::replay_all(txn, thread),
         false => Ok(()),
     }

@@ -136,6 +136,11 @@ pub(crate) fn check(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Re
                 "not all records are here that this is about: the thread begins later here",
             ));
         }
+        if base.owes.is_some() {
+            return Err(Error::unavailable(
+                "a rule came by which older records would have to be judged again: get them first",
+            ));
+        }
         if base.covered == *covered {
             return Ok(());
         }

@@ -7,13 +7,13 @@ use std::ops::Bound;
 use threads_core::books::HeadBook;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::record::Dep;
-use threads_core::{CollectionName, Error, Hlc, Result};
+use threads_core::{Cid, CollectionName, Error, Hlc, Result};
 
 use super::content::{CONTENT_VERSION, EntityItem, Item, LogItem, Name, RecordItem};
 use super::cover::kept;
 use super::covered::Covered;
 use crate::access;
-use crate::base;
+use crate::base::{self, Base};
 use crate::chain;
 use crate::entity::{EntityRow, Life};
 use crate::history::{self, Events};
@@ -151,7 +151,7 @@ impl<'a> Content<'a> {
                 self.made.push_back(Item::Thread {
                     version: CONTENT_VERSION,
                     thread: self.thread.id.clone(),
-                    acl: access::latest(self.txn, self.thread.number)?,
+                    acl: self.access()?,
                 });
                 Step::Logs
             }
@@ -175,6 +175,15 @@ impl<'a> Content<'a> {
             Step::Done => Step::Done,
         };
         Ok(())
+    }
+
+    /// The access records that no other names, of those that are covered.
+    fn access(&self) -> Result<Vec<Cid>> {
+        match Base::get(self.txn, self.thread.number)? {
+            Some(base) if base.covered == self.covered => Ok(base.acl),
+            // There are no others: that was looked at.
+            _ => access::latest(self.txn, self.thread.number),
+        }
     }
 
     fn record(&mut self, log: usize) -> Result<Step> {
@@ -236,7 +245,7 @@ impl<'a> Content<'a> {
     }
 
     /// Makes all of it, and gives its name and how many bytes it has.
-    pub(crate) fn name(&mut self) -> Result<(threads_core::Cid, u64)> {
+    pub(crate) fn name(&mut self) -> Result<(Cid, u64)> {
         let mut name = Name::default();
         while let Some(item) = self.next()? {
             name.update(&item.encode()?);

@@ -43,6 +43,8 @@ struct Opening<'a> {
     thread: &'a Thread,
     /// Whether its first item came.
     begun: bool,
+    /// The access records that no other names.
+    acl: Vec<Cid>,
     logs: Vec<(Number, LogItem)>,
     covered: Covered,
     /// The record that came last, and the entity.
@@ -99,6 +101,7 @@ impl<'a> Opening<'a> {
         Self {
             thread,
             begun: false,
+            acl: Vec::new(),
             logs: Vec::new(),
             covered: Covered::default(),
             record: (0, 0),
@@ -115,8 +118,11 @@ impl<'a> Opening<'a> {
             let first = !std::mem::replace(&mut self.begun, true);
             match item {
                 Item::Thread {
-                    version, thread, ..
+                    version,
+                    thread,
+                    acl,
                 } if first => {
+                    self.acl = acl;
                     if version != CONTENT_VERSION || thread != self.thread.id {
                         return Err(malformed("it is of another thread, or a later version"));
                     }
@@ -149,7 +155,6 @@ impl<'a> Opening<'a> {
             time: item.time()?,
         };
         HeadBookMut::new(txn).set(&self.thread.id, &item.log, &head)?;
-        self.time = self.time.max(head.time);
         self.covered.last.insert(number, item.seq);
         self.logs.push((number, item));
         Ok(())
@@ -286,6 +291,7 @@ impl<'a> Opening<'a> {
             snapshot: *name,
             clearing: false,
             owes: None,
+            acl: std::mem::take(&mut self.acl),
             no_feed: BTreeMap::new(),
         };
         base.put(txn, thread)?;

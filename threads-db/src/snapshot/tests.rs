@@ -240,6 +240,13 @@ fn nobody_signs_in_the_name_of_another() {
         txn.save_reserved(SNAPSHOTS, &entity.id, &entity).map(drop)
     };
     bob.db.write(forged).unwrap();
+    assert_eq!(bob.db.snapshots().unwrap(), std::slice::from_ref(&made));
+    // And nobody takes back what another signed.
+    let ann_said = format!("{}.{}", made.id, ann.db.node().peer_id());
+    let overwrite = |txn: &mut crate::WriteTransaction<'_>| {
+        txn.save_reserved(SNAPSHOTS, &ann_said, &json!({"_id": ann_said}))
+    };
+    assert!(bob.db.write(overwrite).unwrap());
     assert_eq!(bob.db.snapshots().unwrap(), [made]);
 }
 

@@ -193,6 +193,62 @@ fn a_late_event_waits_for_older_records_and_no_answer_is_wrong() {
 }
 
 #[test]
+fn what_builds_on_what_waits_waits_with_it() {
+    let ann = Peer::made(Variant::Raw);
+    let bob = Peer::copy(&ann.db.keys());
+    save(&ann.db, "a", "one");
+    edits(&ann.db, 30);
+    take(&bob.db, &records(&ann.db));
+    let known = records(&bob.db).len();
+    let notes_of = bob.db.collection("Note").unwrap();
+    bob.db
+        .write(|txn| {
+            txn.patch(&notes_of, "a", &json!({"bob": 1}))?;
+            txn.create(&notes_of, &json!({"_id": "new", "text": "whole"}))
+        })
+        .unwrap();
+    patch(&bob.db, "new", &json!({"more": 1}));
+    save(&bob.db, "apart", "bob's");
+    ann.clock.set(NOW_MS + 1_000);
+    patch(&ann.db, "a", &json!({"text": "ann"}));
+    let all = records(&ann.db);
+    compact(&ann.db, Keep::Latest);
+    take(&ann.db, &records(&bob.db)[known..]);
+    let ids = |db: &Db| {
+        notes(db)
+            .iter()
+            .map(|note| note["_id"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&ann.db), ["a", "apart"], "nothing in between is shown");
+    assert_eq!(ann.db.base().unwrap().unwrap().waiting, 2);
+    take(&ann.db, &all);
+    assert_eq!(ann.db.regain().unwrap().applied, 2);
+    take(&bob.db, &records(&ann.db));
+    bob.clock.set(NOW_MS + 2_000);
+    bob.db.retry_held().unwrap();
+    assert_eq!(now(&ann.db), now(&bob.db));
+}
+
+#[test]
+fn a_compacted_thread_is_exported_whatever_was_ruled_since() {
+    let root = Peer::made(Variant::AccessControlled);
+    save(&root.db, "a", "one");
+    edits(&root.db, 30);
+    compact(&root.db, Keep::Latest);
+    let to = Subject::Peer(PeerId::from_key_bytes([9; 32]));
+    let grant = |txn: &mut crate::WriteTransaction<'_>| txn.grant(to, Scope::Thread, Role::Read);
+    root.db.write(grant).unwrap();
+    let mut file = Vec::new();
+    root.db
+        .export(&mut file, &with_keys(), &mut |_| ())
+        .unwrap();
+    let device = Peer::restored(&file).unwrap();
+    assert_eq!(now(&device.db), now(&root.db));
+    clean(&device.db);
+}
+
+#[test]
 fn a_removal_that_is_about_what_is_gone_is_told() {
     let root = Peer::made(Variant::AccessControlled);
     let [ann, bob] = [(); 2].map(|()| Peer::copy(&root.db.keys()));
@@ -222,6 +278,13 @@ fn a_removal_that_is_about_what_is_gone_is_told() {
     take(&ann.db, &records(&root.db));
     let base = ann.db.base().unwrap().unwrap();
     assert!(base.owes.is_some());
+    // Nobody takes what is here for the state.
+    assert!(ann.db.snapshot().is_err());
+    assert!(
+        ann.db
+            .export(&mut Vec::new(), &with_keys(), &mut |_| ())
+            .is_err()
+    );
     clean(&ann.db);
     // What Bob writes from now on does not count.
     patch(&bob.db, "a", &json!({"text": "again"}));
