@@ -25,7 +25,6 @@ mod limits;
 mod model;
 mod rules;
 mod views;
-mod waiting;
 
 /// A list that follows a live query.
 pub(crate) struct Follower {

@@ -1,17 +1,34 @@
-//! Waiting for updates: in a thread, and in a task.
+//! Waiting for updates of a live query: in a thread, and in a task.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-use super::*;
+use futures_util::Stream;
+use serde_json::{Value, json};
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::datastore::Memory;
+use threads_core::module::CollectionSpec;
+use threads_db::query::Query;
+use threads_db::{Collection, Node};
 
 const LONG: Duration = Duration::from_secs(60);
 
+fn notes() -> Collection<Value> {
+    let node = Node::builder(Memory::new()).codec(JsonPatch::new()).open();
+    let db = node.unwrap().create("t").unwrap();
+    let codec = "jsonpatch/1".parse().unwrap();
+    db.define(&CollectionSpec::new("Note".parse().unwrap(), codec))
+        .unwrap();
+    db.collection("Note").unwrap()
+}
+
 #[test]
 fn a_thread_waits_for_what_another_writes() {
-    let db = made();
-    let notes = notes(&db);
+    let notes = notes();
     let mut live = notes.watch(&Query::new()).unwrap();
     let (sender, updates) = mpsc::sync_channel(3);
     let waiting = thread::spawn(move || {
@@ -32,8 +49,7 @@ fn a_thread_waits_for_what_another_writes() {
 
 #[tokio::test]
 async fn a_task_is_woken_by_what_another_writes() {
-    let db = made();
-    let notes = notes(&db);
+    let notes = notes();
     let mut live = notes.watch(&Query::new()).unwrap();
     let mut next = async || {
         let update = poll_fn(|cx| Pin::new(&mut live).poll_next(cx)).await;
