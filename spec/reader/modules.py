@@ -1,4 +1,4 @@
-"""A second reader of modules: how versions see what is stored, written from spec/09-modules.md alone.
+"""A second reader of modules: how versions see what is stored, written from spec/12-modules.md alone.
 
 Run it as `python3 spec/reader/modules.py`. It reads every case of spec/vectors/modules.json and
 exits with 1 when one does not come out as written.
