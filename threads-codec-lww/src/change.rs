@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use threads_core::{Error, Result};
 
 use crate::limits::{EVENT_BYTES_MAX, are_shallow};
-use crate::text::text;
+use crate::text::{sorted, text};
 
 /// What an event does. Written as JSON, members sorted, without white space: there is one text.
 #[derive(Default, Deserialize, Serialize)]
@@ -17,7 +17,11 @@ pub(crate) struct Change {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) remove: BTreeMap<String, u64>,
     /// Members to write.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Map::is_empty",
+        serialize_with = "sorted"
+    )]
     pub(crate) set: Map<String, Value>,
 }
 

@@ -47,7 +47,6 @@ impl EventCodec for Lww {
     fn encode(&self, before: Option<&EntityState>, action: &Action<'_>) -> Result<Option<Vec<u8>>> {
         let mut state = before.map(State::read).transpose()?.unwrap_or_default();
         let wanted = match action {
-            // Through a value, so that the members are in order.
             Action::Create(value) | Action::Save(value) => {
                 object(serde_json::to_value(value).map_err(not_json)?)?
             }

@@ -9,7 +9,7 @@ use threads_core::{Error, Result};
 
 use crate::change::Change;
 use crate::limits::STATE_BYTES_MAX;
-use crate::text::text;
+use crate::text::{Members, text};
 
 /// What stands between the document and the counts. JSON text has no such byte.
 const END: u8 = 0;
@@ -64,7 +64,7 @@ impl State {
     pub(crate) fn write(&self) -> Result<EntityState> {
         let not_json =
             |cause| Error::rejected("an entity cannot be written as JSON").caused_by(cause);
-        let mut bytes = text(&self.members).map_err(not_json)?;
+        let mut bytes = text(&Members(&self.members)).map_err(not_json)?;
         bytes.push(END);
         bytes.extend(text(&self.counts).map_err(not_json)?);
         if bytes.len() > STATE_BYTES_MAX {

@@ -96,6 +96,22 @@ fn a_change_of_one_member_sends_that_one() {
     assert_eq!(event, br#"{"set":{"b":2}}"#);
 }
 
+/// Some crate of a build may have serde_json keep members as they came.
+#[test]
+fn members_are_in_order_however_the_build_keeps_them() {
+    let mut value = json!({"b": [{"d": 1, "c": 2}]});
+    value["a"] = json!(0);
+    let event = encode(None, &Action::Create(&value));
+    assert_eq!(event, br#"{"set":{"a":0,"b":[{"c":2,"d":1}]}}"#);
+    let state = replay([&event, &br#"{"set":{"aa":0}}"#.to_vec()]);
+    let text = br#"{"a":0,"aa":0,"b":[{"c":2,"d":1}]}"#;
+    assert_eq!(&*Lww::new().view(&state).unwrap(), text);
+    for unsorted in [r#"{"set":{"b":0,"a":0}}"#, r#"{"set":{"a":{"c":0,"b":0}}}"#] {
+        let refused = Lww::new().apply(None, unsorted.as_bytes()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Rejected);
+    }
+}
+
 #[test]
 fn limits_hold_exactly() {
     let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"a": inner}));
