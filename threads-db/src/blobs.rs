@@ -121,7 +121,9 @@ impl Blobs {
     ///
     /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) when the reader fails;
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) where the thread cannot be read;
-    /// [`ErrorKind::Full`](threads_core::ErrorKind::Full) when the disk is.
+    /// [`ErrorKind::Full`](threads_core::ErrorKind::Full) when the disk is;
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the reader gave nothing for an hour, and
+    /// [`Blobs::clear`] took away what was in.
     ///
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]
@@ -449,14 +451,15 @@ impl Blobs {
     /// Clears away the blobs that no living entity names, here, if they are older than `grace` and not
     /// [pinned](Blobs::pin); and what is left of those that were put in and never became whole. An entity
     /// names a blob by its [`BlobRef`], as an object or as text, anywhere in it. A node that cannot read the
-    /// thread knows nothing of that, and clears only what is left over.
+    /// thread knows nothing of that, and clears only what is left over. Records that are held back name nothing:
+    /// the `grace` is for them too.
     ///
     /// With a `grace` of zero after [`Db::purge`](crate::Db::purge) it takes away what only the purged named.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when the codec of a collection is
-    /// missing: what its entities name is not known then.
+    /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when the codec of a collection or an
+    /// entity is missing: what that names is not known then, so nothing goes.
     ///
     /// ```
     #[doc = include_str!("../doc/example_read.txt")]

@@ -6,16 +6,17 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use threads_core::blob::{BlobRef, Manifest};
+use threads_core::codec::EventCodecExt;
 use threads_core::datastore::{
     Datastore, DatastoreExt, Direction, Durability, Keyspace, ReadTxn, WriteTxn,
 };
 use threads_core::{Cid, Error, Result};
 
-use super::rows::{self, Root, name};
+use super::rows::{self, ROOTS_AT_ONCE, Root, name};
 use crate::db::Db;
-use crate::layout::Prefix;
+use crate::entity::{EntityRow, Life};
 use crate::layout::blobs::{self as keys, Name};
-use crate::query::Query;
+use crate::layout::{self, Prefix};
 use crate::thread::Thread;
 
 /// How many blocks one commit takes away.
@@ -45,9 +46,10 @@ pub struct BlobsCleared {
 pub(super) fn clear(db: &Db, grace: Duration) -> Result<BlobsCleared> {
     let thread = db.thread();
     let mut cleared = BlobsCleared::default();
-    if !thread.is_blind() {
-        for name in unnamed(db, grace)? {
-            remove(thread, &name, &mut cleared)?;
+    // Ends: each turn takes some away; without any, nobody who writes is kept waiting.
+    while !thread.is_blind() && !unnamed(db, grace)?.is_empty() {
+        for name in take_off(db, grace)? {
+            release(thread, &name, &mut cleared)?;
             cleared.blobs += 1;
         }
     }
@@ -55,17 +57,34 @@ pub(super) fn clear(db: &Db, grace: Duration) -> Result<BlobsCleared> {
     Ok(cleared)
 }
 
+/// Takes blobs off that nothing names. It looks within the transaction that does so: what somebody named, pinned
+/// or put in again meanwhile stays.
+fn take_off(db: &Db, grace: Duration) -> Result<Vec<Name>> {
+    let thread = db.thread();
+    thread.node.store.transact(Durability::Group, |txn| {
+        let mut names = unnamed_in(txn.as_read(), db, grace)?;
+        names.truncate(ROOTS_AT_ONCE);
+        for name in &names {
+            Root::delete(txn, thread.number, name)?;
+        }
+        Ok(names)
+    })
+}
+
 /// The blobs that are here and that no living entity names, if they are older than `grace` and not pinned.
 pub(super) fn unnamed(db: &Db, grace: Duration) -> Result<Vec<Name>> {
+    unnamed_in(&*db.thread().node.store.read()?, db, grace)
+}
+
+fn unnamed_in(txn: &dyn ReadTxn, db: &Db, grace: Duration) -> Result<Vec<Name>> {
     let thread = db.thread();
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    let named = named_by_entities(db)?;
+    let named = named_by_entities(txn, db)?;
     let now_ms = thread.node.clock.now_ms();
     let (mut unnamed, mut after) = (Vec::new(), None);
     // Ends: each turn goes on behind the last blob.
     loop {
-        let txn = thread.node.store.read()?;
-        let roots = Root::after(&*txn, thread.number, after.as_ref())?;
+        let roots = Root::after(txn, thread.number, after.as_ref())?;
         let Some((last, _)) = roots.last() else {
             return Ok(unnamed);
         };
@@ -79,21 +98,28 @@ pub(super) fn unnamed(db: &Db, grace: Duration) -> Result<Vec<Name>> {
     }
 }
 
-/// What the living entities of all collections name.
-fn named_by_entities(db: &Db) -> Result<BTreeSet<Name>> {
-    let mut named = BTreeSet::new();
-    let collections = {
-        let txn = db.thread().node.store.read()?;
-        let catalogue = db.catalogue(&*txn)?;
-        let names = catalogue.collections().map(|known| known.name.clone());
-        names.collect::<Vec<_>>()
-    };
-    for collection in collections {
-        let collection = db.collection(collection.as_str())?;
-        collection.for_each(&Query::default(), &mut |value| {
-            note(&value, &mut named);
-            Ok(true)
-        })?;
+/// What the living entities of the thread name, whatever a lens or a cap would show of them. An error where
+/// a codec is missing: nobody knows what those would name.
+fn named_by_entities(txn: &dyn ReadTxn, db: &Db) -> Result<BTreeSet<Name>> {
+    let (thread, mut named) = (db.thread(), BTreeSet::new());
+    for (_, codec) in db.catalogue(txn)?.unusable_by_codec() {
+        thread.node.codecs.get(codec)?;
+    }
+    let bounds = Prefix::new(&layout::thread_prefix(thread.number));
+    for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
+        match EntityRow::decode(&row?.1)?.life {
+            Life::Live(codec, state) => {
+                let codec = thread.node.codecs.get(&codec)?;
+                note(&codec.value(&state)?, &mut named);
+            }
+            // What it waits for may have come meanwhile: it is read again when the node is opened.
+            Life::Waiting(codec) => {
+                thread.node.codecs.get(&codec)?;
+                let why = "an entity waits to be read: what it names is not known yet";
+                return Err(Error::unsupported(why).with("codec", codec));
+            }
+            Life::Deleted | Life::Unknown => {}
+        }
     }
     Ok(named)
 }

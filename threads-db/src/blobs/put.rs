@@ -154,12 +154,18 @@ impl<'a> Putting<'a> {
         Ok(())
     }
 
-    /// Puts a manifest in, and gives it its parts.
+    /// Puts a manifest in, and gives it its parts. All of them are here, unless nobody saw to this for so long
+    /// that it was taken for ended, and they were cleared away.
     fn hand_over(&self, txn: &mut dyn WriteTxn, manifest: &Manifest, block: &Block) -> Result<()> {
         let (thread, owner) = (self.thread.number, name(block.cid()));
         rows::keep(txn, self.thread, &owner, block.bytes())?;
         for part in manifest.parts() {
             let part = name(part);
+            if rows::here(txn.as_read(), thread, &part)?.is_none() {
+                let why = "what was put in of the blob was cleared away, as nothing more came for an hour: \
+                           put it in again";
+                return Err(Error::conflict(why));
+            }
             rows::own(txn, thread, &part, &owner)?;
             rows::disown(txn, thread, &part, &self.upload)?;
         }

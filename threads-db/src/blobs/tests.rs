@@ -235,6 +235,65 @@ fn what_no_entity_names_is_cleared_and_what_one_names_in_any_form_stays() {
 }
 
 #[test]
+fn without_a_codec_nothing_is_cleared_that_an_entity_may_name() {
+    let clock = Arc::new(ManualClock::at(1_000_000_000_000));
+    let store = Arc::new(Memory::new());
+    let open = |codec: bool| {
+        let node = Node::builder(Arc::clone(&store)).clock(Arc::clone(&clock));
+        match codec {
+            true => node.codec(JsonPatch::new()),
+            false => node,
+        }
+        .open()
+        .unwrap()
+    };
+    let (id, named) = {
+        let node = open(true);
+        let db = node.create("a").unwrap();
+        let named = db.blobs().put(&content(100, 1)[..]).unwrap();
+        things(&db).save(&json!({"_id": "a", "in": named})).unwrap();
+        (db.id().to_string(), named)
+    };
+    {
+        let node = open(false);
+        let db = node.open(id.as_str()).unwrap();
+        let error = db.blobs().clear(Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        let error = db.blobs().unnamed(Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(db.blobs().has(named.cid()).unwrap());
+    }
+    let node = open(true);
+    let db = node.open(id.as_str()).unwrap();
+    assert_eq!(db.blobs().clear(Duration::ZERO).unwrap().blobs, 0);
+    assert_eq!(out(&db, &named).len(), 100);
+}
+
+/// Gives all but the end, and then nothing for two hours, in which somebody clears.
+struct Stalls<'a>(&'a [u8], &'a Db, &'a ManualClock);
+
+impl Read for Stalls<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if (1..CHUNK_BYTES).contains(&self.0.len()) {
+            pass(self.2, 2 * HOUR);
+            self.1.blobs().clear(HOUR).unwrap();
+        }
+        self.0.read(into)
+    }
+}
+
+#[test]
+fn what_was_cleared_under_a_stalled_attempt_is_no_blob() {
+    let (_node, db, clock) = node();
+    let content = content(20 * CHUNK_BYTES + 5, 1);
+    let error = db.blobs().put(Stalls(&content, &db, &clock)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(db.blobs().list().unwrap().is_empty());
+    let named = db.blobs().put(&content[..]).unwrap();
+    assert!(out(&db, &named) == content);
+}
+
+#[test]
 fn a_purge_takes_the_blob_that_only_the_purged_named() {
     let (_node, db, _) = node();
     let things = things(&db);
