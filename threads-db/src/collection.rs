@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use threads_core::{CollectionName, EntityId, Error, Result};
+use threads_core::{CodecId, CollectionName, EntityId, Error, Result};
 
 use crate::db::Db;
 use crate::document::Document;
@@ -99,6 +99,22 @@ impl<T> Collection<T> {
     /// ```
     pub fn name(&self) -> &CollectionName {
         &self.name
+    }
+
+    /// The codec of its entities.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::collection`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// assert_eq!(people.codec().unwrap().as_str(), "jsonpatch/1");
+    /// ```
+    pub fn codec(&self) -> Result<CodecId> {
+        let txn = self.db.thread().node.store.read()?;
+        let catalogue = self.db.catalogue(&*txn)?;
+        Ok(catalogue.get(&self.name)?.codec_id.clone())
     }
 
     /// The database it is in.

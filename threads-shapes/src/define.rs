@@ -1,7 +1,7 @@
 //! The collection under a shape.
 
 use threads_core::module::CollectionSpec;
-use threads_core::{ErrorKind, Result};
+use threads_core::{Error, ErrorKind, Result};
 use threads_db::{Collection, Db};
 
 /// The codec of most shapes: each member of an entity has a last writer.
@@ -11,11 +11,24 @@ pub(crate) const JSON_PATCH: &str = "jsonpatch/1";
 
 /// The collection of this name, defined with `codec` if it is not there.
 pub(crate) fn collection<T>(db: &Db, name: &str, codec: &str) -> Result<Collection<T>> {
-    match db.typed(name) {
+    match found(db, name, codec) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             db.define(&CollectionSpec::new(name.parse()?, codec.parse()?))?;
             db.typed(name)
         }
         found => found,
     }
+}
+
+/// The collection of this name. What a shape promises rests on its codec, so of no other one.
+pub(crate) fn found<T>(db: &Db, name: &str, codec: &str) -> Result<Collection<T>> {
+    let collection = db.typed(name)?;
+    let actual = collection.codec()?;
+    if actual.as_str() != codec {
+        let error =
+            Error::conflict("this shape needs a collection of another codec: use another name");
+        let error = error.with("collection", name);
+        return Err(error.with("codec", actual).with("needed", codec));
+    }
+    Ok(collection)
 }

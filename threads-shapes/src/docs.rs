@@ -35,7 +35,8 @@ impl Docs {
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when the codec `jsonpatch/1` is
-    /// not registered, and where the collection would have to be defined in a store that is only read.
+    /// not registered, and where the collection would have to be defined in a store that is only read;
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) for a collection of another codec.
     ///
     /// ```
     #[doc = include_str!("../doc/example.txt")]

@@ -183,7 +183,8 @@ impl<T> Feed<T> {
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when the codec `lww/1` is not
-    /// registered, and where the collection would have to be defined in a store that is only read.
+    /// registered, and where the collection would have to be defined in a store that is only read;
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) for a collection of another codec.
     ///
     /// ```
     #[doc = include_str!("../doc/example.txt")]

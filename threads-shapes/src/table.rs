@@ -123,14 +123,15 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when it is not defined.
+    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when it is not defined, and
+    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) for a collection of another codec.
     ///
     /// ```
     #[doc = include_str!("../doc/example.txt")]
     /// assert!(threads_shapes::Table::open(&db, "Person").is_err());
     /// ```
     pub fn open(db: &Db, name: &str) -> Result<Self> {
-        let rows = db.collection(name)?;
+        let rows = define::found(db, name, define::LWW)?;
         Ok(Self { rows })
     }
 

@@ -5,5 +5,6 @@
 mod counter;
 mod feed;
 mod kv;
+mod open;
 mod peers;
 mod table;
