@@ -155,12 +155,13 @@ impl Table {
         self.write(|rows| rows.insert(row))
     }
 
-    /// Changes columns of a row; `null` empties one.
+    /// Changes columns of a row, each as a whole; `null` empties one.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when there is no such row, and those of
-    /// [`Table::insert`].
+    /// [`ErrorKind::NotFound`](threads_core::ErrorKind::NotFound) when there is no such row,
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for columns that are no object or change the
+    /// key, and those of [`Table::insert`].
     ///
     /// ```
     #[doc = include_str!("../doc/example.txt")]
@@ -382,7 +383,24 @@ impl Batch<'_, '_> {
     /// assert!(people.write(|rows| rows.update("nobody", &serde_json::json!({"age": 41}))).is_err());
     /// ```
     pub fn update(&mut self, key: &str, columns: &Value) -> Result<()> {
-        self.txn.patch(self.rows, key, columns)
+        let Value::Object(columns) = columns else {
+            return Err(Error::invalid("columns are a JSON object: name each"));
+        };
+        let Some(Value::Object(mut row)) = self.txn.get(self.rows, key)? else {
+            return Err(Error::not_found("no row of this key: insert it").with("key", key));
+        };
+        for (column, value) in columns {
+            if column == "_id" && value != key {
+                return Err(Error::invalid(
+                    "the key of a row does not change: insert another one",
+                ));
+            }
+            match value {
+                Value::Null => row.remove(column),
+                value => row.insert(column.clone(), value.clone()),
+            };
+        }
+        self.txn.save(self.rows, &Value::Object(row)).map(drop)
     }
 
     /// See [`Table::delete`].

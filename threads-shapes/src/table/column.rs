@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Whole numbers from -2⁶³ to 2⁶⁴-1.
+    /// Whole numbers from -2⁶³ to 2⁶⁴-1; `1.0` is one.
     Integer,
     /// Numbers of any kind.
     Number,
@@ -110,10 +110,17 @@ impl Column {
 
     /// What JSON Schema says of a value in it.
     pub(super) fn schema(&self) -> Value {
-        match (self.kind.word(), self.required) {
-            (None, _) => json!({}),
+        let mut schema = match (self.kind.word(), self.required) {
+            (None, true) => json!({"not": {"type": "null"}}),
+            (None, false) => json!({}),
             (Some(word), true) => json!({"type": word}),
             (Some(word), false) => json!({"type": [word, "null"]}),
+        };
+        if self.kind == Kind::Integer {
+            // To JSON Schema 1e300 is an integer too.
+            schema["minimum"] = json!(i64::MIN);
+            schema["maximum"] = json!(u64::MAX);
         }
+        schema
     }
 }

@@ -42,6 +42,10 @@ fn a_column_holds_what_it_says() {
         (json!({"title": "a", "sold": 1}), false),
         (json!({"title": "a", "author": 1}), false),
         (json!({"title": "a", "unknown": 1}), false),
+        (json!({"title": "a", "year": i64::MIN}), true),
+        (json!({"title": "a", "year": u64::MAX}), true),
+        (json!({"title": "a", "year": 1e300}), false),
+        (json!({"title": "a", "year": -1e19}), false),
     ] {
         let inserted = books.insert(&row);
         assert_eq!(inserted.is_ok(), is_taken, "{row}");
@@ -76,6 +80,44 @@ fn a_column_holds_what_it_says() {
         let refused = Table::define(&peers.dbs[0], "Other", &columns).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Invalid);
     }
+}
+
+#[test]
+fn a_json_column_that_is_required_holds_anything_but_null() {
+    let peers = Peers::alone();
+    let more = [Column::new("more", Kind::Json).required()];
+    let rows = Table::define(&peers.dbs[0], "Row", &more).unwrap();
+    for more in [json!(0), json!(false), json!([null]), json!({"a": null})] {
+        rows.insert(&json!({"more": more})).unwrap();
+    }
+    for row in [json!({"more": null}), json!({})] {
+        let refused = rows.insert(&row).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+    }
+}
+
+#[test]
+fn an_update_replaces_a_column_whole() {
+    let peers = Peers::alone();
+    let books = books(&peers.dbs[0]);
+    let key = books
+        .insert(&json!({"title": "a", "year": 1, "more": {"b": 1, "c": 2}}))
+        .unwrap();
+    let more = json!({"b": null, "d": {"e": null}});
+    books
+        .update(&key, &json!({"more": more, "year": null}))
+        .unwrap();
+    let row = json!({"_id": key, "title": "a", "more": more});
+    assert_eq!(books.get(&key).unwrap(), Some(row.clone()));
+    // The key is no column that changes, and columns are an object.
+    books.update(&key, &json!({"_id": key})).unwrap();
+    for columns in [json!({"_id": "other"}), json!({"_id": null}), json!([])] {
+        let refused = books.update(&key, &columns).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{columns}");
+    }
+    assert_eq!(books.get(&key).unwrap(), Some(row));
+    let nobody = books.update("nobody", &json!({"year": 1})).unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::NotFound);
 }
 
 #[test]
