@@ -31,6 +31,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -63,8 +64,9 @@ pub const COLUMNS_MAX: usize = 256;
 pub struct Joined {
     /// A row of the first table.
     pub left: Value,
-    /// The row of the other table whose key it has; none if there is no such row.
-    pub right: Option<Value>,
+    /// The row of the other table whose key it has, shared by all that have it; none if there is no such
+    /// row.
+    pub right: Option<Arc<Value>>,
 }
 
 /// A table in a collection. See the [module](self) for an example.
@@ -290,7 +292,8 @@ impl Table {
     /// # Errors
     ///
     /// Those of [`Table::select`], and [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for more
-    /// rows than the [caps](QueryCaps) of the query allow at once, and for tables of two threads.
+    /// rows than the [caps](threads_db::query::QueryCaps) of the query allow at once, and for tables of two
+    /// threads. What is found in `other` has the same caps, for each [`IN_MAX`] keys anew.
     ///
     /// ```
     #[doc = include_str!("../doc/example.txt")]
@@ -314,9 +317,9 @@ impl Table {
             let left = txn.find(&self.rows, &query)?;
             let key = |row: &Value| row[on].as_str().map(str::to_owned);
             let keys: BTreeSet<String> = left.iter().filter_map(key).collect();
-            let right = by_key(txn, other, keys)?;
+            let right = by_key(txn, other, keys, query.caps)?;
             let join = |left: Value| {
-                let right = key(&left).and_then(|key| right.get(&key).cloned());
+                let right = key(&left).and_then(|key| right.get(&key).map(Arc::clone));
                 Joined { left, right }
             };
             Ok(left.into_iter().map(join).collect())
@@ -329,15 +332,16 @@ fn by_key(
     txn: &ReadTransaction<'_>,
     table: &Table,
     keys: BTreeSet<String>,
-) -> Result<BTreeMap<String, Value>> {
+    caps: Option<QueryCaps>,
+) -> Result<BTreeMap<String, Arc<Value>>> {
     let keys: Vec<String> = keys.into_iter().collect();
     let mut rows = BTreeMap::new();
     for some in keys.chunks(IN_MAX) {
-        // There are no more than the rows that were found, which were within their caps.
-        let query = Query::new().filter(field("_id").is_in(some.iter().cloned()));
-        for row in txn.find(&table.rows, &query.caps(QueryCaps::unbounded()))? {
+        let mut query = Query::new().filter(field("_id").is_in(some.iter().cloned()));
+        query.caps = caps;
+        for row in txn.find(&table.rows, &query)? {
             let key = row["_id"].as_str().unwrap_or_default().to_owned();
-            rows.insert(key, row);
+            rows.insert(key, Arc::new(row));
         }
     }
     Ok(rows)

@@ -1,10 +1,12 @@
 //! Tables, and documents.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use threads_core::ErrorKind;
 use threads_db::Db;
-use threads_db::query::Query;
+use threads_db::query::{Query, QueryCaps, TooExpensive};
 use threads_shapes::table::{Column, Kind};
 use threads_shapes::{Docs, Table};
 
@@ -170,7 +172,7 @@ proptest! {
         for (joined, left) in joined.iter().zip(left) {
             let right: Option<&Value> = every.iter().find(|row| row["_id"] == left["author"]);
             prop_assert_eq!(&joined.left, &left);
-            prop_assert_eq!(joined.right.as_ref(), right);
+            prop_assert_eq!(joined.right.as_deref(), right);
         }
     }
 }
@@ -190,6 +192,60 @@ fn a_join_of_more_keys_than_one_condition_may_name_finds_all() {
         joined.iter().filter(|row| row.right.is_some()).count(),
         2_499
     );
+}
+
+/// Authors with much to say, and a book of each.
+fn authors_with_books(db: &Db) -> (Table, Table) {
+    let people = Table::define(db, "Author", &[Column::new("about", Kind::Text)]).unwrap();
+    let books = books(db);
+    for author in ["ann", "bob"] {
+        let about = "a".repeat(2_000);
+        people
+            .insert(&json!({"_id": author, "about": about}))
+            .unwrap();
+        books
+            .insert(&json!({"title": author, "author": author}))
+            .unwrap();
+    }
+    (people, books)
+}
+
+#[test]
+fn a_join_needs_not_be_asked_for_its_column() {
+    let peers = Peers::alone();
+    let (people, books) = authors_with_books(&peers.dbs[0]);
+    let titles = Query::new().fields(["title"]);
+    let joined = books.join(&titles, "author", &people).unwrap();
+    assert_eq!(joined.len(), 2);
+    for row in joined {
+        assert_eq!(row.right.unwrap()["_id"], row.left["title"]);
+    }
+}
+
+#[test]
+fn a_join_is_held_to_the_caps_of_its_query_on_both_sides() {
+    let peers = Peers::alone();
+    let (people, books) = authors_with_books(&peers.dbs[0]);
+    let within = |bytes| Query::new().caps(QueryCaps::default().with_bytes(bytes));
+    assert!(books.join(&within(8_000), "author", &people).is_ok());
+    let refused = books.join(&within(3_000), "author", &people).unwrap_err();
+    assert!(TooExpensive::of(&refused).is_some(), "{refused}");
+}
+
+#[test]
+fn rows_of_a_join_that_have_one_key_share_its_row() {
+    let peers = Peers::alone();
+    let (people, books) = authors_with_books(&peers.dbs[0]);
+    for title in ["c", "d"] {
+        books
+            .insert(&json!({"title": title, "author": "ann"}))
+            .unwrap();
+    }
+    let of_ann = Query::parse("author = 'ann'").unwrap();
+    let joined = books.join(&of_ann, "author", &people).unwrap();
+    let rights: Vec<_> = joined.into_iter().filter_map(|row| row.right).collect();
+    assert_eq!(rights.len(), 3);
+    assert!(rights.iter().all(|row| Arc::ptr_eq(row, &rights[0])));
 }
 
 #[test]
