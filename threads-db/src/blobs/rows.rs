@@ -54,9 +54,14 @@ impl Root {
         block::decode(row).map_err(|cause| damaged().caused_by(cause))
     }
 
+    /// Whether it is to be got.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.place.is_none() && !self.unsound
+    }
+
     pub(crate) fn put(&self, txn: &mut dyn WriteTxn, thread: Number, name: &Name) -> Result<()> {
         let wanted = keys::wanted(thread, name);
-        match self.place.is_none() && !self.unsound {
+        match self.is_wanted() {
             true => txn.put(SPACE, &wanted, &[])?,
             false => txn.delete(SPACE, &wanted)?,
         }

@@ -19,9 +19,8 @@ use super::machine::{Call, Doing, Machine, unfit};
 use super::pause::Pause;
 use super::timers::Timer;
 use super::wire::{Answer, Ask, BlobList, Claim};
-use crate::blobs::wanted::Plan;
+use crate::blobs::wanted::{Place, Plan};
 use crate::layout::Number;
-use crate::layout::blobs::Name;
 
 /// An operation on the store.
 #[derive(Debug)]
@@ -32,8 +31,8 @@ pub(crate) enum Blobbing {
     List(PeerId, Claim, BlobList, BlobList),
     /// Take in a part of a peer's list.
     Take(Number, PeerId, BlobList, Vec<(u64, Cid)>),
-    /// What is missing of the blobs after one, and how these peers are asked.
-    Plan(Number, Option<Name>, Vec<PeerId>),
+    /// What is missing of the blobs from a place on, and how these peers are asked.
+    Plan(Number, Option<Place>, Vec<PeerId>),
     /// The blocks that a peer asks for.
     Serve(PeerId, Claim, Vec<Cid>),
     /// Keep what a peer gave, and note what it has not.
@@ -108,8 +107,8 @@ struct Getting {
     wanted: BTreeMap<Cid, Wanted>,
     /// Who can be asked.
     peers: BTreeMap<PeerId, Asked>,
-    /// The blob that was planned for last, in this round.
-    after: Option<Name>,
+    /// Where the last plan ended, in this round.
+    from: Option<Place>,
     /// Whether it was the last one.
     gone_through: bool,
     planning: bool,
@@ -155,13 +154,13 @@ impl Getting {
         self.wanted.values().any(from)
     }
 
-    /// Behind which blob to go on: none to begin anew, when all were gone through.
-    fn next_round(&mut self) -> Option<Name> {
+    /// Where to go on: none to begin anew, when all were gone through.
+    fn next_round(&mut self) -> Option<Place> {
         self.planning = true;
         if std::mem::take(&mut self.again) || self.gone_through {
-            (self.after, self.came) = (None, false);
+            (self.from, self.came) = (None, false);
         }
-        self.after
+        self.from
     }
 
     /// A peer is not asked any more: what it gave, or has not.
@@ -337,7 +336,7 @@ impl Machine {
         };
         getting.planning = false;
         getting.came |= plan.whole;
-        (getting.after, getting.gone_through) = (plan.last, plan.last.is_none());
+        (getting.from, getting.gone_through) = (plan.next, plan.next.is_none());
         // What is on its way is waited for.
         getting.wanted.retain(|_, wanted| wanted.asked.is_some());
         for cid in plan.wanted {
