@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 36] = [
+const ROWS: [&str; 38] = [
     "durable-many",
     "durable-one",
     "durable-floor",
@@ -43,6 +43,8 @@ const ROWS: [&str; 36] = [
     "shape-counter",
     "shape-table",
     "shape-docs",
+    "snapshot-open",
+    "compact-size",
 ];
 
 fn run(arguments: &[&str]) -> Output {

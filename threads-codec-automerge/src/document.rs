@@ -9,13 +9,15 @@
 //! bytes together, that one is forgotten, and whatever comes after it in the order. Where that was is
 //! remembered, so that in whatever order changes come the same are forgotten.
 
+use std::collections::HashMap;
+
 use automerge::transaction::CommitOptions;
 use automerge::{self as am, ActorId, ReadDoc, TextEncoding};
 use sha2::{Digest, Sha256};
 use threads_core::codec::EntityState;
 use threads_core::{Error, Result};
 
-use crate::change::{self, Change, Order};
+use crate::change::{self, Change, Hash, Order};
 use crate::edit::{Edit, carry_out};
 use crate::index::{Fit, Index};
 use crate::limits::{HISTORY_BYTES_MAX, HISTORY_OPS_MAX};
@@ -204,24 +206,27 @@ impl Document {
 
     /// Applies what waits and fits, in order, from a place on.
     fn apply_waiting(&mut self, from: usize) -> Result<Fit> {
-        let mut ready = Vec::new();
+        let mut ready = Ready::default();
+        let mut any = false;
         for known in self.known.iter_mut().skip(from) {
             let Some(change) = &known.waiting else {
                 continue;
             };
             match self.index.add(change) {
-                Fit::Added => ready.extend(known.waiting.take().map(|change| change.inner)),
-                Fit::Waits => {}
+                Fit::Added => {}
+                Fit::Waits => continue,
                 Fit::Displaces => return Ok(Fit::Displaces),
             }
+            any = true;
+            if ready.may_overtake(change) {
+                ready.apply(&mut self.inner)?;
+            }
+            ready.extend(known.waiting.take());
         }
-        if ready.is_empty() {
+        if !any {
             return Ok(Fit::Waits);
         }
-        self.inner.apply_changes(ready).map_err(|cause| {
-            Error::rejected("Automerge refuses a change that refers to nothing amiss")
-                .caused_by(cause)
-        })?;
+        ready.apply(&mut self.inner)?;
         self.look();
         Ok(Fit::Added)
     }
@@ -298,6 +303,39 @@ impl Document {
         let mut actor = next.to_be_bytes().to_vec();
         actor.extend_from_slice(&hash.finalize()[..ACTOR_HASH_BYTES]);
         Ok(ActorId::from(actor))
+    }
+}
+
+/// Changes that fit, and are applied at once.
+#[derive(Default)]
+struct Ready {
+    changes: Vec<am::Change>,
+    /// The last of each actor.
+    latest: HashMap<Box<[u8]>, Hash>,
+}
+
+impl Ready {
+    /// Whether Automerge could take a change before an earlier one of its actor, and panic: it takes them by
+    /// what they say they depend on, and a stranger's need not say it.
+    fn may_overtake(&self, change: &Change) -> bool {
+        let before = self.latest.get(&change.actor);
+        before.is_some_and(|before| !change.deps.contains(before))
+    }
+
+    fn extend(&mut self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.latest.insert(change.actor, change.order.hash);
+            self.changes.push(change.inner);
+        }
+    }
+
+    fn apply(&mut self, document: &mut am::Automerge) -> Result<()> {
+        self.latest.clear();
+        let changes = std::mem::take(&mut self.changes);
+        document.apply_changes(changes).map_err(|cause| {
+            Error::rejected("Automerge refuses a change that refers to nothing amiss")
+                .caused_by(cause)
+        })
     }
 }
 

@@ -43,9 +43,9 @@ fn a_collection_whose_documents_merge_is_made_and_written() {
     place.ok(["patch", "t", "Card", "ann", r#"{"age": 42, "town": "Ulm"}"#]);
     let tag = r#"[{"op": "add", "path": "/tags/-", "value": "b"}]"#;
     place.ok(["patch", "t", "Card", "ann", tag, "--rfc6902"]);
-    let found = place.ok(["--json", "find", "t", "Card", "age = 42"]).json();
+    let found = place.ok(["--json", "find", "t", "Card", "age = 42"]).rows();
     let ann = json!({"_id": "ann", "age": 42, "tags": ["a", "b"], "town": "Ulm"});
-    assert_eq!(found, json!([ann]));
+    assert_eq!(found, [ann]);
     place.ok(["verify", "t"]);
 }
 
