@@ -19,6 +19,7 @@ use crate::sync::{Fresh, News};
 
 mod carried;
 mod gc;
+mod listers;
 mod put;
 mod read;
 pub(crate) mod rows;
@@ -275,9 +276,10 @@ impl Blobs {
     /// ```
     pub fn fetch(&self, cid: &Cid) -> Result<()> {
         let thread = self.db.thread();
-        thread.node.store.transact(Durability::Group, |txn| {
-            wanted::want(txn, thread, cid, None)
-        })?;
+        thread
+            .node
+            .store
+            .transact(Durability::Group, |txn| wanted::want(txn, thread, cid))?;
         self.tell();
         Ok(())
     }
@@ -437,10 +439,7 @@ impl Blobs {
     /// ```
     pub fn remove(&self, cid: &Cid) -> Result<BlobsCleared> {
         let thread = self.db.thread();
-        let known = {
-            let txn = thread.node.store.read()?;
-            Root::get(&*txn, thread.number, &name(cid))?
-        };
+        let known = Root::get(&*thread.node.store.read()?, thread.number, &name(cid))?;
         known.ok_or_else(|| no_such(cid))?;
         let mut cleared = BlobsCleared::default();
         gc::remove(thread, &name(cid), &mut cleared)?;
@@ -494,8 +493,7 @@ impl Blobs {
     /// Tells sync that there is something to get, or to tell of.
     fn tell(&self) {
         let thread = self.db.thread();
-        let news = News(Fresh::Blobs(thread.number));
-        thread.node.notifier.notify_of(news);
+        (thread.node.notifier).notify_of(News(Fresh::Blobs(thread.number)));
     }
 }
 

@@ -5,6 +5,7 @@ use threads_core::block::Block;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability};
 use threads_core::{Cid, ErrorKind, PeerId, Result};
 
+use super::listers::{self, Listers, Noted};
 use super::rows::{self, ListEnd, Root, name};
 use super::wanted;
 use crate::layout::Number;
@@ -15,8 +16,6 @@ use crate::sync::blobs::{Blobbed, Blobbing, Listed};
 use crate::sync::wire::{BLOBS_LISTED_MAX, BLOCKS_BYTES_MAX, BlobList};
 use crate::thread::Thread;
 
-/// The most blobs of a thread that are wanted because peers listed them, and are not whole yet.
-const WANTED_MAX: usize = 4_096;
 /// How many blocks are planned for at a time.
 const PLANNED_MAX: usize = 256;
 /// Behind every list: of one that nothing is wanted of.
@@ -68,7 +67,7 @@ impl Node {
             // Most threads have no blobs: they are not even opened.
             let txn = self.inner.store.read()?;
             let listed = ListEnd::get(&*txn, thread)?.is_some();
-            let told = ListEnd::read(&*txn, &keys::heard(thread, peer))?.is_some();
+            let told = ListEnd::read(&*txn, &keys::heard(thread, peer.key_bytes()))?.is_some();
             let wanted = !Root::wanted(&*txn, thread, None, 1)?.is_empty();
             if !listed && !told && !wanted {
                 return Ok(nothing);
@@ -93,10 +92,13 @@ impl Node {
         thread: &Thread,
         peer: &PeerId,
     ) -> Result<BlobList> {
-        if !rows::keeps_all(txn, thread)? || self.is_full_for(txn, &thread.id)? {
+        if !rows::keeps_all(txn, thread)?
+            || self.is_full_for(txn, &thread.id)?
+            || !listers::has_room(txn, thread, peer.key_bytes())?
+        {
             return Ok(NOTHING);
         }
-        let heard = ListEnd::read(txn, &keys::heard(thread.number, peer))?;
+        let heard = ListEnd::read(txn, &keys::heard(thread.number, peer.key_bytes()))?;
         Ok(heard.map_or((0, 0), |end| (end.id, end.last)))
     }
 
@@ -131,7 +133,7 @@ impl Node {
             };
             let store = &self.inner.store;
             store.transact(Durability::Relaxed, |txn| {
-                begin.write(txn, &keys::heard(thread, peer))
+                begin.write(txn, &keys::heard(thread, peer.key_bytes()))
             })?;
         }
         let named = |(position, name)| (position, rows::cid_of(&name));
@@ -160,23 +162,26 @@ impl Node {
             {
                 return Ok(());
             }
-            let mut room = WANTED_MAX
-                .saturating_sub(Root::wanted(txn.as_read(), thread, None, WANTED_MAX)?.len());
-            let mut last = 0;
+            let mut listers = Listers::read(txn.as_read(), db.thread(), peer.key_bytes())?;
+            let (mut last, mut room) = (0, true);
             for (position, cid) in &blobs {
-                if room == 0 {
+                let noted = listers.note(txn, cid)?;
+                room = noted != Noted::NoRoom;
+                if !room {
                     break;
                 }
-                if wanted::want(txn, db.thread(), cid, Some(*peer.key_bytes()))? {
-                    (new, room) = (true, room - 1);
-                }
+                new |= noted == Noted::New;
                 last = *position;
             }
-            more = room > 0 && last < end.1;
+            // Behind a part that is not full there is nothing: what was last in the list may be gone.
+            if room && blobs.len() < BLOBS_LISTED_MAX {
+                last = end.1;
+            }
+            more = room && last < end.1;
             let heard = ListEnd { id: end.0, last };
             match last {
                 0 => Ok(()),
-                _ => heard.write(txn, &keys::heard(thread, peer)),
+                _ => heard.write(txn, &keys::heard(thread, peer.key_bytes())),
             }
         })?;
         Ok(Blobbed::Taken { new, more })
@@ -223,14 +228,7 @@ impl Node {
         };
         self.inner.store.transact(Durability::Relaxed, |txn| {
             for cid in lacking {
-                let root = Root::get(txn.as_read(), thread, &name(cid))?;
-                let by = root
-                    .filter(|root| root.place.is_none())
-                    .and_then(|root| root.by);
-                // It listed it, and has it not.
-                if by.is_some_and(|by| *by == *peer.key_bytes()) {
-                    Root::delete(txn, thread, &name(cid))?;
-                }
+                listers::lacks(txn, thread, &name(cid), peer.key_bytes())?;
             }
             Ok(())
         })?;

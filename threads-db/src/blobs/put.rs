@@ -194,7 +194,7 @@ impl<'a> Putting<'a> {
                 since_ms: now_ms,
                 size: self.size,
                 pinned: before.is_some_and(|root| root.pinned),
-                by: None,
+                by: Vec::new(),
                 unsound: false,
             };
             row.become_whole(txn, thread, &root)

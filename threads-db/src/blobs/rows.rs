@@ -38,8 +38,8 @@ pub(crate) struct Root {
     pub(crate) size: u64,
     /// Whether it stays though nothing names it.
     pub(crate) pinned: bool,
-    /// The peer that listed it, if nobody asked for it here.
-    pub(crate) by: Option<ByteArray<32>>,
+    /// The peers that listed it, the first ones first; none if it was asked for here, or is whole.
+    pub(crate) by: Vec<ByteArray<32>>,
     /// Whether its manifest is none: it is not asked for again.
     pub(crate) unsound: bool,
 }
@@ -57,6 +57,11 @@ impl Root {
     /// Whether it is to be got.
     pub(crate) fn is_wanted(&self) -> bool {
         self.place.is_none() && !self.unsound
+    }
+
+    /// Whether it is to be got for no other reason than that peers listed it.
+    pub(crate) fn is_listed_only(&self) -> bool {
+        self.is_wanted() && !self.pinned && !self.by.is_empty()
     }
 
     pub(crate) fn put(&self, txn: &mut dyn WriteTxn, thread: Number, name: &Name) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_bytes::ByteArray;
 use threads_core::blob::{Manifest, PARTS_MAX};
 use threads_core::block::{Block, DAG_CBOR};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, ReadTxn, WriteTxn};
@@ -117,7 +118,7 @@ fn settle(
     };
     match standing {
         Standing::Whole(size) => {
-            (root.size, root.since_ms) = (*size, now_ms);
+            (root.size, root.since_ms, root.by) = (*size, now_ms, Vec::new());
             root.become_whole(txn, thread, name)
         }
         Standing::Lacks | Standing::Until(_) | Standing::Unsound => {
@@ -301,27 +302,33 @@ pub(crate) fn take_in(thread: &Thread, blocks: Vec<Block>) -> Result<u64> {
     Ok(taken)
 }
 
-/// Wants a blob. Says whether that is new.
-pub(crate) fn want(
+/// Wants a blob that was asked for here.
+pub(crate) fn want(txn: &mut dyn WriteTxn, thread: &Thread, cid: &Cid) -> Result<()> {
+    match Root::get(txn.as_read(), thread.number, &name(cid))? {
+        // Who asks for it here is not a peer that made it up.
+        Some(root) if !root.by.is_empty() => {
+            let by = Vec::new();
+            Root { by, ..root }.put(txn, thread.number, &name(cid))
+        }
+        Some(_) => Ok(()),
+        None => begin(txn, thread, cid, Vec::new()),
+    }
+}
+
+/// Wants a blob that is not known yet.
+pub(super) fn begin(
     txn: &mut dyn WriteTxn,
     thread: &Thread,
     cid: &Cid,
-    by: Option<[u8; 32]>,
-) -> Result<bool> {
+    by: Vec<ByteArray<32>>,
+) -> Result<()> {
     let named = name(cid);
-    if let Some(mut root) = Root::get(txn.as_read(), thread.number, &named)? {
-        // Who asks for it here is not a peer that made it up.
-        if by.is_none() && root.by.take().is_some() {
-            root.put(txn, thread.number, &named)?;
-        }
-        return Ok(false);
-    }
     let root = Root {
         place: None,
         since_ms: thread.node.clock.now_ms(),
         size: 0,
         pinned: false,
-        by: by.map(serde_bytes::ByteArray::new),
+        by,
         unsound: false,
     };
     root.put(txn, thread.number, &named)?;
@@ -333,7 +340,7 @@ pub(crate) fn want(
             rows::own(txn, thread.number, &name(part), &named)?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -372,7 +379,7 @@ mod tests {
         let cid = *blocks[0].cid();
         let store = &db.thread().node.store;
         store
-            .transact(Durability::Group, |txn| want(txn, db.thread(), &cid, None))
+            .transact(Durability::Group, |txn| want(txn, db.thread(), &cid))
             .unwrap();
         for block in blocks {
             take_in(db.thread(), vec![block]).unwrap();

@@ -79,6 +79,6 @@ pub(crate) fn keeps_all(thread: Number) -> Vec<u8> {
 }
 
 /// How much of a peer's list this node has taken in.
-pub(crate) fn heard(thread: Number, peer: &threads_core::PeerId) -> Vec<u8> {
-    [&tagged(thread, b'c')[..], peer.key_bytes()].concat()
+pub(crate) fn heard(thread: Number, peer: &[u8; 32]) -> Vec<u8> {
+    [&tagged(thread, b'c')[..], peer].concat()
 }

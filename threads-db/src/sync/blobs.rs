@@ -459,7 +459,8 @@ impl Machine {
         let Ok(Answer::Blobs(end, blobs)) = answer else {
             return;
         };
-        if blobs.is_empty() {
+        // Nothing of it was wanted.
+        if blobs.is_empty() && heard.1 == u64::MAX {
             return;
         }
         // Of another list than was known, from its beginning.
