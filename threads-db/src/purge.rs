@@ -40,7 +40,7 @@ pub(crate) use rows::{
     note_filled, stated_by,
 };
 pub(crate) use settle::{judge, look_again, note, on_arrival, settle};
-pub(crate) use shown::is_shown;
+pub(crate) use shown::{is_ahead, is_shown};
 pub(crate) use stripped::{any_stripped, first_stripped, may_hand_on, stripped};
 
 /// The most entities of one purge.

@@ -140,8 +140,11 @@ impl Node {
         let (db, intake) = match known {
             Some(number) => {
                 let db = self.db(number)?;
+                let begins = db.base()?.is_some();
                 let mut intake = take_all(db.thread(), path, &survey, progress)?;
-                intake.new += db.regain()?.applied;
+                if begins {
+                    intake.new += db.regain()?.applied;
+                }
                 (db, intake)
             }
             None => self.restore_new(path, &survey, options, progress)?,

@@ -38,3 +38,12 @@ pub(crate) fn is_shown(
     let (fate, _) = empty::look(txn, thread, record, &mut BTreeMap::new())?;
     Ok(fate == Fate::Goes && chain::locate(txn, thread.number, &by)?.is_some())
 }
+
+/// Whether what a peer shows is what is here, but that it was purged for a reason that is not here.
+pub(crate) fn is_ahead(txn: &dyn ReadTxn, thread: &Thread, shown: &Blocks, ours: &Blocks) -> bool {
+    let same = shown.record == ours.record;
+    let by = shown.purged_by().ok().flatten();
+    // What cannot be looked up is not here.
+    let here = |by| matches!(chain::locate(txn, thread.number, &by), Ok(Some(_)));
+    same && by.is_some_and(|by| !here(by))
+}

@@ -182,7 +182,13 @@ impl Node {
             // What is not here cannot be compared.
             return Ok(true);
         };
-        let answered = shown.is_some();
+        let db = self.db(pick.thread)?;
+        let txn = self.inner.store.read()?;
+        let first = shown.iter().flatten().next().cloned().map(Blocks::from);
+        let early = first.is_some_and(|first| purge::is_ahead(&*txn, db.thread(), &first, &ours));
+        drop(txn);
+        // Who has purged it for a reason that has not come here yet has answered nothing that could be compared.
+        let answered = shown.is_some() && !early;
         let passed = self.compare_shown(pick.thread, &ours, shown.unwrap_or_default())?;
         let (thread, log, seq) = (pick.thread, pick.log, pick.seq);
         self.note([thread], |txn| {
