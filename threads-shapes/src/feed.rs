@@ -182,9 +182,9 @@ impl<T> Feed<T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) when the codec `lww/1` is not
+    /// [`ErrorKind::Unsupported`] when the codec `lww/1` is not
     /// registered, and where the collection would have to be defined in a store that is only read;
-    /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) for a collection of another codec.
+    /// [`ErrorKind::Conflict`] for a collection of another codec.
     ///
     /// ```
     #[doc = include_str!("../doc/example.txt")]
@@ -214,7 +214,7 @@ impl<T> Feed<T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a cursor of another node.
+    /// [`ErrorKind::Invalid`] for a cursor of another node.
     ///
     /// ```
     #[doc = include_str!("../doc/example.txt")]
@@ -238,7 +238,7 @@ impl<T: Serialize> Feed<T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a value that is not JSON, or too
+    /// [`ErrorKind::Invalid`] for a value that is not JSON, or too
     /// large: 1 MiB, and 62 levels.
     ///
     /// ```
