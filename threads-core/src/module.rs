@@ -83,7 +83,7 @@ use crate::Result;
 
 mod acl;
 mod chain;
-mod lens;
+pub mod lens;
 mod manifest;
 mod shape;
 mod source;

@@ -43,7 +43,7 @@ use crate::{Error, FieldPath, Result};
 /// The member that every entity has.
 const ID: &str = "_id";
 
-/// How a version of a collection sees stored entities. See the [module](crate::module) for an example.
+/// How a version of a collection sees stored entities. See the [module](self) for an example.
 #[derive(Clone, Debug)]
 pub struct Lens {
     schema: Value,
@@ -127,7 +127,7 @@ impl Lens {
 
     /// A stored entity as the version sees it: the members that its schema lists, and `_id`.
     ///
-    /// See the example of the [module](crate::module).
+    /// See the example of the [module](self).
     pub fn get(&self, stored: &Value) -> Value {
         let mut seen = self.shape().seen(stored);
         for slot in &self.slots {
@@ -162,7 +162,7 @@ impl Lens {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when `now` is no object, has a member that
     /// the version does not have, or a value that the versions before cannot have.
     ///
-    /// See the example of the [module](crate::module).
+    /// See the example of the [module](self).
     pub fn put(&self, before: Option<&Value>, now: &Value) -> Result<Value> {
         let Some(members) = now.as_object() else {
             return Err(Error::invalid("an entity is a JSON object"));
@@ -215,7 +215,7 @@ impl Lens {
 
     /// Where the value of a path is stored.
     ///
-    /// See the example of [`StoredAt`], as the [module](crate::module) has none.
+    /// See the example of [`StoredAt`], as the [module](self) has none.
     pub fn stored_at(&self, path: &FieldPath) -> StoredAt {
         let segments = path.segments();
         let whole = |path: FieldPath| StoredAt::Path {
