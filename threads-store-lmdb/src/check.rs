@@ -17,8 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use threads_core::{Error, ErrorKind, Result};
-
-use crate::fault::io_error;
+use threads_store_group::fault::io_error;
 
 mod admit;
 mod ahead;

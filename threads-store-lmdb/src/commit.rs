@@ -1,110 +1,40 @@
-//! Group commit: whoever finds no flush under way leads the next one, for all who wait.
+//! How what is committed gets to disk: the map that may have to grow, and the disk that may be full.
 
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use heed::{MdbError, RwTxn};
-use threads_core::datastore::{Durability, Layer, seal_row};
+use threads_core::datastore::{Layer, seal_row};
 use threads_core::{Error, ErrorKind, Result};
+use threads_store_group::fault::is_full;
+use threads_store_group::{Carrier, Fault, Flight};
 
 use crate::check::Watch;
 use crate::env::{self, DATA_FILE};
-use crate::fault::Fault;
-use crate::state::{Flight, Outcome, State};
-use crate::store::{Lmdb, Turn, Writing};
+use crate::fault;
+use crate::store::{Lmdb, READ_ONLY, Writing};
 
 /// The most bytes that a commit which also removes something may put, to use the reserve.
 const RESERVED_PUT_BYTES_MAX: usize = 256 * 1024;
 /// How much is written beyond the end of the data to learn whether the disk is full.
 const PROBE_BYTES: usize = 1 << 20;
 
-impl Lmdb {
-    /// Commits `changes`. Holds `turn` until they have their place in the order of commits.
-    pub(crate) fn commit(
-        &self,
-        changes: Layer,
-        foundations: &[Arc<Outcome>],
-        durability: Durability,
-        turn: Turn<'_>,
-    ) -> Result<()> {
-        let mut state = self.lock();
-        check_foundations(&state, foundations)?;
-        state.commits += u64::from(!changes.is_empty());
-        if durability == Durability::Relaxed && !state.has_waiters() {
-            if state.acknowledged.is_over_bounds() {
-                // Before the changes join: an error must leave nothing of them.
-                let outcome = Arc::clone(&state.queued.outcome);
-                state = self.settle(state, &outcome)?;
-            }
-            if !changes.is_empty() {
-                state.acknowledged.add(changes);
-            }
-            return Ok(());
-        }
-        state.queued.batch.add(changes);
-        let outcome = Arc::clone(&state.queued.outcome);
-        drop(state);
-        // An immediate commit keeps its turn, so that nobody joins its sync after it.
-        let _kept = (durability == Durability::Immediate).then_some(turn);
-        self.settle(self.lock(), &outcome).map(drop)
-    }
-
-    /// Waits until `outcome` is known, leading flights while nobody else does.
-    fn settle<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        outcome: &Outcome,
-    ) -> Result<MutexGuard<'a, State>> {
-        loop {
-            match outcome.get() {
-                Some(Ok(())) => return Ok(state),
-                Some(Err(fault)) => return Err(fault.to_error()),
-                None if state.flight.is_some() => {
-                    state = self
-                        .landed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-                None => state = self.lead(state, Reserved::IfRemoving),
-            }
-        }
-    }
-
-    /// Takes everything that is not on disk there, in one LMDB transaction with one sync.
-    fn lead<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        reserved: Reserved,
-    ) -> MutexGuard<'a, State> {
-        let flight = state.take_off();
-        drop(state);
-        let result = if flight.is_empty() {
-            Ok(false)
-        } else {
-            self.carry(&flight, reserved)
-        };
-        let mut state = self.lock();
-        state.syncs += u64::from(matches!(result, Ok(true)));
-        state.land(result.map(drop));
-        self.landed.notify_all();
-        state
-    }
-
-    /// `Ok(true)` when the flight is on disk.
-    fn carry(&self, flight: &Flight, reserved: Reserved) -> Result<bool, Fault> {
+impl Carrier for Lmdb {
+    /// Writes the flight as one transaction of LMDB.
+    fn carry(&self, flight: &Flight) -> Result<(), Fault> {
         let Some(writing) = &self.writing else {
-            return Ok(false);
+            return Err(Fault::new(ErrorKind::Unsupported, READ_ONLY));
         };
-        let reserved = reserved == Reserved::Always || may_use_reserve(&flight.queued.batch.layer);
+        let reserved = flight.is_last() || may_use_reserve(flight.waiting());
         // Each turn either doubles the map up to its bound or gives the one reserve up.
         loop {
             match self.write_out(flight) {
                 Ok(()) => {
                     writing.reserve.renew();
-                    return Ok(true);
+                    return Ok(());
                 }
-                Err(Unwritten::Refused(error)) => return Err(Fault::of_check(&error)),
+                Err(Unwritten::Refused(error)) => return Err(fault::of_check(&error)),
                 Err(Unwritten::Heed(heed::Error::Mdb(MdbError::MapFull))) => {
                     self.grow(writing, reserved)?;
                 }
@@ -119,13 +49,15 @@ impl Lmdb {
             }
         }
     }
+}
 
+impl Lmdb {
     /// LMDB's transaction begins and ends here, on the leader's thread, to which it is bound.
     fn write_out(&self, flight: &Flight) -> Result<(), Unwritten> {
         let mut txn = self.env.write_txn()?;
         let mut state = self.lock();
-        state.board(txn.id());
-        let watch = self.watch(&mut state);
+        state.own.board(flight.number(), txn.id());
+        let watch = self.watch(&mut state.own);
         drop(state);
         if let Some(watch) = watch {
             admit(&watch, &txn, flight).map_err(Unwritten::Refused)?;
@@ -153,8 +85,8 @@ impl Lmdb {
 
     /// LMDB reports a write cut short by a full disk as an I/O error; this tells them apart.
     fn diagnose(&self, error: &heed::Error) -> Fault {
-        let fault = Fault::of(error);
-        if fault.breaks && matches!(error, heed::Error::Io(_)) && self.disk_is_full() {
+        let fault = fault::of(error);
+        if fault.breaks() && matches!(error, heed::Error::Io(_)) && self.disk_is_full() {
             return Fault::disk_full();
         }
         fault
@@ -174,7 +106,7 @@ impl Lmdb {
             file.set_len(end)?;
             written
         };
-        probe().is_err_and(|error| Fault::of(&heed::Error::Io(error)).kind() == ErrorKind::Full)
+        probe().is_err_and(|error| is_full(&error))
     }
 
     /// Doubles the map. Beyond its largest size there is only what removals may use.
@@ -189,7 +121,7 @@ impl Lmdb {
         let most = writing.map_bytes_max.saturating_add(headroom);
         let bytes = self.env.info().map_size;
         if bytes >= most {
-            return Err(Fault::of(&heed::Error::Mdb(MdbError::MapFull)));
+            return Err(fault::of(&heed::Error::Mdb(MdbError::MapFull)));
         }
         self.remap(bytes.saturating_mul(2).min(most))
     }
@@ -197,14 +129,14 @@ impl Lmdb {
     /// Changes the size of the map as soon as no snapshot is open, and waits for that in bounds.
     pub(crate) fn remap(&self, bytes: usize) -> Result<(), Fault> {
         let mut state = self.lock();
-        state.remapping = true;
+        state.own.remapping = true;
         let (mut state, _) = self
             .drained
-            .wait_timeout_while(state, self.readers_wait, |state| state.readers > 0)
+            .wait_timeout_while(state, self.readers_wait, |state| state.own.readers > 0)
             .unwrap_or_else(PoisonError::into_inner);
-        state.remapping = false;
+        state.own.remapping = false;
         self.remapped.notify_all();
-        if state.readers > 0 {
+        if state.own.readers > 0 {
             return Err(Fault::new(
                 ErrorKind::Unavailable,
                 "the store must grow, and open read transactions keep it from growing: \
@@ -212,18 +144,10 @@ impl Lmdb {
             ));
         }
         env::remap(&self.env, bytes).map_err(|error| {
-            let fault = Fault::of(&error).breaking();
-            state.unmapped = Some(fault.clone());
+            let fault = fault::of(&error).breaking();
+            state.own.unmapped = Some(fault.clone());
             fault
         })
-    }
-
-    /// The last chance of what is acknowledged. Nobody is left to hear of an error.
-    pub(crate) fn flush_at_last(&self) {
-        let state = self.lock();
-        if state.broken.is_none() && !state.acknowledged.layer.is_empty() {
-            drop(self.lead(state, Reserved::Always));
-        }
     }
 }
 
@@ -255,61 +179,9 @@ fn admit(watch: &Watch<'_>, txn: &RwTxn<'_>, flight: &Flight) -> Result<()> {
     Ok(())
 }
 
-/// Who may use what is kept back for a full disk.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reserved {
-    /// A small commit that removes something.
-    IfRemoving,
-    /// Any.
-    Always,
-}
-
+/// Who may use what is kept back for a full disk, unless it is the last flight: a small commit that
+/// removes something.
 fn may_use_reserve(queued: &Layer) -> bool {
     let removes = queued.iter().any(|(_, _, change)| change.is_none());
     removes && queued.bytes() <= RESERVED_PUT_BYTES_MAX
-}
-
-/// Whether everything that a commit is built on still stands.
-fn check_foundations(state: &State, foundations: &[Arc<Outcome>]) -> Result<()> {
-    let lost = foundations
-        .iter()
-        .find_map(|outcome| outcome.get()?.as_ref().err());
-    match lost.or(state.broken.as_ref()) {
-        Some(fault) => Err(fault.to_error()),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use threads_core::datastore::{Datastore, Keyspace};
-
-    use super::*;
-
-    /// A writer that began above a commit which is then lost cannot commit.
-    #[test]
-    fn a_writer_falls_with_what_it_was_built_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Lmdb::open(dir.path()).unwrap();
-        let mut lost = Layer::default();
-        lost.set(Keyspace::Meta, *b"lost", Some(b"v"[..].into()));
-        store.lock().queued.batch.add(lost);
-        let mut txn = store.write().unwrap();
-        assert!(txn.get(Keyspace::Meta, b"lost").unwrap().is_some());
-        txn.put(Keyspace::Meta, b"above", b"v").unwrap();
-        let mut state = store.lock();
-        state.take_off();
-        state.land(Err(Fault::disk_full()));
-        drop(state);
-        assert_eq!(
-            txn.commit(Durability::Relaxed).unwrap_err().kind(),
-            ErrorKind::Full
-        );
-
-        let mut txn = store.write().unwrap();
-        assert!(txn.get(Keyspace::Meta, b"lost").unwrap().is_none());
-        assert!(txn.get(Keyspace::Meta, b"above").unwrap().is_none());
-        txn.put(Keyspace::Meta, b"next", b"v").unwrap();
-        txn.commit(Durability::Group).unwrap();
-    }
 }

@@ -13,9 +13,11 @@ use heed::{
 use memmap2::{Mmap, MmapOptions};
 use threads_core::datastore::{Keyspace, seal_row, unseal_row};
 use threads_core::{Error, Result};
+use threads_store_group::dir;
+use threads_store_group::fault::io_error;
 
 use crate::check::Tree;
-use crate::fault::{heed_error, io_error};
+use crate::fault::heed_error;
 use crate::options::LmdbOptions;
 use crate::reserve::RESERVE_FILE;
 
@@ -183,19 +185,8 @@ pub(crate) fn create(dir: &Path) -> Result<()> {
     drop(env);
     fs::rename(nursery.join(DATA_FILE), dir.join(DATA_FILE))
         .and_then(|()| fs::remove_dir_all(&nursery))
-        .and_then(|()| sync_dir(dir))
+        .and_then(|()| dir::sync(dir))
         .map_err(io_error("cannot create the store"))
-}
-
-#[cfg(unix)]
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-/// Other systems make a rename durable by themselves, or offer no way to ask.
-#[cfg(not(unix))]
-fn sync_dir(_dir: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 fn find_tables(env: &Env<WithoutTls>) -> Result<Option<Tables<'static>>> {

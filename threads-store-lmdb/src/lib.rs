@@ -11,7 +11,6 @@ mod snapshot;
 mod state;
 mod store;
 mod wipe;
-mod writer;
 
 pub use options::LmdbOptions;
 pub use store::{Lmdb, Stats};

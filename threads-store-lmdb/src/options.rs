@@ -1,16 +1,14 @@
 //! How to open a store.
 
-use std::fs::DirBuilder;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use threads_core::{Error, Result};
+use threads_store_group::dir;
 
 use crate::check::{self, Guard};
 use crate::env::{self, DATA_FILE};
-use crate::fault::io_error;
-use crate::lock::WriterLock;
+use crate::lock;
 use crate::reserve::Reserve;
 use crate::store::{Lmdb, Writing};
 
@@ -82,15 +80,12 @@ impl LmdbOptions {
     /// ```
     pub fn open(&self, dir: impl AsRef<Path>) -> Result<Lmdb> {
         let (dir, options) = (dir.as_ref(), self.rounded()?);
-        make_dir(dir).map_err(io_error("cannot create the directory of the store"))?;
-        let lock = WriterLock::take(dir)?;
+        dir::make(dir)?;
+        let lock = lock::take(dir)?;
         let guard = options.look(dir)?;
         if guard.is_none() {
             if env::had_store(dir) {
-                return Err(Error::corrupt(
-                    "the data file of this store is gone: put it back from a copy, or use another directory",
-                )
-                .with("file", dir.join(DATA_FILE).display()));
+                return Err(dir::data_gone(&dir.join(DATA_FILE)));
             }
             env::create(dir)?;
         }
@@ -171,13 +166,4 @@ impl LmdbOptions {
             ..self.clone()
         })
     }
-}
-
-/// Makes the directory, for its owner alone.
-fn make_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
 }

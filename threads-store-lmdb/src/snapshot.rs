@@ -1,54 +1,31 @@
-//! Read transactions.
+//! The rows in LMDB.
 
 use std::borrow::Cow;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
 use threads_core::Result;
 use threads_core::datastore::{
-    Direction, KeyRange, Keyspace, Layer, ReadTxn, Row, Scan, check_key, merged, range_is_empty,
-    unseal_row,
+    Direction, KeyRange, Keyspace, ReadTxn, Row, Scan, check_key, range_is_empty, unseal_row,
 };
 
 use crate::check::{self, Watch};
 use crate::env::Tables;
 use crate::fault::heed_error;
-use crate::state::Outcome;
 use crate::store::Guest;
 
-/// An LMDB snapshot and the layers that lay over it when it was taken.
-pub(crate) struct Snapshot<'a> {
+/// An LMDB snapshot.
+pub(crate) struct Rows<'a> {
     pub(crate) txn: RoTxn<'a, WithoutTls>,
     pub(crate) tables: &'a Tables<'static>,
     /// Asked before LMDB touches a page. `None` when all pages are in order.
     pub(crate) watch: Option<Watch<'a>>,
-    /// Newest first.
-    pub(crate) layers: Vec<Arc<Layer>>,
-    /// What becomes of the commits in it that are not on disk yet.
-    pub(crate) foundations: Vec<Arc<Outcome>>,
     /// Declared after the transaction, so that it is counted out when the transaction is gone.
     pub(crate) _guest: Guest<'a>,
 }
 
-impl Snapshot<'_> {
-    /// The value of a key under one more layer, the newest.
-    pub(crate) fn get_under<'s>(
-        &'s self,
-        top: Option<&'s Layer>,
-        space: Keyspace,
-        key: &[u8],
-    ) -> Result<Option<Cow<'s, [u8]>>> {
-        let mut layers = top
-            .into_iter()
-            .chain(self.layers.iter().map(|layer| &**layer));
-        match layers.find_map(|layer| layer.get(space, key)) {
-            Some(change) => Ok(change.as_deref().map(Cow::Borrowed)),
-            None => self.get_row(space, key),
-        }
-    }
-
-    fn get_row(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+impl ReadTxn for Rows<'_> {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         if check_key(key).is_err() {
             return Ok(None);
         }
@@ -62,28 +39,10 @@ impl Snapshot<'_> {
         }
     }
 
-    /// The rows of a range under one more layer, the newest.
-    pub(crate) fn scan_under<'s>(
-        &'s self,
-        top: Option<&'s Layer>,
-        space: Keyspace,
-        range: KeyRange<'_>,
-        direction: Direction,
-    ) -> Result<Scan<'s>> {
+    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
         let Some(range) = normal(range) else {
             return Ok(Box::new(std::iter::empty()));
         };
-        let layers = top
-            .into_iter()
-            .chain(self.layers.iter().map(|layer| &**layer));
-        let changes = layers
-            .filter_map(|layer| layer.range(space, range, direction))
-            .collect();
-        let rows = self.rows(space, range, direction)?;
-        Ok(merged(changes, rows, direction))
-    }
-
-    fn rows(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
         let table = self.tables.of(space)?;
         let open = move |row| unsealed(space, row);
         let watch = self.watch.as_ref().filter(|watch| watch.is_needed());
@@ -158,14 +117,4 @@ fn normal(range: KeyRange<'_>) -> Option<KeyRange<'_>> {
         start => start,
     };
     (!range_is_empty(&range)).then_some((start, range.1))
-}
-
-impl ReadTxn for Snapshot<'_> {
-    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        self.get_under(None, space, key)
-    }
-
-    fn scan(&self, space: Keyspace, range: KeyRange<'_>, direction: Direction) -> Result<Scan<'_>> {
-        self.scan_under(None, space, range, direction)
-    }
 }

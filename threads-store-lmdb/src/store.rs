@@ -3,28 +3,26 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heed::{Env, MdbError, RoTxn, WithoutTls};
-use threads_core::datastore::{
-    Capability, Datastore, Direction, Keyspace, Layer, ReadTxn, WriteTxn,
-};
+use threads_core::datastore::{Capability, Datastore, ReadTxn, WriteTxn};
 use threads_core::{Error, Result};
+use threads_store_group::{DirLock, Group, Snapshot, State, View, Writer};
 
 use crate::check::{Guard, Watch};
 use crate::env::{DATA_FILE, Tables};
 use crate::fault::heed_error;
-use crate::lock::WriterLock;
 use crate::options::LmdbOptions;
 use crate::reserve::Reserve;
-use crate::snapshot::Snapshot;
-use crate::state::{State, View};
-use crate::writer::Writer;
+use crate::snapshot::Rows;
+use crate::state::Own;
 
 /// How often a read transaction follows the map to a new size before it gives up.
 const REMAPS_MAX: u32 = 3;
+pub(crate) const READ_ONLY: &str =
+    "the store was opened for reading only: open it for writing to change it";
 
 /// A [`Datastore`] in a directory. See the [crate](crate) for what it promises.
 ///
@@ -51,11 +49,7 @@ pub struct Lmdb {
     /// `None` when opened for reading only.
     pub(crate) writing: Option<Writing>,
     pub(crate) readers_wait: Duration,
-    pub(crate) state: Mutex<State>,
-    /// The writer's turn is free.
-    pub(crate) turn_free: Condvar,
-    /// A flight landed.
-    pub(crate) landed: Condvar,
+    pub(crate) group: Group<Own>,
     /// The last reader left.
     pub(crate) drained: Condvar,
     /// The map has its new size, or will not get it.
@@ -66,7 +60,7 @@ pub struct Lmdb {
 pub(crate) struct Writing {
     pub(crate) map_bytes_max: usize,
     pub(crate) reserve: Reserve,
-    pub(crate) _lock: WriterLock,
+    pub(crate) _lock: DirLock,
 }
 
 /// What a store has done since it was opened.
@@ -142,15 +136,12 @@ impl Lmdb {
     /// ```
     pub fn stats(&self) -> Stats {
         let state = self.lock();
-        let flying = state
-            .flight
-            .as_ref()
-            .map_or(0, |flight| flight.acknowledged.commits);
+        let counts = state.counts();
         Stats {
-            commits: state.commits,
-            syncs: state.syncs,
-            unsynced: state.acknowledged.commits + flying,
-            map_bytes: if state.unmapped.is_some() {
+            commits: counts.commits,
+            syncs: counts.syncs,
+            unsynced: counts.unsynced,
+            map_bytes: if state.own.unmapped.is_some() {
                 0
             } else {
                 self.env.info().map_size
@@ -173,16 +164,7 @@ impl Lmdb {
     /// assert_eq!(store.verify().unwrap(), 1);
     /// ```
     pub fn verify(&self) -> Result<u64> {
-        use std::ops::Bound::Unbounded;
-        let snapshot = self.snapshot(View::Reader)?;
-        let mut rows = 0;
-        for space in Keyspace::ALL {
-            for row in snapshot.scan(*space, (Unbounded, Unbounded), Direction::Forward)? {
-                row?;
-                rows += 1;
-            }
-        }
-        Ok(rows)
+        self.snapshot(View::Reader)?.verify()
     }
 
     pub(crate) fn new(
@@ -197,10 +179,7 @@ impl Lmdb {
         if let Ok(about) = fs::metadata(dir.join(DATA_FILE)) {
             capability = capability.in_file(&about);
         }
-        let state = State {
-            guard: guard.filter(|guard| !guard.is_done()).map(Arc::new),
-            ..State::default()
-        };
+        let own = Own::new(guard.filter(|guard| !guard.is_done()));
         Self {
             env,
             tables,
@@ -208,44 +187,43 @@ impl Lmdb {
             capability,
             writing,
             readers_wait,
-            state: Mutex::new(state),
-            turn_free: Condvar::new(),
-            landed: Condvar::new(),
+            group: Group::new(own),
             drained: Condvar::new(),
             remapped: Condvar::new(),
         }
     }
 
-    /// A panic elsewhere while the lock was held broke nothing: each change of the state is one
-    /// assignment or ends in a consistent state before anything can panic.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<Own>> {
+        self.group.lock()
     }
 
     /// What a transaction must ask about pages, while that is needed.
-    pub(crate) fn watch(&self, state: &mut State) -> Option<Watch<'_>> {
-        let guard = state.guard.as_ref()?;
+    pub(crate) fn watch(&self, own: &mut Own) -> Option<Watch<'_>> {
+        let guard = own.guard.as_ref()?;
         if !guard.is_done() {
             return Some(Watch::new(Arc::clone(guard), &self.tables));
         }
         // Its map of the file is a second one, and its pages count as this process's. Whoever reads
         // what another process writes begins the next guard at it.
         if self.writing.is_some() {
-            state.guard = None;
+            own.guard = None;
         }
         None
     }
 
-    fn snapshot(&self, view: View) -> Result<Snapshot<'_>> {
+    fn snapshot(&self, view: View) -> Result<Snapshot<Rows<'_>>> {
         let mut state = self.lock();
         for _ in 0..REMAPS_MAX {
-            state = wait_while(&self.remapped, state, |state| state.remapping);
-            if let Some(fault) = &state.unmapped {
+            state = self
+                .remapped
+                .wait_while(state, |state| state.own.remapping)
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(fault) = &state.own.unmapped {
                 return Err(fault.to_error());
             }
             match self.env.read_txn() {
                 Ok(txn) => {
-                    if self.follow(&mut state, txn.id())? {
+                    if self.follow(&mut state.own, txn.id())? {
                         return Ok(self.enter(&mut state, txn, view));
                     }
                 }
@@ -264,8 +242,8 @@ impl Lmdb {
 
     /// Whether there is a guard for this commit, or none is needed. Only commits of another process
     /// need a guard of their own.
-    fn follow(&self, state: &mut State, transaction: usize) -> Result<bool> {
-        let Some(guard) = &state.guard else {
+    fn follow(&self, own: &mut Own, transaction: usize) -> Result<bool> {
+        let Some(guard) = &own.guard else {
             return Ok(true);
         };
         if self.writing.is_some() || guard.transaction == transaction as u64 {
@@ -274,7 +252,7 @@ impl Lmdb {
         let next = guard.follow(transaction as u64)?;
         let found = next.is_some();
         if let Some(next) = next {
-            state.guard = Some(Arc::new(next));
+            own.guard = Some(Arc::new(next));
         }
         Ok(found)
     }
@@ -282,21 +260,19 @@ impl Lmdb {
     /// What belongs to an LMDB snapshot is the rest of the same moment, seen under one lock.
     fn enter<'a>(
         &'a self,
-        state: &mut State,
+        state: &mut State<Own>,
         txn: RoTxn<'a, WithoutTls>,
         view: View,
-    ) -> Snapshot<'a> {
-        let layers = state.layers(txn.id(), view);
-        let foundations = state.foundations(view);
-        state.readers += 1;
-        Snapshot {
+    ) -> Snapshot<Rows<'a>> {
+        let carried = state.own.carried(txn.id());
+        state.own.readers += 1;
+        let rows = Rows {
             txn,
             tables: &self.tables,
-            watch: self.watch(state),
-            layers,
-            foundations,
+            watch: self.watch(&mut state.own),
             _guest: Guest(self),
-        }
+        };
+        state.snapshot(rows, carried, view)
     }
 }
 
@@ -311,43 +287,12 @@ impl Datastore for Lmdb {
 
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
         if self.writing.is_none() {
-            return Err(Error::unsupported(
-                "the store was opened for reading only: open it for writing to change it",
-            ));
+            return Err(Error::unsupported(READ_ONLY));
         }
-        let me = thread::current().id();
-        let mut state = self.lock();
-        if state.turn == Some(me) {
-            return Err(Error::invalid(
-                "this thread holds the write transaction already: commit or drop it first",
-            ));
-        }
-        state = wait_while(&self.turn_free, state, |state| state.turn.is_some());
-        state.turn = Some(me);
-        drop(state);
-        let turn = Turn(self);
-        if let Some(fault) = &self.lock().broken {
-            return Err(fault.to_error());
-        }
+        let turn = self.group.turn()?;
         let snapshot = self.snapshot(View::Writer)?;
-        Ok(Box::new(Writer {
-            store: self,
-            changes: Layer::default(),
-            snapshot,
-            turn,
-        }))
+        Ok(Box::new(Writer::new(self, snapshot, turn)))
     }
-}
-
-/// Waits for `condvar` as long as `blocked` holds.
-pub(crate) fn wait_while<'a>(
-    condvar: &Condvar,
-    state: MutexGuard<'a, State>,
-    blocked: impl Fn(&State) -> bool,
-) -> MutexGuard<'a, State> {
-    condvar
-        .wait_while(state, |state| blocked(state))
-        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Counts one LMDB read transaction; the map changes its size only when none is left.
@@ -356,20 +301,10 @@ pub(crate) struct Guest<'a>(&'a Lmdb);
 impl Drop for Guest<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.readers -= 1;
-        if state.readers == 0 && state.remapping {
+        state.own.readers -= 1;
+        if state.own.readers == 0 && state.own.remapping {
             self.0.drained.notify_all();
         }
-    }
-}
-
-/// The one writer's turn.
-pub(crate) struct Turn<'a>(&'a Lmdb);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.lock().turn = None;
-        self.0.turn_free.notify_one();
     }
 }
 
@@ -386,7 +321,7 @@ impl fmt::Debug for Lmdb {
 impl Drop for Lmdb {
     fn drop(&mut self) {
         if self.writing.is_some() {
-            self.flush_at_last();
+            self.group.close(self);
         }
     }
 }

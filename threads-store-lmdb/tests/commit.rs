@@ -104,27 +104,6 @@ fn relaxed_commits_wait_for_the_next_sync_or_the_end() {
 }
 
 #[test]
-fn relaxed_commits_are_bounded() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = options().open(dir.path()).unwrap();
-    for i in 0..5_000u32 {
-        put(&store, &i.to_be_bytes(), b"v", Durability::Relaxed).unwrap();
-        assert!(store.stats().unsynced <= 4_096);
-    }
-    assert_eq!(store.stats().syncs, 1);
-    for i in 0..4u32 {
-        put(
-            &store,
-            &i.to_be_bytes(),
-            &vec![0; 1 << 20],
-            Durability::Relaxed,
-        )
-        .unwrap();
-    }
-    assert_eq!(store.stats().syncs, 4);
-}
-
-#[test]
 fn concurrent_commits_share_syncs() {
     const THREADS: u8 = 32;
     const EACH: u8 = 20;

@@ -4,19 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod common;
+#[path = "../../threads-store-group/tests/support/fail_together.rs"]
+mod fail_together;
+#[path = "../../threads-store-group/tests/support/small_disk.rs"]
+mod small_disk;
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::thread;
 
 use common::{assert_kind, child_role, get, options, put, spawn_child};
+use small_disk::{MIB, SmallDisk};
 use threads_core::ErrorKind;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace};
 use threads_store_lmdb::{Lmdb, LmdbOptions};
-
-const MIB: u64 = 1 << 20;
 
 #[test]
 fn child() {
@@ -38,61 +39,6 @@ fn assert_success(run: &Output) {
         run.status,
         String::from_utf8_lossy(&run.stderr)
     );
-}
-
-/// A small file system of its own, taken away again at the end.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None`, with a printed reason, where this process may not mount one.
-    fn new(bytes: u64) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let size = format!("size={bytes},mode=700");
-        let run = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(dir.path())
-            .output();
-        match run {
-            Ok(run) if run.status.success() => Some(Self(dir)),
-            other => {
-                println!("skipped: cannot mount a small file system: {other:?}");
-                None
-            }
-        }
-    }
-
-    fn store(&self) -> PathBuf {
-        self.0.path().join("store")
-    }
-
-    /// Keeps some space that [`SmallDisk::free`] gives back.
-    fn keep(&self, bytes: u64) {
-        fs::write(self.0.path().join("filler"), vec![0; bytes as usize]).unwrap();
-    }
-
-    /// Takes all the space that is left, up to the last byte.
-    fn fill(&self) {
-        let mut filler = fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(self.0.path().join("filler"))
-            .unwrap();
-        while filler.write(&[0; 4_096]).is_ok_and(|bytes| bytes > 0) {}
-    }
-
-    fn free(&self) {
-        // Emptied first: a child of another test may still hold the removed file.
-        let filler = self.0.path().join("filler");
-        fs::write(&filler, "").unwrap();
-        fs::remove_file(filler).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Left mounted, it is lost with the temporary directory's name at worst.
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
 }
 
 fn with_reserve() -> LmdbOptions {
@@ -198,36 +144,8 @@ fn commits_that_fail_together_leave_nothing_and_the_others_everything() {
     let Some(disk) = SmallDisk::new(4 * MIB) else {
         return;
     };
-    let store = options().open(disk.store()).unwrap();
-    let commit_until_full = &|t: u8| {
-        let keys = (0..10_000u32).map(move |i| [&[t][..], &i.to_be_bytes()].concat());
-        keys.take_while(
-            |key| match put(&store, key, &[t; 1_500], Durability::Group) {
-                Ok(()) => true,
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
-                    false
-                }
-            },
-        )
-        .collect::<Vec<_>>()
-    };
-    let done: Vec<Vec<u8>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..8)
-            .map(|t| scope.spawn(move || commit_until_full(t)))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
-    });
-    assert!(done.iter().all(|key| get(&store, key).is_some()));
-    assert_eq!(store.verify().unwrap(), done.len() as u64);
-    drop(store);
-    assert_eq!(
-        options().open(disk.store()).unwrap().verify().unwrap(),
-        done.len() as u64
-    );
+    let open = || options().open(disk.store()).unwrap();
+    fail_together::check(open, |store| store.verify().unwrap());
 }
 
 #[test]

@@ -5,12 +5,14 @@
 
 use redb::{Builder, Database, StorageBackend};
 use threads_core::{Error, Result};
+use threads_store_group::fault::io_error;
 
 use crate::disk::{Disk, Overlay};
-use crate::fault::{Failure, Fault, guarded, io_error};
+use crate::fault::{Failure, damaged, guarded};
 
 /// What every file of redb begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+
 /// Looks at the disk; checks all of it when it has at most `check_bytes_max` bytes.
 pub(crate) fn look(disk: &Disk, cache_bytes: usize, check_bytes_max: u64) -> Result<()> {
     let len = disk
@@ -21,7 +23,7 @@ pub(crate) fn look(disk: &Disk, cache_bytes: usize, check_bytes_max: u64) -> Res
     }
     let mut head = [0; MAGIC.len()];
     if len < head.len() as u64 {
-        return Err(Fault::damaged("truncated").to_error());
+        return Err(damaged("truncated").to_error());
     }
     disk.read(0, &mut head)
         .map_err(io_error("cannot read the data file of the store"))?;
@@ -50,7 +52,7 @@ fn try_out(disk: &Disk, cache_bytes: usize) -> Result<()> {
     });
     match whole {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Fault::damaged("its pages do not agree").to_error()),
+        Ok(false) => Err(damaged("its pages do not agree").to_error()),
         Err(failure) => Err(disk.fault(&failure).to_error()),
     }
 }

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
+use threads_store_group::Fault;
+use threads_store_group::fault::is_full;
 
-use crate::fault::{Failure, Fault, is_damage, is_full};
+use crate::fault::{Failure, damaged, is_damage};
 
 /// The storage of one store. Clones share it.
 #[derive(Clone, Debug)]
@@ -74,23 +76,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn of_write(error: &io::Error) -> Fault {
     if is_full(error) {
-        Fault::disk_full(error)
+        Fault::disk_full().because(error)
     } else {
-        Fault::broken(error)
+        Fault::broken().because(error)
     }
 }
 
 /// After a failed sync the system may have dropped what it was to write, whatever it says.
 fn of_sync(error: &io::Error) -> Fault {
-    Fault::broken(error)
+    Fault::broken().because(error)
 }
 
 /// A read beyond the end of a file is damage; any other failure is the disk's.
 fn of_read(error: &io::Error) -> Fault {
     if is_damage(error) {
-        Fault::damaged(error)
+        damaged(error)
     } else {
-        Fault::broken(error)
+        Fault::broken().because(error)
     }
 }
 

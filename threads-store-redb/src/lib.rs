@@ -6,12 +6,10 @@ mod disk;
 mod fault;
 mod lock;
 mod options;
-mod pending;
 mod snapshot;
 mod store;
 mod table;
 mod wipe;
-mod writer;
 
 pub use options::RedbOptions;
 pub use redb::StorageBackend;

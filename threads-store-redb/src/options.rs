@@ -1,16 +1,18 @@
 //! How to open a store.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
-use threads_core::{Error, Result};
+use threads_core::Result;
+use threads_store_group::dir;
+use threads_store_group::fault::io_error;
 
 use crate::check;
 use crate::disk::Disk;
-use crate::fault::{Failure, Fault, guarded, io_error};
+use crate::fault::{Failure, damaged, guarded};
 use crate::lock::Lock;
 use crate::store::Redb;
 use crate::table::{self, Tables};
@@ -61,7 +63,7 @@ impl RedbOptions {
     /// ```
     pub fn open(&self, dir: impl AsRef<Path>) -> Result<Redb> {
         let dir = dir.as_ref();
-        make_dir(dir).map_err(io_error("cannot create the directory of the store"))?;
+        dir::make(dir)?;
         let mut lock = Lock::take(dir)?;
         let data = dir.join(DATA_FILE);
         let there = data
@@ -69,10 +71,7 @@ impl RedbOptions {
             .map_err(io_error("cannot look for the data file of the store"))?;
         if !there {
             if lock.is_marked()? {
-                return Err(Error::corrupt(
-                    "the data file of this store is gone: put it back from a copy, or use another directory",
-                )
-                .with("file", data.display()));
+                return Err(dir::data_gone(&data));
             }
             self.make(dir)?;
         }
@@ -86,7 +85,7 @@ impl RedbOptions {
             .map_err(io_error("cannot read the data file of the store"))?
             == 0
         {
-            return Err(Fault::damaged("the data file is empty").to_error());
+            return Err(damaged("the data file is empty").to_error());
         }
         let mut store = self.open_disk(disk)?;
         store.lock = Some(lock);
@@ -125,7 +124,7 @@ impl RedbOptions {
         let new = dir.join(NEW_FILE);
         drop(self.open_disk(disk_of(&new, true)?)?);
         std::fs::rename(&new, dir.join(DATA_FILE))
-            .and_then(|()| sync_dir(dir))
+            .and_then(|()| dir::sync(dir))
             .map_err(io_error("cannot name the data file of the store"))
     }
 
@@ -138,8 +137,8 @@ impl RedbOptions {
             disk.kill();
             return Err(error);
         }
-        let rows = Tables::read(&db).map_err(failed)?;
-        Ok(Redb::new(db, rows, disk, self.cache_bytes))
+        let tables = Tables::read(&db).map_err(failed)?;
+        Ok(Redb::new(db, tables, disk, self.cache_bytes))
     }
 }
 
@@ -165,21 +164,4 @@ fn forget_new(dir: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Makes the directory, for its owner alone.
-fn make_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-/// Makes a new name survive a power cut, where directories can be synced.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()?;
-    }
-    Ok(())
 }

@@ -2,22 +2,18 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use redb::{Database, StorageBackend};
-use threads_core::datastore::{
-    Capability, Datastore, Direction, Keyspace, Layer, ReadTxn, WriteTxn,
-};
-use threads_core::{Error, Result};
+use threads_core::Result;
+use threads_core::datastore::{Capability, Datastore, ReadTxn, WriteTxn};
+use threads_store_group::{Group, Snapshot, View, Writer};
 
 use crate::disk::Disk;
 use crate::lock::Lock;
 use crate::options::RedbOptions;
-use crate::pending::{Pending, State, View};
-use crate::snapshot::Snapshot;
+use crate::snapshot::Rows;
 use crate::table::Tables;
-use crate::writer::Writer;
 
 /// A [`Datastore`] in a directory. See the [crate] for what it promises.
 ///
@@ -37,19 +33,23 @@ use crate::writer::Writer;
 /// ```
 pub struct Redb {
     /// First, so that its rows are gone before redb closes.
-    pub(crate) state: Mutex<State>,
+    pub(crate) group: Group<OnDisk>,
     /// Empty after a failure from which redb could not start again. Only a leader takes it, and
-    /// never while it holds `state`.
+    /// never while it has the group locked.
     pub(crate) db: Mutex<Option<Database>>,
     pub(crate) disk: Disk,
     pub(crate) cache_bytes: usize,
     pub(crate) capability: Capability,
-    /// The writer's turn is free.
-    turn_free: Condvar,
-    /// A flight landed.
-    pub(crate) landed: Condvar,
     /// Last, so that it is given up when redb is closed. `None` when there is no directory.
     pub(crate) lock: Option<Lock>,
+}
+
+/// What redb has.
+pub(crate) struct OnDisk {
+    /// The rows as of the last landing.
+    pub(crate) tables: Arc<Tables>,
+    /// The number of the last flight that they have.
+    pub(crate) carried: u64,
 }
 
 /// What a store has done since it was opened.
@@ -103,13 +103,11 @@ impl Redb {
     /// ```
     pub fn stats(&self) -> Stats {
         let data_bytes = self.disk.len().unwrap_or_default();
-        let state = self.lock();
-        let flying = state.pending.flight.as_ref();
+        let counts = self.group.lock().counts();
         Stats {
-            commits: state.commits,
-            syncs: state.syncs,
-            unsynced: state.pending.acknowledged.commits
-                + flying.map_or(0, |flight| flight.acknowledged.commits),
+            commits: counts.commits,
+            syncs: counts.syncs,
+            unsynced: counts.unsynced,
             data_bytes,
         }
     }
@@ -129,52 +127,31 @@ impl Redb {
     /// assert_eq!(store.verify().unwrap(), 1);
     /// ```
     pub fn verify(&self) -> Result<u64> {
-        use std::ops::Bound::Unbounded;
-        let snapshot = self.snapshot(View::Reader);
-        let mut rows = 0;
-        for space in Keyspace::ALL {
-            for row in snapshot.scan(*space, (Unbounded, Unbounded), Direction::Forward)? {
-                row?;
-                rows += 1;
-            }
-        }
-        Ok(rows)
+        self.snapshot(View::Reader).verify()
     }
 
-    pub(crate) fn new(db: Database, rows: Tables, disk: Disk, cache_bytes: usize) -> Self {
+    pub(crate) fn new(db: Database, tables: Tables, disk: Disk, cache_bytes: usize) -> Self {
         Self {
-            state: Mutex::new(State {
-                turn: None,
-                rows: Arc::new(rows),
-                pending: Pending::default(),
-                commits: 0,
-                syncs: 0,
+            group: Group::new(OnDisk {
+                tables: Arc::new(tables),
+                carried: 0,
             }),
             db: Mutex::new(Some(db)),
             disk,
             cache_bytes,
             capability: Capability::durable(),
-            turn_free: Condvar::new(),
-            landed: Condvar::new(),
             lock: None,
         }
     }
 
-    /// A panic elsewhere while the lock was held broke nothing: each change of the state is one
-    /// assignment or ends in a consistent state before anything can panic.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The rows and the layers of the same moment, seen under one lock.
-    fn snapshot(&self, view: View) -> Snapshot<'_> {
-        let state = self.lock();
-        Snapshot {
-            rows: Arc::clone(&state.rows),
+    fn snapshot(&self, view: View) -> Snapshot<Rows<'_>> {
+        let state = self.group.lock();
+        let rows = Rows {
+            tables: Arc::clone(&state.own.tables),
             disk: &self.disk,
-            layers: state.pending.layers(view),
-            foundations: state.pending.foundations(view),
-        }
+        };
+        state.snapshot(rows, state.own.carried, view)
     }
 }
 
@@ -188,39 +165,9 @@ impl Datastore for Redb {
     }
 
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>> {
-        let me = thread::current().id();
-        let mut state = self.lock();
-        if state.turn == Some(me) {
-            return Err(Error::invalid(
-                "this thread holds the write transaction already: commit or drop it first",
-            ));
-        }
-        state = self
-            .turn_free
-            .wait_while(state, |state| state.turn.is_some())
-            .unwrap_or_else(PoisonError::into_inner);
-        state.turn = Some(me);
-        drop(state);
-        let turn = Turn(self);
-        if let Some(fault) = &self.lock().pending.broken {
-            return Err(fault.to_error());
-        }
-        Ok(Box::new(Writer {
-            store: self,
-            changes: Layer::default(),
-            snapshot: self.snapshot(View::Writer),
-            turn,
-        }))
-    }
-}
-
-/// The one writer's turn.
-pub(crate) struct Turn<'a>(&'a Redb);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.lock().turn = None;
-        self.0.turn_free.notify_one();
+        let turn = self.group.turn()?;
+        let snapshot = self.snapshot(View::Writer);
+        Ok(Box::new(Writer::new(self, snapshot, turn)))
     }
 }
 
@@ -236,6 +183,6 @@ impl fmt::Debug for Redb {
 /// Writes what is acknowledged and not on disk yet, as far as the disk lets it.
 impl Drop for Redb {
     fn drop(&mut self) {
-        self.flush_at_last();
+        self.group.close(self);
     }
 }

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace};
 use threads_core::{Error, Result};
+use threads_store_group::dir;
+use threads_store_group::fault::io_error;
 
-use crate::fault::io_error;
 use crate::lock::Lock;
-use crate::options::{DATA_FILE, NEW_FILE, RedbOptions, disk_of, sync_dir};
+use crate::options::{DATA_FILE, NEW_FILE, RedbOptions, disk_of};
 use crate::store::Redb;
 
 /// How many bytes of rows are copied in one commit.
@@ -64,7 +65,7 @@ impl RedbOptions {
                 .try_for_each(|space| copy(&from, &to, *space))?;
         }
         std::fs::rename(&new, &data)
-            .and_then(|()| sync_dir(dir))
+            .and_then(|()| dir::sync(dir))
             .map_err(io_error("cannot name the data file of the store"))?;
         write_over(old).map_err(io_error("cannot write over the old file of the store"))
     }

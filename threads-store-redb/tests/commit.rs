@@ -3,9 +3,6 @@
 
 mod common;
 
-use std::sync::Barrier;
-use std::thread;
-
 use common::{Event, Fails, Storage, assert_kind, get, put};
 use threads_core::ErrorKind;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Keyspace};
@@ -32,46 +29,6 @@ fn relaxed_commits_wait_for_the_next_sync_or_the_end() {
     put(&store, b"last", b"v", Durability::Relaxed).unwrap();
     drop(store);
     assert_eq!(storage.open().unwrap().verify().unwrap(), 12);
-}
-
-#[test]
-fn relaxed_commits_are_bounded() {
-    let store = Storage::default().open().unwrap();
-    for i in 0..5_000u32 {
-        put(&store, &i.to_be_bytes(), b"v", Durability::Relaxed).unwrap();
-        assert!(store.stats().unsynced <= 4_096);
-    }
-    assert_eq!(store.stats().syncs, 1);
-    for i in 0..4u32 {
-        let value = vec![0; 1 << 20];
-        put(&store, &i.to_be_bytes(), &value, Durability::Relaxed).unwrap();
-    }
-    assert_eq!(store.stats().syncs, 4);
-}
-
-#[test]
-fn concurrent_commits_share_syncs() {
-    const THREADS: u8 = 32;
-    const EACH: u8 = 20;
-    let dir = tempfile::tempdir().unwrap();
-    let store = common::options().open(dir.path()).unwrap();
-    let start = Barrier::new(usize::from(THREADS));
-    thread::scope(|scope| {
-        for t in 0..THREADS {
-            let (store, start) = (&store, &start);
-            scope.spawn(move || {
-                start.wait();
-                for i in 0..EACH {
-                    put(store, &[t, i], b"v", Durability::Group).unwrap();
-                    assert!(get(store, &[t, i]).is_some());
-                }
-            });
-        }
-    });
-    let stats = store.stats();
-    assert_eq!(stats.commits, u64::from(THREADS) * u64::from(EACH));
-    assert!(stats.syncs < stats.commits / 2, "{stats:?}");
-    assert_eq!(store.verify().unwrap(), stats.commits);
 }
 
 /// Storage that is full from any write on: the commit fails whole, what was acknowledged stays,

@@ -90,7 +90,7 @@ mod tests {
     const ROWS: u32 = 2_000;
 
     fn is_guarded(store: &Lmdb) -> bool {
-        store.watch(&mut store.lock()).is_some()
+        store.watch(&mut store.lock().own).is_some()
     }
 
     fn read_much(store: &Lmdb) {
@@ -122,7 +122,7 @@ mod tests {
         assert!(is_guarded(&store));
         read_much(&store);
         assert!(!is_guarded(&store));
-        assert!(store.lock().guard.is_none(), "nor does its map stay");
+        assert!(store.lock().own.guard.is_none(), "nor does its map stay");
         drop(store);
 
         let file = dir.path().join("data.mdb");
