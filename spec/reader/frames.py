@@ -7,6 +7,7 @@ import cbor
 import ed25519
 import hpke
 import layers
+import snapshots
 
 FRAME_BYTES_MAX = 2 * 1024 * 1024
 CLAIMS_MAX = 8_192
@@ -17,6 +18,7 @@ WHOM_MAX = 1_000
 PURGES_MAX = 64
 BLOBS_MAX = 1_000
 BLOCKS_MAX = 64
+SIGNERS_MAX = 64
 WORDS_MAX = 64
 ADDRESSES_MAX = 16
 ADDRESS_BYTES_MAX = 1_024
@@ -299,6 +301,21 @@ PARCELS = _list(_tuple(_bytes(), _bytes(), _bytes()), RECORDS_MAX)
 _place = _tuple(_number, _number)
 
 
+def _known_words(value):
+    _list(_tuple(_bytes(32), _number), SIGNERS_MAX)(value)
+    _ascending([one[0] for one in value])
+
+
+def _snapshot_words(value):
+    _need(isinstance(value, list) and len(value) <= SIGNERS_MAX)
+    for word in value:
+        try:
+            snapshots.check_word(word)
+        except snapshots.Refused:
+            raise Refused("malformed") from None
+    _ascending([word[0] for word in value])
+
+
 def _listed(value):
     _list(_tuple(_number, _link), BLOBS_MAX)(value)
     _ascending([one[0] for one in value])
@@ -317,10 +334,25 @@ REQUESTS = {
     "erased": _tuple(CLAIM, _purges),
     "blobs": _tuple(CLAIM, _place, _place),
     "blocks": _tuple(CLAIM, _list(_link, BLOCKS_MAX)),
+    "snapshots": _tuple(CLAIM, _known_words),
 }
+_places = _heads(RANGES_MAX)
+
+
+def _snapshot(value):
+    _link(value)
+    _need(value.cid[1] == 0x55)
+
+
+def _short(value):
+    _tuple(_places, _snapshot)(value)
+    _need(value[0])
+
+
 REPLIES = {
     "heads": _tuple(_list(_verdict, CLAIMS_MAX), _bytes(16)),
     "page": _tuple(PARCELS, _heads(RANGES_MAX), _truth),
+    "short": _short,
     "have": _heads(HEADS_MAX, CHECK),
     "full": _heads(HEADS_MAX, CHECK),
     "admitted": _tuple(_bytes(), _bytes()),
@@ -329,6 +361,7 @@ REPLIES = {
     "blobs": _tuple(_place, _listed),
     "blocks": _list(_bytes(), BLOCKS_MAX),
     "where": _words,
+    "snapshots": _snapshot_words,
     "ranges": _list(_found, SPANS_MAX),
     "busy": _number,
 }

@@ -32,6 +32,7 @@ import layers
 import modules
 import multibase
 import records
+import snapshots
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors"
 
@@ -410,6 +411,54 @@ def read_blob_reference(v):
     same(key, blobs.key_from_text(shown["key"]), "key")
 
 
+# Snapshots.
+
+
+def show_item(item):
+    name, value = item
+    if name == "thread":
+        return [name, value["thread"].hex(), [ids.cid_text(link.cid) for link in value["acl"]]]
+    if name == "log":
+        return [name, value["log"].hex(), value["seq"], ids.cid_text(value["record"].cid)]
+    if name == "marks":
+        return [name, value["log"], value["first"], value["marks"].hex()]
+    if name == "record":
+        return [name, value["log"], value["seq"], value["apart"]]
+    if name == "end":
+        return [name, value["logs"], value["records"], value["entities"]]
+    life = value["life"]
+    life = life if isinstance(life, str) else [life["live"][0], life["live"][1].hex()]
+    place = [value["log"], value["seq"], value["index"]]
+    return [name, value["collection"], value["id"], life] + place
+
+
+def read_content(v):
+    keys = data(v["thread"]), data(v["replica"]), data(v["read"])
+    with rejected(snapshots.Refused):
+        found = snapshots.content(data(v["bytes"]), multibase.decode(v["snapshot"]), keys)
+    same([show_item(item) for item in found], v["items"], "items")
+
+
+def read_piece(v):
+    snapshot = multibase.decode(v["snapshot"])
+    with rejected(chacha.Refused):
+        piece = snapshots.piece(
+            data(v["read"]), data(v["thread"]), snapshot, v["number"], data(v["sealed"])
+        )
+    same(piece, data(v["piece"]), "piece")
+
+
+def read_word_for_snapshot(v):
+    with rejected(snapshots.Refused):
+        peer, seq, epoch, blob, sealed = snapshots.word(
+            data(v["bytes"]), data(v["thread"]), data(v["read"])
+        )
+    same((peer, seq, epoch), (data(v["peer"]), v["seq"], v["epoch"]), "who and which")
+    same(ids.cid_text(blob), v["blob"], "blob")
+    same(ids.cid_text(sealed["snapshot"].cid), v["snapshot"], "snapshot")
+    same((sealed["key"], sealed["size"]), (data(v["key"]), v["size"]), "what opens it")
+
+
 def show_record(record):
     def link(name):
         return ids.cid_text(record[name].cid) if name in record else None
@@ -517,6 +566,11 @@ def readers():
             "blob chunk": read_blob_chunk,
             "blob manifest": read_blob_manifest,
             "blob reference": read_blob_reference,
+        },
+        "snapshots.json": {
+            "content": read_content,
+            "piece": read_piece,
+            "word": read_word_for_snapshot,
         },
         "keystore.json": {"file": read_keystore, "row": read_row, "mark": read_mark},
     }

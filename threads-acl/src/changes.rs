@@ -48,6 +48,9 @@ pub struct Changes {
     pub roles: BTreeSet<(Who, Scope)>,
     /// The earlier events that were authorised or counted and are not, or the other way round.
     pub events: BTreeSet<AclId>,
+    /// Whether earlier events take part now that did not, or the other way round (R15); also such as change
+    /// no rule.
+    pub turned: bool,
 }
 
 impl Changes {

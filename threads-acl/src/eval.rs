@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use threads_core::codec::ActionKind;
 use threads_core::{Error, Result};
 
-use crate::{AclId, AclKind, Data, Entity, Evaluator, Peer, Role, Scope};
+use crate::{AclId, AclKind, Data, Entity, Evaluator, Peer, Role, Room, Scope};
 
 mod deliver;
 mod parse;
@@ -231,9 +231,8 @@ pub struct Evaluation {
 ///
 /// [`Invalid`](threads_core::ErrorKind::Invalid) for a history without a genesis or with two, for more than
 /// [`EVENTS_MAX`] events, and for an event that lacks what its kind needs, or has an unknown kind, scope or
-/// role; [`Conflict`](threads_core::ErrorKind::Conflict) when two different events have one id;
-/// [`Full`](threads_core::ErrorKind::Full) for more than [`ACL_EVENTS_MAX`](crate::ACL_EVENTS_MAX) events of
-/// access control. The error names the event.
+/// role; [`Conflict`](threads_core::ErrorKind::Conflict) when two different events have one id. The error names the
+/// event.
 ///
 /// ```
 /// use threads_acl::eval::{Described, evaluate};
@@ -241,6 +240,26 @@ pub struct Evaluation {
 /// assert!(evaluate(&nobody).is_err(), "there is no genesis");
 /// ```
 pub fn evaluate(events: &[Described]) -> Result<Evaluation> {
+    evaluate_within(events, Room::default())
+}
+
+/// The same, with room for other numbers of events than the rules say (R15).
+///
+/// # Errors
+///
+/// Those of [`evaluate`].
+///
+/// ```
+/// use threads_acl::Room;
+/// use threads_acl::eval::{Described, evaluate_within};
+///
+/// let begin = Described::new("g", "root", "genesis", &[]);
+/// let grant = Described::new("a", "root", "grant", &["g"]).target("ann").role("write");
+/// let room = Room { root: 1, ..Room::default() };
+/// let outcome = evaluate_within(&[begin, grant], room).unwrap().outcome;
+/// assert_eq!(outcome.authorised, ["g"]);
+/// ```
+pub fn evaluate_within(events: &[Described], room: Room) -> Result<Evaluation> {
     if events.len() > EVENTS_MAX {
         return Err(
             Error::invalid("the history has too many events: describe fewer")
@@ -250,7 +269,7 @@ pub fn evaluate(events: &[Described]) -> Result<Evaluation> {
     }
     let (names, steps) = parse::parse(events)?;
     let root = root_of(&steps)?;
-    let delivered = deliver::deliver(Evaluator::new(root), &steps)?;
+    let delivered = deliver::deliver(Evaluator::with_room(root, room), &steps)?;
     let mut outcome = roles(&names, root, &delivered.evaluator);
     list_events(&mut outcome, &steps, &delivered);
     judge_data(&mut outcome, &names, &steps, &delivered);

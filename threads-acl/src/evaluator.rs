@@ -11,18 +11,17 @@ use crate::{AclEvent, AclId, AclKind, Changes, Entity, Peer, Role, RoleSet, Scop
 
 mod authority;
 mod narrower;
+mod room;
 mod spoken;
 mod support;
 
+use room::Rooms;
+pub use room::{LeftOut, Room};
 use spoken::Spoken;
 pub(crate) use support::{Claim, Lack, Test};
 
-/// The most access-control events of a thread.
-///
-/// ```
-/// assert_eq!(threads_acl::ACL_EVENTS_MAX, 100_000);
-/// ```
-pub const ACL_EVENTS_MAX: usize = 100_000;
+/// More than fit into any memory: numbers do not run out before.
+const NUMBERS: usize = u32::MAX as usize - 1;
 
 /// An event, and what it reaches.
 #[derive(Clone, Debug)]
@@ -79,6 +78,9 @@ pub struct Evaluator {
     full: Vec<u32>,
     /// R3, by number.
     authorised: Vec<bool>,
+    /// R15, by number.
+    takes_part: Vec<bool>,
+    rooms: Rooms,
     /// R5 and R6, by number.
     counts: Vec<bool>,
     by_author: HashMap<Peer, Vec<AclId>>,
@@ -102,11 +104,28 @@ impl Evaluator {
     /// assert!(evaluator.roles(Peer(7), Scope::Thread).contains(Role::Delete));
     /// ```
     pub fn new(root: Peer) -> Self {
+        Self::with_room(root, Room::default())
+    }
+
+    /// The same with room for more events, or for fewer, than the rules say: to try things out.
+    ///
+    /// ```
+    /// use threads_acl::{AclEvent, AclKind, Evaluator, LeftOut, Peer, Room};
+    ///
+    /// let room = Room { root: 1, ..Room::default() };
+    /// let mut evaluator = Evaluator::with_room(Peer(0), room);
+    /// let begin = AclEvent { author: Peer(0), parents: vec![], kind: AclKind::Genesis };
+    /// let (first, _) = evaluator.insert(begin).unwrap();
+    /// assert_eq!(evaluator.left_out(Peer(0), &[first]), Some(LeftOut::NoRoom));
+    /// ```
+    pub fn with_room(root: Peer, room: Room) -> Self {
         Self {
             root,
             known: Vec::new(),
             full: Vec::new(),
             authorised: Vec::new(),
+            takes_part: Vec::new(),
+            rooms: Rooms::new(room),
             counts: Vec::new(),
             by_author: HashMap::new(),
             held: HashMap::new(),
@@ -126,7 +145,7 @@ impl Evaluator {
     ///
     /// [`Invalid`](threads_core::ErrorKind::Invalid) when a parent is not here, or when it gives or takes
     /// another role of the list than write; [`Full`](threads_core::ErrorKind::Full) when there are
-    /// [`ACL_EVENTS_MAX`]. Nothing has changed then.
+    /// so many that there are no numbers left. Nothing has changed then.
     ///
     /// ```
     /// use threads_acl::{AclEvent, AclKind, Evaluator, Peer};
@@ -158,15 +177,14 @@ impl Evaluator {
         });
         self.authorised.push(false);
         self.counts.push(false);
-        Ok((id, self.settle(id)))
+        let turned = self.enter(id);
+        let settled = self.settle(id, turned);
+        Ok((id, Changes { turned, ..settled }))
     }
 
     fn check(&self, event: &AclEvent) -> Result<()> {
-        if self.known.len() >= ACL_EVENTS_MAX {
-            return Err(
-                Error::full("the thread has as many access-control events as it may have")
-                    .with("most", ACL_EVENTS_MAX),
-            );
+        if self.known.len() >= NUMBERS {
+            return Err(Error::full("there are no numbers left for more events"));
         }
         if let Some(missing) = event.parents.iter().find(|parent| !self.has(**parent)) {
             return Err(Error::invalid("a parent is not here: insert it first")

@@ -10,6 +10,11 @@ use crate::Role;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(pub u32);
 
+impl Peer {
+    /// Who says nothing, and is let in by nobody, also not where everyone is: the number of no peer.
+    pub(crate) const NOBODY: Self = Self(u32::MAX - 1);
+}
+
 /// An entity, by a number that the caller chose for it.
 ///
 /// ```

@@ -146,6 +146,8 @@ pub enum Cause {
         /// The latest grant there that does not count: [`Evaluator::explain`] says why.
         void: Option<AclId>,
     },
+    /// It is an access-control event that takes no part (R15): [`Evaluator::why_left_out`] says why.
+    NoPart,
     /// What the latest grant gave was taken.
     Removed {
         /// The grant.
@@ -278,6 +280,7 @@ impl Evaluator {
             Lack::NoGrant => Cause::NoGrant {
                 void: self.latest_grant(claim, saw),
             },
+            Lack::NoPart => Cause::NoPart,
         }
     }
 }

@@ -11,7 +11,7 @@ mod policy;
 mod role;
 
 pub use changes::{Changes, Touched};
-pub use evaluator::{ACL_EVENTS_MAX, Evaluator};
+pub use evaluator::{Evaluator, LeftOut, Room};
 pub use event::{AclEvent, AclId, AclKind, Entity, Peer, Scope, Who};
 pub use judge::{Cause, Data, Judgement, Refusal, Standing, Supporter};
 pub use policy::Acl;

@@ -8,13 +8,13 @@ use threads_core::access::{EntityTag, Role, Rules, Scope, Stated, Subject};
 use threads_core::codec::ActionKind;
 use threads_core::datastore::ReadTxn;
 use threads_core::policy::{
-    AccessPolicy, AccessRecord, Candidate, Change, Learned, Verdict, policy_prefix,
+    AccessPolicy, AccessRecord, Again, Candidate, Change, Learned, Verdict, policy_prefix,
 };
 use threads_core::record::Dep;
 use threads_core::reducer::{ReadView, View};
 use threads_core::{Cid, PeerId, Result, ThreadId, Variant};
 
-use crate::{AclId, Data, Entity, Judgement, Peer, Refusal, Standing};
+use crate::{AclId, Data, Entity, Judgement, Peer, Refusal, Room, Standing};
 
 mod cards;
 mod rows;
@@ -46,6 +46,7 @@ const NOTES: [&str; 3] = ["$adopted", "$undone", "$snapshots"];
 pub struct Acl {
     /// The latest last.
     states: Mutex<States>,
+    room: Room,
 }
 
 impl fmt::Debug for Acl {
@@ -62,6 +63,20 @@ impl Acl {
     /// ```
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same with room for more access events, or for fewer, than the rules say (R15): to try things out,
+    /// as nodes that differ in it do not agree.
+    ///
+    /// ```
+    /// use threads_acl::{Acl, Room};
+    /// let policy = Acl::with_room(Room { own: 10, ..Room::default() });
+    /// ```
+    pub fn with_room(room: Room) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
     }
 
     fn states(&self) -> MutexGuard<'_, States> {
@@ -97,7 +112,7 @@ impl Acl {
             Some(at) => at,
             None => {
                 drop(states);
-                let state = State::load(thread, &view)?;
+                let state = State::load(thread, self.room, &view)?;
                 states = self.states();
                 let made = position(&states, thread, &stamp);
                 made.unwrap_or_else(|| push(&mut states, thread, stamp, state))
@@ -149,7 +164,7 @@ impl AccessPolicy for Acl {
         let state = self.take(record.thread, &before);
         let mut state = match state {
             Some(state) => state,
-            None => State::load_from(record.thread, view)?,
+            None => State::load_from(record.thread, self.room, view)?,
         };
         if state.knows(&record.id) {
             self.put(record.thread, before, state);
@@ -159,8 +174,12 @@ impl AccessPolicy for Acl {
                 ..Learned::default()
             });
         }
-        let learned = state.learn(record)?;
+        let mut learned = state.learn(record)?;
         let stamp = rows::append(view, &before, record)?;
+        if state.is_outdated() {
+            state = State::load_from(record.thread, self.room, view)?;
+            learned.again = vec![Again::default()];
+        }
         self.put(record.thread, stamp, state);
         Ok(learned)
     }
@@ -201,7 +220,9 @@ impl AccessPolicy for Acl {
         if !is_ruled(thread) {
             return Ok(Vec::new());
         }
-        self.look(thread, txn, |state| Ok(state.statements()))
+        let prefix = policy_prefix(thread);
+        let view = ReadView::new(txn, &prefix)?;
+        self.look(thread, txn, |state| state.statements(&view))
     }
 
     fn explain(&self, candidate: &Candidate<'_>, txn: &dyn ReadTxn) -> Result<Vec<String>> {
@@ -232,7 +253,8 @@ impl<'a> Case<'a> {
         let past = candidate
             .acl
             .iter()
-            .filter_map(|record| state.last_of(record));
+            .flat_map(|record| state.last_of(record))
+            .copied();
         Self {
             state,
             candidate,

@@ -10,7 +10,7 @@ use common::random::{Act, Event, History};
 use common::second::{LIST, THREAD};
 use threads_acl::{
     AclEvent, AclId, AclKind, Changes, Data, Entity, Evaluator, Judgement, Peer, Role, RoleSet,
-    Scope, Touched, Who,
+    Room, Scope, Touched, Who,
 };
 use threads_core::codec::ActionKind;
 
@@ -66,7 +66,7 @@ struct Replica<'h> {
 }
 
 impl<'h> Replica<'h> {
-    fn new(history: &'h History) -> Self {
+    fn new(history: &'h History, room: Room) -> Self {
         let mut past: Vec<u64> = Vec::new();
         for event in &history.events {
             past.push(
@@ -80,7 +80,7 @@ impl<'h> Replica<'h> {
         Self {
             history,
             past,
-            evaluator: Evaluator::new(Peer(0)),
+            evaluator: Evaluator::with_room(Peer(0), room),
             ids: vec![None; count],
             places: Vec::new(),
             judged: vec![None; count],
@@ -130,6 +130,7 @@ impl<'h> Replica<'h> {
         };
         let author = Peer(event.author.into());
         let before = self.standing();
+        let parts = self.parts();
         let (id, changes) = self
             .evaluator
             .insert(AclEvent {
@@ -138,6 +139,7 @@ impl<'h> Replica<'h> {
                 kind,
             })
             .unwrap();
+        assert_eq!(changes.turned, self.parts() != parts, "{:#?}", self.history);
         self.ids[at] = Some(id);
         self.places.push(at);
         self.assert_named(&changes, &before);
@@ -193,6 +195,13 @@ impl<'h> Replica<'h> {
         (events.collect(), roles.collect())
     }
 
+    /// Whether each event takes part.
+    fn parts(&self) -> Vec<bool> {
+        let ids = self.ids_in_order();
+        ids.map(|id| self.evaluator.why_left_out(id).is_none())
+            .collect()
+    }
+
     fn ids_in_order(&self) -> impl Iterator<Item = AclId> {
         let mut ids: Vec<_> = self.ids.iter().copied().flatten().collect();
         ids.sort_unstable();
@@ -237,23 +246,31 @@ fn order(history: &History, chance: &mut Chance) -> Vec<usize> {
 
 #[test]
 fn step_by_step_is_at_once_in_every_order() {
-    step_by_step(History::random);
+    step_by_step(History::random, |_| Room::default());
 }
 
 /// What was taken before is taken still, and no more of what is known has to be judged.
 #[test]
 fn step_by_step_is_at_once_where_the_same_is_taken_again_and_again() {
-    step_by_step(History::to_and_fro);
+    step_by_step(History::to_and_fro, |_| Room::default());
 }
 
-fn step_by_step(random: fn(usize, &mut Chance) -> History) {
+/// Whoever says too much is left out, and comes in again when root has seen it: as if all had come at once.
+#[test]
+fn step_by_step_is_at_once_where_there_is_little_room() {
+    step_by_step(History::random, common::little_room);
+    step_by_step(History::to_and_fro, common::little_room);
+}
+
+fn step_by_step(random: fn(usize, &mut Chance) -> History, room: fn(&mut Chance) -> Room) {
     for seed in 0..HISTORIES {
         let mut chance = Chance(seed);
         let count = 6 + chance.below(20);
         let history = random(count, &mut chance);
+        let room = room(&mut chance);
         let mut known: Option<Vec<_>> = None;
         for _ in 0..ORDERS {
-            let mut replica = Replica::new(&history);
+            let mut replica = Replica::new(&history, room);
             for at in order(&history, &mut chance) {
                 replica.take(at);
             }
@@ -276,7 +293,14 @@ fn step_by_step(random: fn(usize, &mut Chance) -> History) {
                         evaluator.counts(id),
                         "{seed}: {at}"
                     );
-                    ends.push((at, evaluator.is_authorised(id), evaluator.counts(id)));
+                    let in_short = match evaluator.why_left_out(id) {
+                        None => (at, evaluator.is_authorised(id), evaluator.counts(id)),
+                        Some(_) => {
+                            assert!(!evaluator.is_authorised(id) && !evaluator.counts(id));
+                            (at + replica.judged.len(), false, false)
+                        }
+                    };
+                    ends.push(in_short);
                 }
             }
             let known = known.get_or_insert_with(|| ends.clone());

@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use threads_core::Result;
 use threads_core::codec::EntityState;
 
-use crate::change::Order;
 use crate::document::Document;
 use crate::limits::{CACHE_DOCUMENTS_MAX, CACHE_OPS_MAX};
 use crate::state::Parts;
@@ -34,16 +33,11 @@ impl Cache {
     }
 
     /// The state that an event makes of another, if it was made here.
-    pub(crate) fn after(
-        &self,
-        before: Parts<'_>,
-        event: &[u8],
-        order: &Order,
-    ) -> Option<Result<EntityState>> {
+    pub(crate) fn after(&self, before: Parts<'_>, event: &[u8]) -> Option<Result<EntityState>> {
         let documents = self.documents();
         let mut newest = documents.iter().rev();
         newest
-            .find(|document| document.is_after(before, event, order))
+            .find(|document| document.is_after(before, event))
             .map(Document::state)
     }
 

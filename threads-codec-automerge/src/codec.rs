@@ -234,12 +234,12 @@ impl EventCodec for Automerge {
     }
 
     fn apply(&self, before: Option<&EntityState>, event: &[u8]) -> Result<EntityState> {
-        let change = change::decode(event)
-            .map_err(|fault| Error::rejected("an event is no sound change").caused_by(fault))?;
         let parts = before.map(state::split).transpose()?.unwrap_or_default();
-        if let Some(state) = self.cache.after(parts, event, &change.order) {
+        if let Some(state) = self.cache.after(parts, event) {
             return state;
         }
+        let change = change::decode(event)
+            .map_err(|fault| Error::rejected("an event is no sound change").caused_by(fault))?;
         let mut document = self.open(before)?;
         if !document.has(&change) {
             document.add(change)?;

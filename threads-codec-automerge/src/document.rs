@@ -50,6 +50,8 @@ pub(crate) struct Document {
     ops: usize,
     /// From here on changes are forgotten.
     cut: Option<Order>,
+    /// The place of the change that was made here, if none came since.
+    made: Option<usize>,
     seen: Seen,
     view: String,
 }
@@ -88,6 +90,7 @@ impl Document {
             known,
             changes: state.changes.to_vec(),
             cut: state.cut,
+            made: None,
             view: "{}".into(),
         }
     }
@@ -135,9 +138,9 @@ impl Document {
         self.inner.save()
     }
 
-    /// Whether this is what a change with these bytes made of a state.
-    pub(crate) fn is_after(&self, before: Parts<'_>, event: &[u8], order: &Order) -> bool {
-        let Ok(place) = self.place(order) else {
+    /// Whether this is what a change with these bytes made of a state: the last one that was made here.
+    pub(crate) fn is_after(&self, before: Parts<'_>, event: &[u8]) -> bool {
+        let Some(place) = self.made else {
             return false;
         };
         let start = self.start(place);
@@ -177,6 +180,7 @@ impl Document {
         self.ops += change.ops.len();
         let len = bytes.len();
         self.known.insert(place, Known::new(change, len));
+        self.made = None;
         place
     }
 
@@ -279,6 +283,7 @@ impl Document {
             );
         }
         self.known[place].waiting = None;
+        self.made = Some(place);
         self.look();
         Ok(Some(event))
     }

@@ -17,6 +17,7 @@
 //!   memory besides is a copy that a transaction which was given up must not spoil (PO-9), nor another
 //!   thread (PO-10).
 //! * It tells what was stated as it was stated, by whom, and in which record (PO-11).
+//! * Which purges count follows from what was learned, whatever the order in which it came (PO-12).
 //! * `Defer` names records that are not here yet; the candidate is judged again when they are.
 //! * `Defer` and `Quarantine` never block the log: later records of it are judged on their own.
 //!

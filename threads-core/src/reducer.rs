@@ -115,6 +115,8 @@ impl<T: Reducer + ?Sized> Reducer for Arc<T> {
 
 /// A change to one entity, after it was applied: what reducers and listeners see.
 ///
+/// Values are those that are stored: what a version of a module sees of them, its [lens](crate::module::Lens::get) says.
+///
 /// ```
 /// use threads_core::reducer::DispatchedEvent;
 /// fn born(event: &DispatchedEvent) -> bool {

@@ -140,7 +140,13 @@ pub(crate) fn to_name(txn: &dyn ReadTxn, place: Place) -> Result<Vec<Cid>> {
         return Ok(Vec::new());
     }
     let mut latest = latest.map_or(Ok(Vec::new()), |value| decode(&value))?;
-    latest.truncate(LINKS_MAX);
+    if latest.len() > LINKS_MAX {
+        // What it names takes the place of what it named before: nothing of that is to be lost.
+        let known = known.map_or(Ok(Vec::new()), |value| decode(&value))?;
+        latest.sort_by_key(|cid| !known.contains(cid));
+        latest.truncate(LINKS_MAX);
+        latest.sort();
+    }
     Ok(latest)
 }
 

@@ -4,7 +4,7 @@
 //! records after it. The state of an entity that nothing has changed since is its row; that of one that was changed
 //! is put beside its history first, so that a later replay can begin with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -13,15 +13,19 @@ use threads_core::codec::ActionKind;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
 use threads_core::record::Dep;
 use threads_core::reducer::DispatchedEvent;
-use threads_core::{Cid, CollectionName, Error, Hlc, LogId, Result, block};
+use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, LogId, Result, block};
 
 use crate::chain;
 use crate::entity::{EntityRow, Life};
 use crate::held::{self, Why};
 use crate::history::{self, Events};
 use crate::layout::{self, Number, Place, Prefix, meta};
-use crate::snapshot::Covered;
+use crate::snapshot::{Apart, Covered};
 use crate::thread::Thread;
+
+pub(crate) mod marks;
+
+use marks::Mark;
 
 /// How many entities are shown to a reducer at once.
 const BEGIN_AT_ONCE: usize = 256;
@@ -51,7 +55,7 @@ pub(crate) struct Base {
 #[derive(Serialize, Deserialize)]
 struct Row {
     last: Vec<(Number, u64)>,
-    apart: Vec<(Number, u64)>,
+    apart: Vec<(Number, u64, Apart)>,
     position: u64,
     time: Hlc,
     snapshot: Cid,
@@ -71,10 +75,11 @@ impl Base {
             Error::corrupt("what a thread begins with is damaged: restore it").caused_by(cause)
         };
         let row: Row = block::decode(&row).map_err(damaged)?;
+        let apart = row.apart.into_iter();
         Ok(Some(Self {
             covered: Covered {
                 last: row.last.into_iter().collect(),
-                apart: row.apart.into_iter().collect(),
+                apart: apart.map(|(log, seq, why)| ((log, seq), why)).collect(),
             },
             position: row.position,
             time: row.time,
@@ -88,9 +93,10 @@ impl Base {
 
     pub(crate) fn put(&self, txn: &mut dyn WriteTxn, thread: Number) -> Result<()> {
         let last = self.covered.last.iter().map(|(log, seq)| (*log, *seq));
+        let apart = self.covered.apart.iter();
         let row = Row {
             last: last.collect(),
-            apart: self.covered.apart.iter().copied().collect(),
+            apart: apart.map(|((log, seq), why)| (*log, *seq, *why)).collect(),
             position: self.position,
             time: self.time,
             snapshot: self.snapshot,
@@ -140,6 +146,20 @@ impl Base {
         Ok(Some(EntityRow { last, life }))
     }
 
+    /// Whether somebody who names a record names one that is covered.
+    pub(crate) fn covers(&self, txn: &dyn ReadTxn, thread: Number, dep: &Dep) -> Result<bool> {
+        let log = layout::number(txn, &meta::log_by_id(thread, &dep.log))?;
+        let Some(log) = log.filter(|log| dep.seq <= self.covered.last(*log)) else {
+            return Ok(false);
+        };
+        let seq = dep.seq;
+        let place = Place { thread, log, seq };
+        Ok(match chain::id_at(txn, place)? {
+            Some(record) => record == dep.cid,
+            None => marks::get(txn, place)? == Some(Mark::of(&dep.log, seq, &dep.cid)),
+        })
+    }
+
     /// What an entity begins with here: its covered state.
     pub(crate) fn of_entity(
         &self,
@@ -175,11 +195,10 @@ pub(crate) fn last(txn: &dyn ReadTxn, place: Place) -> Result<u64> {
 
 /// Whether somebody who names a record names one that is covered here, and so need not be looked for.
 pub(crate) fn covers(txn: &dyn ReadTxn, thread: Number, dep: &Dep) -> Result<bool> {
-    let Some(base) = Base::get(txn, thread)? else {
-        return Ok(false);
-    };
-    let log = layout::number(txn, &meta::log_by_id(thread, &dep.log))?;
-    Ok(log.is_some_and(|log| dep.seq <= base.covered.last(log)))
+    match Base::get(txn, thread)? {
+        Some(base) => base.covers(txn, thread, dep),
+        None => Ok(false),
+    }
 }
 
 /// Whether anything of a thread is covered here.
@@ -263,28 +282,44 @@ pub(crate) fn is_short(txn: &dyn ReadTxn, thread: Number, log: &LogId) -> Result
     Ok(log.is_some_and(|log| base.covered.last(log) > 0))
 }
 
-/// Forgets what the dead were before they died, as somebody purged some of them: nothing becomes of the dead.
-pub(crate) fn forget_dead(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
-    if Base::get(txn.as_read(), thread.number)?.is_none() {
-        return Ok(());
+/// Forgets what these entities were before they died, as somebody purged them: nothing becomes of the dead.
+pub(crate) fn forget_dead(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    names: &BTreeSet<(CollectionName, EntityId)>,
+) -> Result<()> {
+    for (collection, id) in names {
+        let number = meta::collection(thread.number, collection);
+        let Some(number) = layout::number(txn.as_read(), &number)? else {
+            continue;
+        };
+        forget_one(txn, &layout::entity(thread.number, number, id.as_str()))?;
     }
+    Ok(())
+}
+
+/// The same of all that are dead, where nobody here knows of which entities the purged records were.
+pub(crate) fn forget_all_dead(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<()> {
     for (number, _) in layout::collections(txn.as_read(), thread.number)? {
         let prefix = layout::collection_prefix(thread.number, number);
         for key in dead(txn.as_read(), &prefix)? {
-            let beside = layout::beside_history(&key);
-            let Some(row) = txn.get(Keyspace::History, &beside)? else {
-                continue;
-            };
-            let row = EntityRow::decode(&row)?;
-            let life = Life::Deleted;
-            txn.put(
-                Keyspace::History,
-                &beside,
-                &EntityRow { life, ..row }.encode(),
-            )?;
+            forget_one(txn, &key)?;
         }
     }
     Ok(())
+}
+
+/// Forgets what an entity that is dead, or dies, began with here.
+fn forget_one(txn: &mut dyn WriteTxn, key: &[u8]) -> Result<()> {
+    let beside = layout::beside_history(key);
+    let Some(begins) = txn.get(Keyspace::History, &beside)? else {
+        return Ok(());
+    };
+    let begins = EntityRow {
+        life: Life::Deleted,
+        ..EntityRow::decode(&begins)?
+    };
+    txn.put(Keyspace::History, &beside, &begins.encode())
 }
 
 /// The keys of a collection's entities that were deleted.

@@ -5,6 +5,7 @@
 //! has owners: the manifests that list it, or the attempt to put it in. Nothing of a blob goes through a
 //! record, so that who has a reference may fetch the content later, or never.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::progress::Progress;
 use crate::sync::{Fresh, News};
 
 mod carried;
+pub(crate) mod carry;
+pub(crate) mod check;
+mod fetch;
 mod gc;
 mod listers;
 mod put;
@@ -25,8 +29,10 @@ mod read;
 pub(crate) mod rows;
 #[cfg(test)]
 mod tests;
+mod walk;
 pub(crate) mod wanted;
 
+pub use check::BlobsChecked;
 pub use gc::BlobsCleared;
 pub use read::BlobReader;
 use rows::{Root, name};
@@ -256,79 +262,7 @@ impl Blobs {
     /// assert_eq!((missing.blocks, missing.size), (1, None), "its manifest, at least");
     /// ```
     pub fn missing(&self, cid: &Cid) -> Result<Missing> {
-        let thread = self.db.thread();
-        let txn = thread.node.store.read()?;
-        wanted::missing(&*txn, thread.number, cid)
-    }
-
-    /// Asks for a blob that is not here: peers who share the thread are asked for it, now and whenever they
-    /// can be reached, until it is whole. What came of it stays over restarts.
-    ///
-    /// # Errors
-    ///
-    /// Those of the datastore.
-    ///
-    /// ```
-    #[doc = include_str!("../doc/example_read.txt")]
-    /// let elsewhere = threads_core::block::cid_of(threads_core::block::DAG_CBOR, b"");
-    /// db.blobs().fetch(&elsewhere).unwrap();
-    /// assert!(!db.blobs().list().unwrap()[0].whole);
-    /// ```
-    pub fn fetch(&self, cid: &Cid) -> Result<()> {
-        let thread = self.db.thread();
-        thread
-            .node
-            .store
-            .transact(Durability::Group, |txn| wanted::want(txn, thread, cid))?;
-        self.tell();
-        Ok(())
-    }
-
-    /// [`Blobs::fetch`], and waits until all of it is here, or `wait` is over. A
-    /// [`Service`](crate::sync::Service) has to run meanwhile, on another thread.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) when the time is over: it is still
-    /// asked for. Those of [`Blobs::missing`].
-    ///
-    /// ```
-    #[doc = include_str!("../doc/example_read.txt")]
-    /// let elsewhere = threads_core::block::cid_of(threads_core::block::DAG_CBOR, b"");
-    /// assert!(db.blobs().await_whole(&elsewhere, std::time::Duration::ZERO, &mut |_| ()).is_err());
-    /// ```
-    pub fn await_whole(
-        &self,
-        cid: &Cid,
-        wait: Duration,
-        progress: &mut dyn FnMut(Missing),
-    ) -> Result<()> {
-        let node = &self.db.thread().node;
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let end = node.clock.now_ms().saturating_add(wait_ms);
-        if self.has(cid)? {
-            return Ok(());
-        }
-        self.fetch(cid)?;
-        let mut left = wait;
-        // Ends with the time that is left.
-        loop {
-            let seen = node.notifier.commits();
-            let missing = self.missing(cid)?;
-            if missing.is_nothing() {
-                return Ok(());
-            }
-            progress(missing);
-            if left.is_zero() {
-                return Err(Error::unavailable(
-                    "the blob did not come in time: it is still asked for while peers can be reached",
-                )
-                .with("blob", cid)
-                .with("missing", missing.bytes));
-            }
-            node.notifier.wait(seen, left);
-            left = Duration::from_millis(end.saturating_sub(node.clock.now_ms()));
-        }
+        Ok(self.count(cid)?.0)
     }
 
     /// Whether this node gets every blob that peers have of the thread. One that cannot read the thread does,
@@ -425,6 +359,13 @@ impl Blobs {
         }
     }
 
+    /// Whether there is none, here or asked for.
+    pub(crate) fn is_none(&self) -> Result<bool> {
+        let thread = self.db.thread();
+        let txn = thread.node.store.read()?;
+        Ok(Root::after(&*txn, thread.number, None)?.is_empty())
+    }
+
     /// Takes a blob away here, whoever names it. Peers keep theirs.
     ///
     /// # Errors
@@ -453,7 +394,8 @@ impl Blobs {
     /// thread knows nothing of that, and clears only what is left over. Records that are held back name nothing:
     /// the `grace` is for them too.
     ///
-    /// With a `grace` of zero after [`Db::purge`](crate::Db::purge) it takes away what only the purged named.
+    /// With a `grace` of zero after [`Db::purge`](crate::Db::purge) it takes away what only the purged named; the
+    /// report of that says how many there are.
     ///
     /// # Errors
     ///
@@ -471,6 +413,29 @@ impl Blobs {
     /// ```
     pub fn clear(&self, grace: Duration) -> Result<BlobsCleared> {
         gc::clear(&self.db, grace)
+    }
+
+    /// Clears away the blobs that became whole here longer ago than `older`, and are not [pinned](Blobs::pin), whoever
+    /// names them: for a replica that cannot read the thread, and so cannot tell which ones still count. Nobody can
+    /// make it do so from outside. Peers keep theirs; one of whom it knows that it has them is not asked for them
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) where the thread can be read: see
+    /// [`Blobs::clear`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// assert!(db.blobs().clear_unread(std::time::Duration::ZERO).is_err(), "it can tell what is named");
+    /// ```
+    pub fn clear_unread(&self, older: Duration) -> Result<BlobsCleared> {
+        gc::clear_unread(self.db.thread(), older)
+    }
+
+    /// Takes those of some blobs away that no living entity names and that are not pinned.
+    pub(crate) fn remove_unnamed(&self, some: &BTreeSet<Cid>) -> Result<()> {
+        gc::remove_unnamed(&self.db, some)
     }
 
     /// The blobs that [`Blobs::clear`] would take away.

@@ -185,6 +185,9 @@ impl Definition {
     }
 }
 
+/// The generation of a thread that is being put together: no catalogue that was read has it.
+pub(crate) const CLOSED: u64 = u64::MAX;
+
 /// The definitions of a thread at one generation.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
@@ -198,7 +201,7 @@ impl Catalogue {
     /// What stands for a catalogue until one is read: no committed one has its generation.
     pub(crate) fn unread() -> Mutex<Arc<Self>> {
         Mutex::new(Arc::new(Self {
-            generation: u64::MAX,
+            generation: CLOSED,
             ..Self::default()
         }))
     }
@@ -246,6 +249,20 @@ impl Catalogue {
             .try_into()
             .map_err(|_| Error::corrupt("the catalogue's number is damaged"))?;
         Ok(u64::from_be_bytes(bytes))
+    }
+
+    /// Has nobody read the thread until it is bumped, as it is being put together.
+    pub(crate) fn close(txn: &mut dyn WriteTxn, thread: Number) -> Result<()> {
+        txn.put(
+            Keyspace::Meta,
+            &meta::catalogue(thread),
+            &CLOSED.to_be_bytes(),
+        )
+    }
+
+    /// Whether nobody is to read the thread.
+    pub(crate) fn is_closed(txn: &dyn ReadTxn, thread: Number) -> Result<bool> {
+        Ok(Self::generation(txn, thread)? == CLOSED)
     }
 
     /// Makes `txn` and everybody after it read the definitions again. The number is random: one

@@ -139,6 +139,15 @@ pub(crate) fn get(txn: &dyn ReadTxn, place: Place) -> Result<Option<Blocks>> {
         .transpose()
 }
 
+/// The CID of the record at `place`, if there is one.
+pub(crate) fn id_at(txn: &dyn ReadTxn, place: Place) -> Result<Option<Cid>> {
+    let Some(value) = txn.get(Keyspace::Blocks, &place.key())? else {
+        return Ok(None);
+    };
+    let (record, _, _) = parts(&value, place.seq)?;
+    Ok(Some(cid_of(DAG_CBOR, record)))
+}
+
 /// The blocks of the record at `place`, which must be there.
 pub(crate) fn expect(txn: &dyn ReadTxn, place: Place) -> Result<Blocks> {
     get(txn, place)?.ok_or_else(|| {
@@ -149,16 +158,22 @@ pub(crate) fn expect(txn: &dyn ReadTxn, place: Place) -> Result<Blocks> {
 
 /// The inverse of [`join`]; `seq` is for the error.
 pub(crate) fn split(value: &[u8], seq: u64) -> Result<Blocks> {
+    let (record, event, body) = parts(value, seq)?;
+    Ok(Blocks {
+        record: record.to_vec(),
+        event: event.to_vec(),
+        body: body.to_vec(),
+    })
+}
+
+/// The record, the event and the body in a value.
+fn parts(value: &[u8], seq: u64) -> Result<(&[u8], &[u8], &[u8])> {
     let parts = || {
         let (record, rest) = value.split_first_chunk::<4>()?;
         let (event, rest) = rest.split_first_chunk::<4>()?;
         let (record, rest) = rest.split_at_checked(u32::from_be_bytes(*record) as usize)?;
         let (event, body) = rest.split_at_checked(u32::from_be_bytes(*event) as usize)?;
-        Some(Blocks {
-            record: record.to_vec(),
-            event: event.to_vec(),
-            body: body.to_vec(),
-        })
+        Some((record, event, body))
     };
     parts().ok_or_else(|| {
         Error::corrupt("a record's blocks are damaged: restore the thread from an export or a peer")

@@ -11,6 +11,7 @@ use threads_core::{CodecId, CollectionName, EntityId, Error, Result};
 
 use crate::db::Db;
 use crate::document::Document;
+use crate::feed::Change;
 use crate::modules::View;
 use crate::query::{Explain, Query};
 use crate::thread::Thread;
@@ -81,6 +82,22 @@ impl<T> Collection<T> {
             Error::invalid("a collection of another thread cannot be used in this transaction")
                 .with("collection", &self.name),
         )
+    }
+
+    /// As it shows a value that is stored.
+    pub(crate) fn shows(&self, stored: Value) -> Value {
+        match self.view() {
+            Some(view) => view.value(&stored),
+            None => stored,
+        }
+    }
+
+    /// Tells changes as it shows them: those of its own entities.
+    pub(crate) fn lookout(&self) -> Lookout {
+        Lookout {
+            name: self.name.clone(),
+            view: self.view.clone(),
+        }
     }
 
     /// What it shows of what is stored.
@@ -227,10 +244,35 @@ impl<T: Serialize> Collection<T> {
     }
 }
 
+/// What a collection is by name, and how a version of a module sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Lookout {
+    name: CollectionName,
+    view: Option<Arc<View>>,
+}
+
+impl Lookout {
+    /// A change as the collection shows it; none of what it does not have, and of what makes no difference to
+    /// what it shows.
+    pub(crate) fn told(&self, mut change: Change) -> Option<Change> {
+        if change.collection != self.name {
+            return None;
+        }
+        let Some(view) = &self.view else {
+            return Some(change);
+        };
+        for value in [&mut change.before, &mut change.after] {
+            *value = value.take().map(|stored| view.value(&stored));
+        }
+        // Of what was purged there is neither, and it is told.
+        let same = change.before.is_some() && change.before == change.after;
+        (!same).then_some(change)
+    }
+}
+
 impl<T: DeserializeOwned> Collection<T> {
-    /// An entity as this collection has it, of the value that a listener, a reducer or a history
-    /// tells: that is what is stored, which a version of a [module](crate::InstalledModule) may see
-    /// otherwise.
+    /// An entity as this collection has it, of a value that is stored: a reducer is told that, and so is a listener
+    /// of the whole thread. A version of a [module](crate::InstalledModule) may see it otherwise.
     ///
     /// # Errors
     ///

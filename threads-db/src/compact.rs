@@ -130,6 +130,10 @@ pub struct BaseInfo {
     pub logs: Vec<(LogId, u64)>,
     /// The position up to which the feed is not here.
     pub position: u64,
+    /// The latest time of what is covered, in milliseconds since 1970.
+    pub until_ms: u64,
+    /// How many of the records that are covered are not here.
+    pub dropped: u64,
     /// How many records wait for older ones, as they change an entity before what is known of it.
     pub waiting: u64,
     /// An access record that came later, and by which older records would have to be judged again: what they did
@@ -166,6 +170,9 @@ impl Db {
             logs.push((thread.log_id(&*txn, *number)?, *seq));
         }
         logs.sort();
+        let all = base.covered.last.values().copied();
+        let all = all.fold(0, u64::saturating_add);
+        let here = kept(&*txn, thread, &base)?.len() as u64;
         let mut waiting = 0;
         for arrival in held::arrivals(&*txn, thread.number)? {
             let entry = held::get(&*txn, thread.number, arrival)?;
@@ -176,6 +183,8 @@ impl Db {
             snapshot: base.snapshot,
             logs,
             position: base.position,
+            until_ms: base.time.wall_ms,
+            dropped: all.saturating_sub(here),
             waiting,
             owes: base.owes,
         }))
@@ -234,7 +243,11 @@ impl Db {
             .with("logs", report.alone.len()));
         }
         self.check_sound()?;
-        let signed = self.sign_covered(&covered)?;
+        // Who has nobody to give it to need not keep it twice.
+        let signed = match report.alone.is_empty() {
+            true => self.sign_covered(&covered)?,
+            false => self.keep_covered(covered.clone())?.id,
+        };
         self.begin_with(covered, &signed)?;
         report.snapshot = Some(signed);
         self.clear_covered(progress)?;

@@ -55,6 +55,55 @@ impl WriteTransaction<'_> {
         })
     }
 
+    /// Makes a collection what `spec` says, whatever it is now: its codec and its schema, which is none if `spec` has
+    /// none, and its indexes. For when somebody else changed what was agreed, and
+    /// [`WriteTransaction::define`] refuses. No entity is changed: one keeps the codec it began with, and can be
+    /// changed again once the collection has that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WriteTransaction::define`], but for another codec.
+    ///
+    /// ```
+    /// # use threads_core::{datastore::Memory, module::CollectionSpec};
+    /// # use threads_codec_jsonpatch::JsonPatch;
+    /// # let node = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// # let db = node.create("friends").unwrap();
+    /// let person = CollectionSpec::new("Person".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+    /// db.define(&person.clone().with_schema(serde_json::json!({"maxProperties": 0}))).unwrap();
+    /// db.write(|txn| txn.redefine(&person)).unwrap();
+    /// assert!(db.collections().unwrap()[0].schema.is_none());
+    /// ```
+    pub fn redefine(&mut self, spec: &CollectionSpec) -> Result<()> {
+        check_spec(spec)?;
+        self.thread().node.codecs.get(&spec.codec)?;
+        self.whole(|txn| {
+            let schema = txn.define_schema(spec)?;
+            let mut entity = CollectionEntity {
+                name: spec.name.clone(),
+                codec: spec.codec.clone(),
+                version: u64::from(schema.is_some()),
+                schema,
+            };
+            if let Some(present) = txn.present(&spec.name)? {
+                let same = present.codec == entity.codec && present.schema == entity.schema;
+                entity.version = present.version.saturating_add(u64::from(!same));
+            }
+            txn.save_reserved(COLLECTIONS, spec.name.as_str(), &entity)?;
+            let mut indexes = spec.indexes.iter();
+            indexes.try_for_each(|index| txn.set_index(IndexEntity::new(&spec.name, index)))
+        })
+    }
+
+    /// What the thread says that a collection is, if it is defined.
+    fn present(&self, name: &CollectionName) -> Result<Option<CollectionEntity>> {
+        let catalogue = self.catalogue();
+        let thread = self.thread().number;
+        let all: Vec<CollectionEntity> =
+            catalogue.entities(self.store().as_read(), thread, COLLECTIONS)?;
+        Ok(all.into_iter().find(|present| present.name == *name))
+    }
+
     /// Drops the index over `paths`; its values are no longer kept, nor kept unique.
     ///
     /// # Errors
@@ -113,15 +162,7 @@ impl WriteTransaction<'_> {
             version: u64::from(schema.is_some()),
             schema,
         };
-        let present: Vec<CollectionEntity> = {
-            let catalogue = self.catalogue();
-            let thread = self.thread().number;
-            catalogue.entities(self.store().as_read(), thread, COLLECTIONS)?
-        };
-        if let Some(present) = present
-            .into_iter()
-            .find(|present| present.name == spec.name)
-        {
+        if let Some(present) = self.present(&spec.name)? {
             if present.codec != spec.codec {
                 return Err(
                     Error::conflict("a collection keeps the codec it began with")

@@ -69,12 +69,22 @@ impl Document {
         self.read()
     }
 
+    /// An error about this entity, which it names.
+    fn named(&self, error: Error) -> Error {
+        let value: Option<Value> = serde_json::from_slice(&self.0).ok();
+        let id = value.as_ref().and_then(|value| value.get("_id")?.as_str());
+        match id {
+            Some(id) => error.with("_id", id),
+            None => error,
+        }
+    }
+
     /// The entity in the application's type.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.0).map_err(|cause| match cause.classify() {
-            Category::Data => {
-                Error::invalid("an entity is not of the collection's type").caused_by(cause)
-            }
+            Category::Data => self.named(
+                Error::invalid("an entity is not of the collection's type").caused_by(cause),
+            ),
             _ => damaged(cause.into()),
         })
     }

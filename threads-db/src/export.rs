@@ -4,7 +4,8 @@
 //! when asked for, `keys`: the thread's name, replica key and read key under a passphrase. After it
 //! come the records in the order of their times, each as three blocks: record, event, body; of one that was
 //! purged, the record, `{purged: CID}` and an empty body. Where the manifest has `snapshot: {id, pieces, epoch}`, the
-//! sealed pieces of a snapshot come first, and only the records that it does not cover.
+//! sealed pieces of a snapshot come first, and only the records that it does not cover. Where it has `blobs:
+//! {blobs, blocks, lists}`, so many lists of blobs follow the records, and then the blocks of these.
 
 use std::io::Write;
 
@@ -17,6 +18,7 @@ use threads_core::{Cid, EpochKeys, Error, Hlc, LogId, ReadKey, ReplicaKey, Resul
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::base::Base;
+use crate::blobs::carry::{self, CarriedBlobs};
 use crate::car::CarWriter;
 use crate::chain;
 use crate::db::Db;
@@ -35,19 +37,23 @@ const KEYS_DOMAIN: &[u8] = b"threads/export/1";
 /// What an export contains besides the records.
 ///
 /// ```
-/// let options = threads_db::ExportOptions { passphrase: Some("correct horse".to_owned().into()) };
+/// let passphrase = Some("correct horse".to_owned().into());
+/// let options = threads_db::ExportOptions { passphrase, ..Default::default() };
 /// assert!(!format!("{options:?}").contains("horse"));
 /// ```
 #[derive(Default)]
 pub struct ExportOptions {
     /// Puts the thread's keys into the file, under this passphrase. Whoever has both can read it.
     pub passphrase: Option<Zeroizing<String>>,
+    /// Puts in what is here of blobs too: all that are whole or asked for, with their blocks.
+    pub blobs: bool,
 }
 
 impl std::fmt::Debug for ExportOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExportOptions")
             .field("with_keys", &self.passphrase.is_some())
+            .field("blobs", &self.blobs)
             .finish()
     }
 }
@@ -62,6 +68,8 @@ impl std::fmt::Debug for ExportOptions {
 pub struct ExportReport {
     /// How many records.
     pub records: u64,
+    /// How many blobs.
+    pub blobs: u64,
     /// How many blocks, the manifest included.
     pub blocks: u64,
     /// How many bytes.
@@ -86,6 +94,9 @@ pub(crate) struct Manifest {
     /// The snapshot that comes before the records, which begin after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) snapshot: Option<Carried>,
+    /// The blobs that come after the records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) blobs: Option<CarriedBlobs>,
 }
 
 /// What the passphrase covers.
@@ -130,14 +141,15 @@ pub(crate) fn keys_context(thread: &ThreadId) -> Vec<u8> {
 }
 
 impl Db {
-    /// Writes the whole thread to `output`, as it is now. Progress counts records. Of a thread that was compacted,
+    /// Writes the whole thread to `output`, as it is now. Progress counts records, and after them what there is of
+    /// blobs. Of a thread that was compacted,
     /// or opened from a snapshot, it writes the snapshot that it begins with here, and the records after that.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) or
     /// [`ErrorKind::Full`](threads_core::ErrorKind::Full) when `output` cannot be written,
-    /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when a record cannot be read,
+    /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when a record or a block of a blob cannot be read,
     /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for an empty passphrase.
     ///
     /// ```
@@ -204,13 +216,18 @@ fn write(
         .map(|passphrase| seal_keys(txn, thread, passphrase));
     let lines = line::all(txn, thread)?;
     let carried = match &covered {
-        Some((covered, id)) => Some(carry(txn, thread, (covered, id))?),
+        Some((covered, id)) => Some(carry_snapshot(txn, thread, (covered, id))?),
         None => None,
     };
     let last = covered
         .iter()
         .flat_map(|(covered, _)| covered.last.values());
     let total = line::records(&lines).saturating_sub(last.sum());
+    let blobs = match options.blobs {
+        true => Some(CarriedBlobs::count(txn, thread.number)?),
+        false => None,
+    };
+    let more = blobs.map_or(0, |blobs| blobs.all_blocks());
     let is_part = carried.is_some() || line::any_forked(txn, thread.number)?;
     let manifest = Manifest {
         version: MANIFEST_VERSION,
@@ -219,6 +236,7 @@ fn write(
         logs: line::head_links(lines),
         keys: keys.transpose()?,
         snapshot: carried,
+        blobs,
     };
     let root = Block::cbor(encode(&manifest)?);
     let mut car = CarWriter::new(output, *root.cid())?;
@@ -237,21 +255,45 @@ fn write(
         records += 1;
         progress(Progress {
             done: records,
-            total: Some(total),
+            total: Some(total + more),
         });
+    }
+    if options.blobs {
+        write_blobs(txn, thread, &mut car, (records, total + more), progress)?;
     }
     let bytes = car.position();
     car.finish()?;
     Ok(ExportReport {
         records,
-        blocks: 1 + pieces + 3 * records,
+        blobs: blobs.map_or(0, |blobs| blobs.blobs),
+        blocks: 1 + pieces + 3 * records + more,
         bytes,
         root: *root.cid(),
     })
 }
 
+/// Writes the blobs behind so many records.
+fn write_blobs(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    car: &mut CarWriter<impl Write>,
+    (mut done, total): (u64, u64),
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
+    let total = Some(total);
+    carry::write(txn, thread.number, &mut |block| {
+        done += 1;
+        progress(Progress { done, total });
+        car.write(block)
+    })
+}
+
 /// Makes the content of the snapshot to carry once, to know its name and how long it is.
-fn carry(txn: &dyn ReadTxn, thread: &Thread, (covered, id): (&Covered, &Cid)) -> Result<Carried> {
+fn carry_snapshot(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (covered, id): (&Covered, &Cid),
+) -> Result<Carried> {
     snapshot::check(txn, thread, covered)?;
     let mut content = Content::new(txn, thread, covered.clone())?;
     let made = content.name()?;

@@ -37,7 +37,8 @@ mod unread;
 
 use entities::Turn;
 pub(crate) use intake::Intake;
-use standing::Standing;
+use standing::{Below, Standing};
+pub(crate) use timely::AHEAD_MS_MAX;
 pub(crate) use unread::{Unread, read_on};
 
 /// How many of the records that one waits for are noted; when these came, the next ones are.
@@ -206,16 +207,10 @@ impl<'a> Ingest<'a> {
         let blocks = whole.as_ref().unwrap_or(blocks);
         let emptied = self.on_arrival(&record, blocks)?;
         let blocks = emptied.as_ref().unwrap_or(blocks);
-        if arrival.is_none()
-            && let Some(place) = self.below(record.fields())?
-        {
-            // Whether it leads to those after it is looked at when all of them are here.
-            chain::put(&mut *self.txn, place, &cid, blocks)?;
-            if let Some(by) = blocks.purged_by()? {
-                self.note_emptied(place, (&cid, &by))?;
-            }
-            self.intake.filled += 1;
-            return Ok(());
+        match self.below(&record)? {
+            Below::No => {}
+            Below::Dropped(place) => return self.fill_below(place, &record, blocks, arrival),
+            Below::Forks => return self.hold_fork(&record, blocks, arrival),
         }
         if arrival.is_none()
             && let Standing::Stands(place) = self.standing(&record)?
@@ -271,8 +266,7 @@ impl<'a> Ingest<'a> {
             let Some(entry) = entry else { continue };
             let Entry { row, blocks } = &entry;
             if blocks.is_some() && self.is_covered(&row.log, row.seq)? {
-                // Another one has its place among what is covered, or it came back there itself.
-                held::remove(&mut *self.txn, self.thread.number, arrival)?;
+                self.settle_below(arrival, &entry)?;
                 continue;
             }
             if row.is_settled() && self.is_covered(&row.log, row.seq)? {

@@ -24,11 +24,11 @@ mod rows;
 #[cfg(test)]
 mod vectors;
 
-pub use admit::Joined;
+pub use admit::{JoinOptions, Joined};
 pub use members::Member;
 pub use threads_core::access::Role;
 
-pub(crate) use members::note_members;
+pub(crate) use members::{note_all_members, note_members};
 pub use request::JoinRequest;
 pub(crate) use request::{PendingJoin, Verdict};
 pub use rows::InviteStatus;

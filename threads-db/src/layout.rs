@@ -325,6 +325,21 @@ pub(crate) mod peers {
         [&thread.to_be_bytes()[..], b"q", peer.key_bytes()].concat()
     }
 
+    /// What a peer said that it dropped of a thread.
+    pub(crate) fn dropped(thread: Number, peer: &PeerId) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"b", peer.key_bytes()].concat()
+    }
+
+    /// What peers signed of snapshots that are kept.
+    pub(crate) fn snapshot_words(thread: Number) -> Vec<u8> {
+        [&thread.to_be_bytes()[..], b"w"].concat()
+    }
+
+    pub(crate) fn snapshot_word(thread: Number, peer: &PeerId, seq: u64) -> Vec<u8> {
+        let words = snapshot_words(thread);
+        [&words[..], peer.key_bytes(), &seq.to_be_bytes()].concat()
+    }
+
     /// What a peer announced last of a thread.
     pub(crate) fn announced(thread: Number, peer: &PeerId) -> Vec<u8> {
         [&thread.to_be_bytes()[..], b"n", peer.key_bytes()].concat()

@@ -65,7 +65,7 @@ mod verify;
 mod whole;
 
 pub use access::Removal;
-pub use blobs::{BlobInfo, BlobReader, Blobs, BlobsCleared, Missing};
+pub use blobs::{BlobInfo, BlobReader, Blobs, BlobsChecked, BlobsCleared, Missing};
 pub use collection::Collection;
 pub use compact::{BaseInfo, CompactOptions, CompactReport, Keep, Regained};
 pub use db::{CollectionInfo, Db};
@@ -75,7 +75,9 @@ pub use feed::{Change, Rejudged};
 pub use fork::{Branch, Fork};
 pub use held::{HeldCounts, HeldReason, HeldRecord};
 pub use index::UniqueConflict;
-pub use invite::{Invite, InviteOptions, InviteStatus, JoinRequest, Joined, Member, Role};
+pub use invite::{
+    Invite, InviteOptions, InviteStatus, JoinOptions, JoinRequest, Joined, Member, Role,
+};
 pub use keystore::{Keystore, KeystoreFault, KeystoreFile, PassphrasePrice};
 pub use listener::{ChangeFilter, FeedCursor, LAG_RECORDS_MAX, Listener, Notice};
 pub use live::{
@@ -84,13 +86,16 @@ pub use live::{
 };
 pub use log::{LogEntry, Shown, ShownEvent};
 pub use missing::MissingCodec;
-pub use modules::{BREACHES_MAX, Breach, InstalledModule, MODULES_MAX, ModuleInfo};
+pub use modules::{
+    BREACHES_MAX, Breach, InstallOptions, InstalledModule, MODULE_CONFLICTS_MAX, MODULES_MAX,
+    ModuleConflict, ModuleConflictKind, ModuleInfo,
+};
 pub use node::{Node, NodeBuilder, ThreadSummary};
 pub use progress::Progress;
 pub use purge::{Emptied, EmptiedCounts, PURGE_ENTITIES_MAX, Purge, PurgeReport};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use sharing::ThreadKeys;
-pub use snapshot::{Snapshot, SnapshotCheck};
+pub use snapshot::{FromSnapshot, NotOpened, Snapshot, SnapshotCheck, SnapshotTrust, TRUSTED_MAX};
 pub use threads_core::Erased;
 pub use travel::{
     Blame, DiffScope, Edit, EntityDiff, Fate, Finality, History, KeptField, Moment, Past, Point,

@@ -17,6 +17,7 @@ use threads_core::codec::ActionKind;
 use threads_core::{CollectionName, EntityId, Error, Result};
 
 use crate::base;
+use crate::collection::{Collection, Lookout};
 use crate::db::Db;
 use crate::feed::{Change, FeedReader};
 use crate::query::{Filter, Query};
@@ -211,6 +212,8 @@ pub enum Notice {
 pub struct Listener {
     db: Db,
     filter: ChangeFilter,
+    /// The collection of which it tells, as that shows its entities; none of the whole thread.
+    of: Option<Lookout>,
     cursor: FeedCursor,
     feed: FeedReader,
     /// The rest of the record after the cursor's position, each with its number.
@@ -268,6 +271,7 @@ impl Db {
         Ok(Listener {
             db: self.clone(),
             filter,
+            of: None,
             cursor,
             feed: FeedReader::default(),
             rest: VecDeque::new(),
@@ -281,7 +285,60 @@ impl Db {
     }
 }
 
+impl<T> Collection<T> {
+    /// Listens to what is committed to this collection from now on. Values are as the collection shows them, for the
+    /// filter too: one of a [module](crate::InstalledModule) shows what its version sees, and is not told of
+    /// what makes no difference to that. [`Db::listen`] tells what is stored.
+    ///
+    /// # Errors
+    ///
+    /// Those of the datastore.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// use threads_db::{ChangeFilter, Notice};
+    /// let mut listener = people.listen(ChangeFilter::all()).unwrap();
+    /// people.patch("bob", &serde_json::json!({"age": 43})).unwrap();
+    /// assert!(matches!(listener.try_next().unwrap(), Some(Notice::Change(_))));
+    /// ```
+    pub fn listen(&self, filter: ChangeFilter) -> Result<Listener> {
+        let listener = self.db().listen(filter)?;
+        Ok(listener.of(self))
+    }
+
+    /// Listens to this collection from a cursor; see [`Collection::listen`] and [`Db::listen_from`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::listen_from`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// use threads_db::{ChangeFilter, FeedCursor};
+    /// let mut listener = people.listen_from(ChangeFilter::all(), FeedCursor::START).unwrap();
+    /// assert!(listener.try_next().unwrap().is_some(), "bob was created before");
+    /// ```
+    pub fn listen_from(&self, filter: ChangeFilter, cursor: FeedCursor) -> Result<Listener> {
+        let listener = self.db().listen_from(filter, cursor)?;
+        Ok(listener.of(self))
+    }
+}
+
 impl Listener {
+    fn of<T>(mut self, collection: &Collection<T>) -> Self {
+        self.of = Some(collection.lookout());
+        self
+    }
+
+    /// A change as this listener tells it, if it does.
+    fn told(&self, change: Change) -> Option<Change> {
+        let change = match &self.of {
+            Some(of) => of.told(change)?,
+            None => change,
+        };
+        self.filter.matches(&change).then_some(change)
+    }
+
     /// Where to resume after the notices given so far.
     ///
     /// ```
@@ -311,7 +368,7 @@ impl Listener {
                         changes: 0,
                     };
                 }
-                if self.filter.matches(&change) {
+                if let Some(change) = self.told(change) {
                     return Ok(Some(Notice::Change(Box::new(change))));
                 }
                 continue;

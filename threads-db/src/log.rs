@@ -10,14 +10,15 @@ use threads_core::event::Event;
 use threads_core::record::{Dep, Record};
 use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, PeerId, Result};
 
-use crate::base;
+use crate::base::{self, Base};
 use crate::chain::{self, Blocks};
 use crate::db::Db;
 use crate::export::ByTime;
 use crate::feed;
+use crate::held;
 use crate::layout::Place;
 use crate::opened::{Body, Opened};
-use crate::thread::Tip;
+use crate::thread::{Thread, Tip};
 
 /// A record in short.
 ///
@@ -157,20 +158,13 @@ impl Db {
                 // It is listed where it came first.
                 continue;
             }
-            let place = row.place;
-            let blocks = chain::expect(&*txn, place)?;
-            let opened = thread.open(&blocks)?;
-            entries.push(LogEntry {
-                record: opened.record.id(),
-                log: opened.record.fields().log,
-                seq: place.seq,
-                time: opened.time,
-                author: thread.author(&*txn, place.log)?,
-                actions: actions(opened.batch()),
-                collections: collections(opened.batch()),
-                bytes: blocks.bytes(),
-                purged_by: blocks.purged_by()?,
-            });
+            entries.push(entry(&*txn, thread, row.place)?);
+        }
+        let room = limit.map_or(usize::MAX, |limit| limit.saturating_sub(entries.len()));
+        let mut before = without_feed(&*txn, thread)?;
+        before.reverse();
+        for place in before.into_iter().take(room) {
+            entries.push(entry(&*txn, thread, place)?);
         }
         Ok(entries)
     }
@@ -219,6 +213,45 @@ impl Db {
         }
         Ok(None)
     }
+}
+
+/// The applied records that came before the feed begins here, which stayed when others were dropped or are here again,
+/// in the order of their times.
+fn without_feed(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    let Some(base) = Base::get(txn, thread.number)?.filter(|base| !base.no_feed.is_empty()) else {
+        return Ok(places);
+    };
+    let mut order = ByTime::new(txn, thread)?;
+    while let Some(place) = order.next(txn, thread)? {
+        let last = base.no_feed.get(&place.log);
+        if last.is_none_or(|last| place.seq > *last) {
+            continue;
+        }
+        let blocks = chain::expect(txn, place)?;
+        let record = thread.open_record(&blocks.record)?;
+        let known = (&record.fields().log, place.seq, &record.id());
+        if held::find(txn, thread.number, known)?.is_none() {
+            places.push(place);
+        }
+    }
+    Ok(places)
+}
+
+fn entry(txn: &dyn ReadTxn, thread: &Thread, place: Place) -> Result<LogEntry> {
+    let blocks = chain::expect(txn, place)?;
+    let opened = thread.open(&blocks)?;
+    Ok(LogEntry {
+        record: opened.record.id(),
+        log: opened.record.fields().log,
+        seq: place.seq,
+        time: opened.time,
+        author: thread.author(txn, place.log)?,
+        actions: actions(opened.batch()),
+        collections: collections(opened.batch()),
+        bytes: blocks.bytes(),
+        purged_by: blocks.purged_by()?,
+    })
 }
 
 fn actions(batch: Option<&Batch>) -> BTreeMap<&'static str, u64> {

@@ -2,8 +2,9 @@
 //!
 //! What is stored is the same for all versions; a [`Collection`] that comes from an
 //! [`InstalledModule`] looks at it through a [lens](threads_core::module::Lens), and is otherwise
-//! like any other. Reducers, listeners and histories know no modules: they tell what is stored, and
-//! [`Collection::seen`] is what a version makes of that.
+//! like any other: queries, live queries, listeners, histories, blame and differences of it show what its
+//! version sees. Reducers, and what is asked of the thread as a whole, know no modules: they tell what is
+//! stored, and [`Collection::seen`] is what a version makes of that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,11 +21,15 @@ use crate::node::Node;
 use crate::query::Query;
 use crate::txn::WriteTransaction;
 
+mod conflicts;
 mod narrow;
+mod options;
 mod record;
 mod view;
 
-pub(crate) use record::{MODULES, is_sound};
+pub use conflicts::{MODULE_CONFLICTS_MAX, ModuleConflict, ModuleConflictKind};
+pub use options::InstallOptions;
+pub(crate) use record::{MODULES, is_sound, told};
 pub use record::{MODULES_MAX, ModuleInfo};
 pub(crate) use view::View;
 
@@ -76,9 +81,7 @@ impl Db {
     /// assert!(db.install(&Notes).is_ok(), "again changes nothing");
     /// ```
     pub fn install(&self, module: &dyn Module) -> Result<InstalledModule> {
-        let manifest = Manifest::of(module)?;
-        let version = manifest.version();
-        self.install_manifest(&manifest, version)
+        self.install_with(module, &InstallOptions::new())
     }
 
     /// Installs a version of a module: records in the thread what it says, defines its collections,
@@ -89,7 +92,9 @@ impl Db {
     ///
     /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a module that is not sound;
     /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the thread knows another
-    /// module of this id and version, or a collection of this name that is not this module's;
+    /// module of this id and version, or a collection of this name that is not this module's: it says what
+    /// is there and who wrote it, [`Db::module_conflicts`] lists all of it, and [`Db::install_with`] does
+    /// something about it;
     /// [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) for a codec that is not
     /// registered; [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) where somebody else
     /// has to do it, because of the access rules.
@@ -100,20 +105,44 @@ impl Db {
     /// assert!(db.install_version(&Notes, 2).is_err(), "there is none");
     /// ```
     pub fn install_version(&self, module: &dyn Module, version: u32) -> Result<InstalledModule> {
-        self.install_manifest(&Manifest::of(module)?, version)
+        self.install_with(module, &InstallOptions::new().version(version))
     }
 
-    fn install_manifest(&self, manifest: &Manifest, version: u32) -> Result<InstalledModule> {
-        if manifest.collections(version).is_empty() {
-            let error = Error::not_found("the module has no such version");
-            return Err(error.with("module", manifest.id()).with("version", version));
-        }
-        let views = View::all(manifest, version)?;
-        let recorded = match self.record_module(manifest, version) {
-            Ok(()) => true,
+    /// Installs a module where somebody was first, or says otherwise: under other names, or against what is there.
+    /// What is asked for with [`InstallOptions::redefine`] is one change as any other, and the latest counts;
+    /// who must not be able to make such changes is a matter of access rules.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::install_version`].
+    ///
+    /// See the examples of [`InstallOptions`].
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_module.txt")]
+    /// let options = threads_db::InstallOptions::new().prefix("mine-");
+    /// assert!(!db.install_with(&Notes, &options).unwrap().is_recorded());
+    /// ```
+    pub fn install_with(
+        &self,
+        module: &dyn Module,
+        options: &InstallOptions,
+    ) -> Result<InstalledModule> {
+        self.install_manifest(&Manifest::of(module)?, options)
+    }
+
+    fn install_manifest(
+        &self,
+        manifest: &Manifest,
+        options: &InstallOptions,
+    ) -> Result<InstalledModule> {
+        let version = version_of(manifest, options)?;
+        let views = View::all(manifest, version, options)?;
+        let recorded = match self.record_module(manifest, version, options) {
+            Ok(recorded) => recorded,
             // Others may say what there is: this version works all the same, if its collections do.
-            Err(error) if error.kind() == ErrorKind::Rejected => {
-                let mut names = views.keys();
+            Err(error) if error.kind() == ErrorKind::Rejected && !options.redefine => {
+                let mut names = views.values().map(|view| view.name());
                 let usable = names.all(|name| self.collection(name.as_str()).is_ok());
                 if !usable {
                     return Err(error);
@@ -130,6 +159,17 @@ impl Db {
             recorded,
         })
     }
+}
+
+/// The version that is to be installed.
+fn version_of(manifest: &Manifest, options: &InstallOptions) -> Result<u32> {
+    let version = options.version.unwrap_or(manifest.version());
+    if manifest.collections(version).is_empty() {
+        let error = Error::not_found("the module has no such version");
+        let error = error.with("module", manifest.id()).with("version", version);
+        return Err(error.with("last", manifest.version()));
+    }
+    Ok(version)
 }
 
 impl InstalledModule {
@@ -154,7 +194,7 @@ impl InstalledModule {
     }
 
     /// Whether the thread says that it has this version. If not, the access rules let only others
-    /// say so; it works all the same.
+    /// say so, or it was installed under a [prefix](InstallOptions::prefix); it works all the same.
     ///
     /// ```
     #[doc = include_str!("../doc/example_module.txt")]
@@ -198,13 +238,14 @@ impl InstalledModule {
     /// let id = notes.typed("Note").unwrap().create(&Note { text: "Milk".into() }).unwrap();
     /// ```
     pub fn typed<T>(&self, name: &str) -> Result<Collection<T>> {
-        let plain = self.db.typed::<T>(name);
         let view = self.views.get(&name.parse()?).ok_or_else(|| {
             Error::not_found("this version of the module has no such collection")
                 .with("module", &*self.id)
+                .with("version", self.version)
                 .with("collection", name)
         })?;
-        Ok(plain?.through(Arc::clone(view)))
+        let plain = self.db.typed::<T>(view.name().as_str())?;
+        Ok(plain.through(Arc::clone(view)))
     }
 
     /// The entities that came from elsewhere and break the schema or an invariant of this version,
@@ -222,7 +263,7 @@ impl InstalledModule {
                 if let Err(error) = view.check(&entity) {
                     let id = entity["_id"].as_str().unwrap_or_default().parse()?;
                     breaches.push(Breach {
-                        collection: name.clone(),
+                        collection: view.name().clone(),
                         entity: id,
                         what: error.to_string(),
                     });
@@ -268,10 +309,11 @@ impl Node {
     ) -> Result<InstalledModule> {
         // What is wrong with the module is said before there is a thread.
         let manifest = Manifest::of(module)?;
-        View::all(&manifest, manifest.version())?;
+        let options = InstallOptions::new();
+        View::all(&manifest, manifest.version(), &options)?;
         let template = module.acl_template()?;
         let db = self.create_with(name, variant)?;
-        let installed = db.install_manifest(&manifest, manifest.version())?;
+        let installed = db.install_manifest(&manifest, &options)?;
         if let Some(template) = template.filter(|_| variant == Variant::AccessControlled) {
             db.write(|txn| txn.state_template(&template))?;
         }

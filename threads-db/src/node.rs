@@ -337,7 +337,7 @@ impl Node {
         };
         let blind = thread.is_blind();
         let db = Db::new(self.clone(), thread);
-        if !blind {
+        if !blind && !db.is_being_opened()? {
             db.install_codecs()?;
             db.catch_up_reducers()?;
         }

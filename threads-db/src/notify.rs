@@ -164,8 +164,8 @@ impl Notifier {
             if let Some(found) = look()? {
                 return Ok(Some(found));
             }
-            // Commits to other threads of the node wake it too.
-            if !self.wait(seen, left) {
+            // Whatever else is committed on the node wakes it too.
+            if left.is_zero() || !self.wait(seen, left) {
                 return Ok(None);
             }
             left = left.min(Duration::from_millis(end.saturating_sub(clock.now_ms())));

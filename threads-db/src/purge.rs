@@ -7,12 +7,13 @@
 //! read a record does as told, and whoever can checks that it is of nothing that lives.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 use threads_core::access::{PURGED_MAX, Statement};
 use threads_core::datastore::ReadTxn;
 use threads_core::record::Dep;
-use threads_core::{Cid, CollectionName, EntityId, Error, Result};
+use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
 
 use crate::base;
 use crate::db::Db;
@@ -66,6 +67,9 @@ pub struct PurgeReport {
     pub entities: u64,
     /// How many records were emptied.
     pub records: u64,
+    /// How many blobs here nothing names any more: their content can still be read here, until
+    /// [`Blobs::clear`](crate::Blobs::clear) takes them away. None where it is not known, as a codec is missing.
+    pub unnamed_blobs: Option<u64>,
 }
 
 impl Db {
@@ -110,7 +114,7 @@ impl Db {
         if ruled {
             check_known(txn.txn.as_read(), self, &entities)?;
         }
-        base::forget_dead(&mut *txn.txn, self.thread())?;
+        base::forget_dead(&mut *txn.txn, self.thread(), &entities)?;
         let mut rest = Vec::new();
         match ruled {
             true => rest = txn.state_purge(&records)?.to_vec(),
@@ -118,11 +122,12 @@ impl Db {
         }
         let made = txn.commit_all()?;
         let nothing = || Error::corrupt("a purge made no record");
-        let report = PurgeReport {
+        let mut report = PurgeReport {
             deleted: made.changes.ok_or_else(nothing)?.record,
             stated: made.statements.map(|commit| commit.record),
             entities: entities.len() as u64,
             records: records.len() as u64,
+            unnamed_blobs: None,
         };
         // Ends: each turn states some of the rest.
         while !rest.is_empty() {
@@ -131,7 +136,21 @@ impl Db {
             txn.commit_all()?;
         }
         settle(self.thread())?;
+        report.unnamed_blobs = self.count_unnamed()?;
         Ok(report)
+    }
+
+    /// How many blobs here nothing names. Without blobs, or the codecs to tell, no entity is looked at.
+    fn count_unnamed(&self) -> Result<Option<u64>> {
+        let blobs = self.blobs();
+        if blobs.is_none()? {
+            return Ok(Some(0));
+        }
+        match blobs.unnamed(Duration::ZERO) {
+            Ok(unnamed) => Ok(Some(unnamed.len() as u64)),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -63,22 +63,15 @@ impl Db {
         let thread = self.thread();
         let node = &thread.node;
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let end = node.clock.now_ms().saturating_add(wait_ms);
         let news = News(Fresh::Awaited(thread.number, wait_ms));
         node.notifier.notify_of(news);
-        let mut left = wait;
-        loop {
-            let seen = node.notifier.commits();
+        let enough = || {
             let signed = self.replicas_of(record)?;
-            if signed.len() >= replicas {
-                return Ok(signed);
-            }
-            // Other commits of the node wake it too.
-            if left.is_zero() || !node.notifier.wait(seen, left) {
-                return self.too_few(record, replicas);
-            }
-            let now = node.clock.now_ms();
-            left = left.min(Duration::from_millis(end.saturating_sub(now)));
+            Ok((signed.len() >= replicas).then_some(signed))
+        };
+        match node.notifier.next(&*node.clock, wait, enough)? {
+            Some(signed) => Ok(signed),
+            None => self.too_few(record, replicas),
         }
     }
 

@@ -4,7 +4,7 @@
 //! its records in, each verified like a record from a peer. A thread that is new here becomes
 //! visible with the last commit; a restore that was cut short is cleared by the next one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 use threads_core::block::decode;
-use threads_core::datastore::{DatastoreExt, Direction, Durability, Keyspace};
-use threads_core::{EpochKeys, Error, ReadKey, ReplicaKey, Result, ThreadId};
+use threads_core::datastore::{DatastoreExt, Durability, Keyspace, ReadTxn};
+use threads_core::{Cid, EpochKeys, Error, PeerId, ReadKey, ReplicaKey, Result, ThreadId};
 use zeroize::Zeroizing;
 
+use crate::blobs::carry::CarriedBlobs;
 use crate::car::CarReader;
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Blocks};
@@ -23,20 +24,19 @@ use crate::db::Db;
 use crate::export::{CarriedKeys, MANIFEST_VERSION, Manifest, keys_context};
 use crate::held;
 use crate::ingest::{self, Intake};
-use crate::kept;
-use crate::layout::{self, Number, Prefix, meta, thread_prefix};
+use crate::layout::{self, Number, meta};
 use crate::node::Node;
 use crate::passphrase::SealedSecret;
 use crate::progress::Progress;
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::sync::{Fresh, News};
 use crate::thread::{Later, Thread, books};
+
+mod abandoned;
 
 /// How many records, and about how many bytes, one commit of a restore takes in.
 const RECORDS_PER_COMMIT: usize = 256;
 const BYTES_PER_COMMIT: u64 = 8 * 1024 * 1024;
-/// How many rows of an abandoned restore one commit clears.
-const CLEAR_ROWS: usize = 10_000;
 
 /// How to restore.
 ///
@@ -50,12 +50,20 @@ pub struct RestoreOptions {
     pub passphrase: Option<Zeroizing<String>>,
     /// What to call the thread here; when absent, what it was called where it was exported.
     pub name: Option<String>,
+    /// How many peers must have signed for the snapshot that the file begins with, if it begins with one: at least
+    /// one must, whatever this says. What they signed for is believed where the records are not here.
+    pub signers_min: usize,
+    /// Whose signatures count for that; where it is empty, those of all who write in the thread. In a thread without
+    /// rules whoever has its keys can sign under as many names as it likes.
+    pub trusted: BTreeSet<PeerId>,
 }
 
 impl std::fmt::Debug for RestoreOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RestoreOptions")
             .field("name", &self.name)
+            .field("signers_min", &self.signers_min)
+            .field("trusted", &self.trusted)
             .finish_non_exhaustive()
     }
 }
@@ -81,21 +89,45 @@ pub struct RestoreReport {
     /// How many would have had to wait and found no room. Restore the file again when what they
     /// wait for is here.
     pub dropped: u64,
+    /// How many blobs the file names: what it did not have of them is asked for.
+    pub blobs: u64,
+    /// How many blocks of blobs were new here.
+    pub blob_blocks: u64,
     /// How many blocks the file holds, the manifest included.
     pub blocks: u64,
     /// How many bytes the file has.
     pub bytes: u64,
+    /// The snapshot that the thread begins with now, if it was new here and the file begins with one.
+    #[serde(serialize_with = "crate::text::optional")]
+    pub snapshot: Option<Cid>,
+    /// Who signed for that, of those who are trusted: what was before its records is their word.
+    pub signers: Vec<PeerId>,
 }
 
 /// What the first reading of a file learns.
 struct Survey {
     manifest: Manifest,
+    records: u64,
     blocks: u64,
     bytes: u64,
 }
 
+impl Survey {
+    fn blobs(&self) -> CarriedBlobs {
+        self.manifest.blobs.unwrap_or_default()
+    }
+}
+
+/// What was taken in of a file.
+#[derive(Default)]
+struct Taken {
+    records: Intake,
+    blob_blocks: u64,
+}
+
 impl Node {
-    /// Restores a thread from the file at `path`. Progress counts records.
+    /// Restores a thread from the file at `path`, with the blobs that it has. Progress counts records, and after
+    /// them what there is of blobs.
     ///
     /// # Errors
     ///
@@ -103,7 +135,9 @@ impl Node {
     /// has no keys, or does not open with the passphrase;
     /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when it is damaged or incomplete;
     /// [`ErrorKind::Conflict`](threads_core::ErrorKind::Conflict) when the name is taken;
-    /// [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) when a record breaks a rule;
+    /// [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) when a record breaks a rule, or fewer signed for the
+    /// snapshot than [`signers_min`](RestoreOptions::signers_min) of those who are
+    /// [trusted](RestoreOptions::trusted);
     /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) while another restore runs.
     /// Nothing of a new thread is visible then.
     ///
@@ -114,10 +148,11 @@ impl Node {
     /// let passphrase = || Some("correct horse".to_owned().into());
     /// let path = std::env::temp_dir().join(format!("{}.car", db.id()));
     /// let file = std::fs::File::create(&path).unwrap();
-    /// db.export(file, &ExportOptions { passphrase: passphrase() }, &mut |_| ()).unwrap();
+    /// let options = ExportOptions { passphrase: passphrase(), ..Default::default() };
+    /// db.export(file, &options, &mut |_| ()).unwrap();
     ///
     /// let other = threads_db::Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
-    /// let options = RestoreOptions { passphrase: passphrase(), name: None };
+    /// let options = RestoreOptions { passphrase: passphrase(), ..RestoreOptions::default() };
     /// let (copy, _) = other.restore(&path, &options, &mut |_| ()).unwrap();
     /// assert!(copy.collection("Person").unwrap().has("bob").unwrap());
     /// # std::fs::remove_file(path).unwrap();
@@ -137,18 +172,20 @@ impl Node {
         let survey = survey(path)?;
         let id = &survey.manifest.thread;
         let known = layout::number(&*self.inner.store.read()?, &meta::thread_by_id(id))?;
-        let (db, intake) = match known {
+        let (db, taken, begins) = match known {
             Some(number) => {
                 let db = self.db(number)?;
                 let begins = db.base()?.is_some();
-                let mut intake = take_all(db.thread(), path, &survey, progress)?;
+                let mut taken = take_all(db.thread(), path, &survey, progress)?;
                 if begins {
-                    intake.new += db.regain()?.applied;
+                    taken.records.new += db.regain()?.applied;
                 }
-                (db, intake)
+                (db, taken, None)
             }
             None => self.restore_new(path, &survey, options, progress)?,
         };
+        let (snapshot, signers) = begins.map(|begins| (begins.id, begins.signers)).unzip();
+        let intake = taken.records;
         let report = RestoreReport {
             thread: id.clone(),
             name: db.name().to_owned(),
@@ -156,8 +193,12 @@ impl Node {
             present: intake.present,
             held: intake.held,
             dropped: intake.dropped,
+            blobs: survey.blobs().blobs,
+            blob_blocks: taken.blob_blocks,
             blocks: survey.blocks,
             bytes: survey.bytes,
+            snapshot,
+            signers: signers.unwrap_or_default(),
         };
         Ok((db, report))
     }
@@ -168,7 +209,7 @@ impl Node {
         survey: &Survey,
         options: &RestoreOptions,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<(Db, Intake)> {
+    ) -> Result<(Db, Taken, Option<Snapshot>)> {
         let id = &survey.manifest.thread;
         let keys = open_keys(&survey.manifest, options)?;
         let name = options.name.clone().unwrap_or_else(|| keys.name.clone());
@@ -183,8 +224,8 @@ impl Node {
         let thread = self.hidden(number, id, &name, opens);
         let opened = open_snapshot(&thread, path, survey);
         let restored = opened.and_then(|()| take_all(&thread, path, survey, progress));
-        let restored = restored.and_then(|intake| {
-            check_signed(&thread, survey)?;
+        let restored = restored.and_then(|taken| {
+            let begins = check_signed(&thread, survey, options)?;
             self.inner.store.transact(Durability::Immediate, |txn| {
                 self.add_thread_at(
                     txn,
@@ -197,7 +238,7 @@ impl Node {
                 books::put_epochs(txn, id, &later)?;
                 txn.delete(Keyspace::Meta, &meta::restoring(number))
             })?;
-            Ok((self.db(number)?, intake))
+            Ok((self.db(number)?, taken, begins))
         });
         if restored.is_err() {
             // The error to report is the first one; what is left is cleared by the next restore.
@@ -226,69 +267,6 @@ impl Node {
             attended: Mutex::default(),
             log_key: Mutex::default(),
             catalogue: Catalogue::unread(),
-        }
-    }
-
-    /// Clears what restores that were cut short left behind.
-    fn clear_abandoned(&self) -> Result<()> {
-        let mut abandoned = Vec::new();
-        {
-            let txn = self.inner.store.read()?;
-            let prefix = Prefix::new(meta::RESTORING);
-            for row in txn.scan(Keyspace::Meta, prefix.range(), Direction::Forward)? {
-                let (key, id) = row?;
-                let number = key[meta::RESTORING.len()..]
-                    .try_into()
-                    .map_err(|_| Error::corrupt("the mark of a restore is damaged"))?;
-                abandoned.push((Number::from_be_bytes(number), ThreadId::from_bytes(&id)?));
-            }
-        }
-        for (number, id) in abandoned {
-            let prefix = thread_prefix(number);
-            let store = &self.inner.store;
-            store.transact(Durability::Group, |txn| held::forget(txn, number))?;
-            for space in [
-                Keyspace::Blocks,
-                Keyspace::Links,
-                Keyspace::History,
-                Keyspace::Entities,
-                Keyspace::Indexes,
-                Keyspace::Feed,
-                Keyspace::Held,
-                Keyspace::Peers,
-                Keyspace::Blobs,
-            ] {
-                self.clear_rows(space, &prefix)?;
-            }
-            self.inner.store.transact(Durability::Group, |txn| {
-                txn.delete(Keyspace::Meta, &meta::base(number))?;
-                books::clear(txn, &id)?;
-                kept::forget(txn, number)?;
-                txn.delete(Keyspace::Meta, &meta::restoring(number))
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Removes the rows under a prefix, a bounded number in each commit.
-    fn clear_rows(&self, space: Keyspace, prefix: &[u8]) -> Result<()> {
-        let bounds = Prefix::new(prefix);
-        loop {
-            // Ends: every turn removes at least one of finitely many rows.
-            let cleared = self.inner.store.transact(Durability::Group, |txn| {
-                let rows = txn.scan(space, bounds.range(), Direction::Forward)?;
-                let keys = rows
-                    .take(CLEAR_ROWS)
-                    .map(|row| row.map(|(key, _)| key.into_owned()))
-                    .collect::<Result<Vec<_>>>()?;
-                for key in &keys {
-                    txn.delete(space, key)?;
-                }
-                Ok(keys.len())
-            })?;
-            if cleared < CLEAR_ROWS {
-                return Ok(());
-            }
         }
     }
 }
@@ -329,7 +307,8 @@ fn survey(path: &Path) -> Result<Survey> {
         blocks += 1;
     }
     let all = records.saturating_mul(3).saturating_add(1);
-    if blocks != all.saturating_add(pieces) || !missing.is_empty() {
+    let more = manifest.blobs.unwrap_or_default().all_blocks();
+    if blocks != all.saturating_add(pieces).saturating_add(more) || !missing.is_empty() {
         return Err(
             Error::corrupt("the file does not hold all that it lists: export it again")
                 .with("blocks", blocks)
@@ -338,6 +317,7 @@ fn survey(path: &Path) -> Result<Survey> {
     }
     Ok(Survey {
         manifest,
+        records,
         blocks,
         bytes: car.position(),
     })
@@ -354,28 +334,46 @@ fn open_snapshot(thread: &Thread, path: &Path, survey: &Survey) -> Result<()> {
     snapshot::open(thread, pieces, &carried.id)
 }
 
-/// Refuses a snapshot that nobody signed in the records after it, and a file that lacks some of these.
-fn check_signed(thread: &Thread, survey: &Survey) -> Result<()> {
-    let Some(carried) = &survey.manifest.snapshot else {
-        return Ok(());
-    };
+/// The snapshot that a file begins with. Refuses one for which too few signed in the records after it, and a file
+/// that lacks some of these.
+fn check_signed(
+    thread: &Thread,
+    survey: &Survey,
+    options: &RestoreOptions,
+) -> Result<Option<Snapshot>> {
+    if survey.manifest.snapshot.is_none() {
+        return Ok(None);
+    }
     let txn = thread.node.store.read()?;
     for head in &survey.manifest.logs {
         if chain::locate(&*txn, thread.number, &head.cid)?.is_none() {
+            check_clock(&*txn, thread)?;
             return Err(Error::corrupt(
                 "the file does not hold all that it lists: export it again",
             )
             .with("record", head.cid));
         }
     }
-    let mut signed = snapshot::signed(&*txn, thread)?.into_iter();
-    match signed.find(|snapshot| snapshot.id == carried.id) {
-        Some(_) => Ok(()),
-        None => Err(Error::rejected(
-            "nobody who takes part in the thread signed the snapshot in this file: do not trust it",
-        )
-        .with("snapshot", carried.id)),
+    let trust = (options.signers_min, &options.trusted);
+    let vouched = snapshot::vouched(&*txn, thread, trust);
+    if vouched.is_err() {
+        // What is dated ahead may say so.
+        check_clock(&*txn, thread)?;
     }
+    vouched.map(Some)
+}
+
+/// Refuses what cannot be judged yet, as some of it is dated ahead of this machine's clock.
+fn check_clock(txn: &dyn ReadTxn, thread: &Thread) -> Result<()> {
+    for arrival in held::arrivals(txn, thread.number)? {
+        let entry = held::get(txn, thread.number, arrival)?;
+        if entry.is_some_and(|entry| entry.row.why.due_ms().is_some()) {
+            return Err(Error::unavailable(
+                "records in the file are dated ahead of this machine's clock: set the clock, and restore it again",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read_manifest(car: &mut CarReader<BufReader<File>>) -> Result<Manifest> {
@@ -416,13 +414,13 @@ fn open_keys(manifest: &Manifest, options: &RestoreOptions) -> Result<CarriedKey
         .map_err(|cause| Error::corrupt("the keys in the file are damaged").caused_by(cause))
 }
 
-/// Takes in every record of a file that was surveyed.
+/// Takes in every record of a file that was surveyed, and its blobs.
 fn take_all(
     thread: &Thread,
     path: &Path,
     survey: &Survey,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Intake> {
+) -> Result<Taken> {
     let mut car = open_file(path)?;
     read_manifest(&mut car)?;
     let carried = survey.manifest.snapshot.as_ref();
@@ -431,14 +429,14 @@ fn take_all(
         // `restore_new` has read them; who has the thread needs no snapshot of it.
         car.next().ok_or_else(incomplete)??;
     }
-    let total = Some((survey.blocks - 1 - pieces) / 3);
+    let total = Some(survey.records.saturating_add(survey.blobs().all_blocks()));
     let (mut done, mut intake) = (0, Intake::default());
     let mut chunk = Vec::new();
     let mut bytes = 0;
-    while let Some(record) = car.next() {
-        let event = car.next().ok_or_else(incomplete)??;
-        let body = car.next().ok_or_else(incomplete)??;
-        let blocks = Blocks::from_blocks([record?, event, body]);
+    // As many as the survey has counted.
+    for _ in 0..survey.records {
+        let mut next = || car.next().ok_or_else(incomplete)?;
+        let blocks = Blocks::from_blocks([next()?, next()?, next()?]);
         bytes += blocks.bytes();
         chunk.push(blocks);
         if chunk.len() == RECORDS_PER_COMMIT || bytes >= BYTES_PER_COMMIT {
@@ -453,7 +451,15 @@ fn take_all(
     let news = News(Fresh::Committed(thread.number));
     thread.node.notifier.notify_of(news);
     progress(Progress { done, total });
-    Ok(intake)
+    let mut next = || car.next().ok_or_else(incomplete)?;
+    let blob_blocks = survey.blobs().take_in(thread, &mut next, &mut || {
+        done += 1;
+        progress(Progress { done, total });
+    })?;
+    Ok(Taken {
+        records: intake,
+        blob_blocks,
+    })
 }
 
 fn incomplete() -> Error {

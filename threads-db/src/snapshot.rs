@@ -4,19 +4,16 @@
 //! makes the same bytes, and signs for the same name if it finds them right. Who signs says so in the thread, as
 //! an entity of `$snapshots`: it is signed by being in a record of the signer's log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use threads_core::codec::EntityState;
-use threads_core::datastore::{Datastore, Direction, Keyspace, ReadTxn};
+use threads_core::blob::BlobRef;
+use threads_core::datastore::{Datastore, ReadTxn};
 use threads_core::record::Dep;
 use threads_core::{Cid, Error, ErrorKind, LogId, PeerId, Result};
 
-use crate::base;
-use crate::catalogue::{self, Catalogue};
+use crate::compact;
 use crate::db::Db;
-use crate::history::{self, Events};
-use crate::layout::{self, Prefix};
 use crate::thread::Thread;
 
 mod carry;
@@ -25,15 +22,31 @@ mod cover;
 mod covered;
 mod make;
 mod open;
+mod search;
+mod seek;
+mod shared;
+mod signed;
+mod stored;
 #[cfg(test)]
 mod tests;
+mod trust;
+#[cfg(test)]
+mod vectors;
+mod word;
 
 pub(crate) use carry::Carried;
+use content::{Name, Reader};
+use cover::covered_by;
 pub(crate) use cover::{check, covered_until, is_as_it_was, kept_here};
-use cover::{covered_by, frontier_now};
-pub(crate) use covered::Covered;
+pub(crate) use covered::{Apart, Covered};
 pub(crate) use make::{Content, life};
 pub(crate) use open::open;
+pub use seek::{FromSnapshot, NotOpened, SnapshotTrust, TRUSTED_MAX};
+pub(crate) use seek::{Seek, is_sought, sought_content};
+pub(crate) use signed::{rows, signed};
+pub(crate) use stored::kept_blobs;
+pub(crate) use trust::vouched;
+pub(crate) use word::{SIGNERS_MAX, Word, forget as forget_words};
 
 /// The reserved collection of who signed which snapshot.
 pub(crate) const SNAPSHOTS: &str = "$snapshots";
@@ -50,6 +63,18 @@ struct SignedEntity {
     entities: u64,
     records: u64,
     bytes: u64,
+    /// How many of the records that it covers were purged where it was signed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    emptied: u64,
+    /// The blob that has its content, where its signer keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<BlobRef>,
+}
+
+// As serde asks for it.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A snapshot of a thread: what was true once these records were known, and who signed for that.
@@ -75,8 +100,14 @@ pub struct Snapshot {
     pub records: u64,
     /// How many bytes it has.
     pub bytes: u64,
+    /// How many of the records that it covers were purged where it was signed, as its signers say: what these said is
+    /// not in it, nor what quarantined ones among them were.
+    pub emptied: u64,
     /// Who signed that this is the state. Each of them may lie; that all of them do is less likely.
     pub signers: Vec<PeerId>,
+    /// The blobs that hold its content, by who signed for each and keeps it. Under one read key they are one.
+    #[serde(skip)]
+    pub(crate) contents: BTreeMap<PeerId, BlobRef>,
 }
 
 fn frontier<S: serde::Serializer>(deps: &[Dep], serializer: S) -> Result<S::Ok, S::Error> {
@@ -107,8 +138,9 @@ pub enum SnapshotCheck {
 }
 
 impl Db {
-    /// Makes a snapshot of what is here now, and signs it in a record of its own. Nothing is kept of it but its
-    /// name: its content is made again from the records whenever somebody needs it.
+    /// Makes a snapshot of what is here now, and signs it in a record of its own. Its content is kept as a
+    /// [blob](Db::blobs), sealed, for peers that [begin with it](crate::JoinOptions) and replicas that keep what they
+    /// cannot read: that of the newest two, and older ones of this node are cleared here, unless something names them.
     ///
     /// # Errors
     ///
@@ -122,12 +154,8 @@ impl Db {
     /// assert_eq!((snapshot.frontier.len(), snapshot.frontier[0].seq), (1, 2));
     /// ```
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let made = {
-            let txn = self.thread().node.store.read()?;
-            let frontier = frontier_now(&*txn, self.thread())?;
-            make(&*txn, self.thread(), &frontier)?
-        };
-        self.sign(made)
+        let covered = covered_until(&*self.thread().node.store.read()?, self.thread(), None)?;
+        self.keep_covered(covered)
     }
 
     /// The snapshots of this thread that somebody signed, those that cover most first.
@@ -156,10 +184,37 @@ impl Db {
     /// assert!(db.check_snapshot(&other).is_err(), "that is no snapshot");
     /// ```
     pub fn check_snapshot(&self, id: &Cid) -> Result<SnapshotCheck> {
-        let known = self.signed_snapshot(id)?;
+        self.checked(id).map(|(check, _)| check)
+    }
+
+    /// The same, with the one that it is about: of one name there is more than one where somebody lies about what it
+    /// covers, and if one is right, those who signed that do not lie.
+    fn checked(&self, id: &Cid) -> Result<(SnapshotCheck, Snapshot)> {
+        let mut found: Option<(SnapshotCheck, Snapshot)> = None;
+        let known = self.snapshots()?.into_iter();
+        for known in known.filter(|known| known.id == *id) {
+            let check = self.check_one(&known)?;
+            let better = match (&check, &found) {
+                (SnapshotCheck::Agrees, _) => return Ok((check, known)),
+                (_, None) => true,
+                (_, Some((found, _))) => matches!(found, SnapshotCheck::Differs(_)),
+            };
+            if better {
+                found = Some((check, known));
+            }
+        }
+        found.ok_or_else(|| unsigned(id))
+    }
+
+    fn check_one(&self, known: &Snapshot) -> Result<SnapshotCheck> {
         let txn = self.thread().node.store.read()?;
+        let purged = "some of what it covers was purged, here or where it was signed, so that it cannot be made again";
         match make(&*txn, self.thread(), &known.frontier) {
-            Ok(made) if made.id == *id => Ok(SnapshotCheck::Agrees),
+            Ok(made) if made.id == known.id => Ok(SnapshotCheck::Agrees),
+            // Whoever purged something finds another name than who did not, and neither of them lies.
+            Ok(made) if made.emptied > 0 || known.emptied > 0 => {
+                Ok(SnapshotCheck::Unknown(purged.to_owned()))
+            }
             Ok(made) => Ok(SnapshotCheck::Differs(made.id)),
             Err(error) => match error.kind() {
                 ErrorKind::Unavailable | ErrorKind::Unsupported | ErrorKind::Rejected => {
@@ -184,8 +239,9 @@ impl Db {
     /// assert_eq!(db.sign_snapshot(&snapshot.id).unwrap(), snapshot, "it is signed already");
     /// ```
     pub fn sign_snapshot(&self, id: &Cid) -> Result<Snapshot> {
-        match self.check_snapshot(id)? {
-            SnapshotCheck::Agrees => self.sign(self.signed_snapshot(id)?),
+        let (check, known) = self.checked(id)?;
+        match check {
+            SnapshotCheck::Agrees => self.keep_and_sign(&known.frontier),
             SnapshotCheck::Differs(ours) => Err(Error::conflict(
                 "the records that are here give another state than this snapshot: do not trust who signed it",
             )
@@ -207,17 +263,30 @@ impl Db {
         self.sign(made).map(|snapshot| snapshot.id)
     }
 
-    pub(crate) fn signed_snapshot(&self, id: &Cid) -> Result<Snapshot> {
-        let known = self.snapshots()?;
-        let known = known.into_iter().find(|snapshot| snapshot.id == *id);
-        known.ok_or_else(|| {
-            Error::not_found("nobody signed a snapshot of this name: list them")
-                .with("snapshot", id)
-        })
+    /// The same, and keeps its content for others.
+    pub(crate) fn keep_covered(&self, covered: Covered) -> Result<Snapshot> {
+        let (made, content) = {
+            let txn = self.thread().node.store.read()?;
+            stored::make_and_keep(&*txn, self, covered)?
+        };
+        let signed = self.sign_kept(made, Some(content.clone()))?;
+        self.tell_of(signed.id, &content)?;
+        Ok(signed)
+    }
+
+    /// The same of what is up to these records.
+    fn keep_and_sign(&self, frontier: &[Dep]) -> Result<Snapshot> {
+        let covered = covered_by(&*self.thread().node.store.read()?, self.thread(), frontier)?;
+        self.keep_covered(covered)
     }
 
     /// Says in the thread that this is its state, unless this node said so before.
-    fn sign(&self, mut snapshot: Snapshot) -> Result<Snapshot> {
+    fn sign(&self, snapshot: Snapshot) -> Result<Snapshot> {
+        self.sign_kept(snapshot, None)
+    }
+
+    /// The same of one whose content is kept, if it is.
+    fn sign_kept(&self, mut snapshot: Snapshot, content: Option<BlobRef>) -> Result<Snapshot> {
         let peer = self.node().peer_id();
         if snapshot.frontier.len() > LOGS_MAX {
             return Err(
@@ -226,6 +295,15 @@ impl Db {
             );
         }
         let id = snapshot.id;
+        let content = match content {
+            Some(content) => Some(content),
+            // It may be kept since it was signed before.
+            None => {
+                let known = self.snapshots()?;
+                let mut known = known.into_iter().filter(|known| known.id == id);
+                known.find_map(|mut known| known.contents.remove(&peer))
+            }
+        };
         let logs = snapshot.frontier.iter();
         let entity = SignedEntity {
             id: format!("{id}.{peer}"),
@@ -236,13 +314,51 @@ impl Db {
             entities: snapshot.entities,
             records: snapshot.records,
             bytes: snapshot.bytes,
+            emptied: snapshot.emptied,
+            content,
         };
         self.write(|txn| txn.save_reserved(SNAPSHOTS, &entity.id, &entity).map(drop))?;
         let known = self.snapshots()?;
-        let known = known.into_iter().find(|known| known.id == id);
-        snapshot.signers = known.map_or_else(Vec::new, |known| known.signers);
+        let is_it = |known: &Snapshot| (known.id, &known.frontier) == (id, &snapshot.frontier);
+        if let Some(known) = known.into_iter().find(is_it) {
+            (snapshot.signers, snapshot.contents) = (known.signers, known.contents);
+        }
         Ok(snapshot)
     }
+}
+
+fn unsigned(id: &Cid) -> Error {
+    Error::not_found("nobody signed a snapshot of this name: list them").with("snapshot", id)
+}
+
+/// The name that content has.
+pub(crate) fn name_of(content: &[u8]) -> Cid {
+    let mut name = Name::default();
+    name.update(content);
+    name.finish().0
+}
+
+/// The items of content as bytes again.
+pub(crate) fn recode(content: &[u8]) -> Result<Vec<u8>> {
+    let (mut reader, mut bytes) = (Reader::new(content), Vec::new());
+    // Ends: each turn reads some of what is finite.
+    while let Some(item) = reader.next()? {
+        bytes.extend(item.encode()?);
+    }
+    Ok(bytes)
+}
+
+/// The content of a snapshot of what is here now.
+pub(crate) fn content_now(thread: &Thread) -> Result<Vec<u8>> {
+    let txn = thread.node.store.read()?;
+    let covered = covered_until(&*txn, thread, None)?;
+    check(&*txn, thread, &covered)?;
+    let (mut content, mut bytes) = (Content::new(&*txn, thread, covered)?, Vec::new());
+    // Ends: each turn gets on among the items.
+    while let Some(item) = content.next()? {
+        bytes.extend(item.encode()?);
+    }
+    Ok(bytes)
 }
 
 /// Makes a snapshot that covers a frontier, and throws away what it says.
@@ -252,115 +368,30 @@ fn make(txn: &dyn ReadTxn, thread: &Thread, frontier: &[Dep]) -> Result<Snapshot
 
 fn make_of(txn: &dyn ReadTxn, thread: &Thread, covered: Covered) -> Result<Snapshot> {
     check(txn, thread, &covered)?;
+    let emptied = emptied_of(txn, thread, &covered)?;
     let mut content = Content::new(txn, thread, covered)?;
-    let (id, bytes) = content.name()?;
+    let name = content.name()?;
+    Ok(made(&content, name, emptied))
+}
+
+/// How many of the records that are covered were purged here.
+fn emptied_of(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Result<u64> {
+    let emptied = compact::emptied(txn, thread)?;
+    let is_covered = |(log, seq): &&(u32, u64)| *seq <= covered.last(*log);
+    Ok(emptied.iter().filter(is_covered).count() as u64)
+}
+
+/// The snapshot whose content was made to its end, which nobody has signed yet.
+fn made(content: &Content<'_>, (id, bytes): (Cid, u64), emptied: u64) -> Snapshot {
     let [_, records, entities] = content.counts();
-    Ok(Snapshot {
+    Snapshot {
         id,
         frontier: content.frontier(),
         entities,
         records,
         bytes,
+        emptied,
         signers: Vec::new(),
-    })
-}
-
-/// The snapshots that somebody signed.
-pub(crate) fn signed(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Snapshot>> {
-    let catalogue = Catalogue::framework(txn, thread.number)?;
-    let Some(definition) = catalogue.find(&catalogue::reserved(SNAPSHOTS)) else {
-        return Ok(Vec::new());
-    };
-    let prefix = layout::collection_prefix(thread.number, definition.number);
-    let bounds = Prefix::new(&prefix);
-    // Of one name there is more than one only where somebody lies about what it covers.
-    let mut found: BTreeMap<(Cid, Vec<Dep>), (Snapshot, BTreeSet<PeerId>)> = BTreeMap::new();
-    for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
-        let (key, _) = row?;
-        let id = layout::entity_id(&key, prefix.len())?;
-        let Some((author, state)) = said(txn, thread, &key, id.as_str())? else {
-            continue;
-        };
-        let snapshot = read(definition, &state, id.as_str())?;
-        let is_its = |snapshot: &Snapshot| id.as_str() == format!("{}.{author}", snapshot.id);
-        let Some(snapshot) = snapshot.filter(is_its) else {
-            continue;
-        };
-        let key = (snapshot.id, snapshot.frontier.clone());
-        let (_, signers) = found
-            .entry(key)
-            .or_insert_with(|| (snapshot, BTreeSet::new()));
-        signers.insert(author);
+        contents: BTreeMap::new(),
     }
-    let mut snapshots: Vec<_> = found
-        .into_values()
-        .map(|(snapshot, signers)| Snapshot {
-            signers: signers.into_iter().collect(),
-            ..snapshot
-        })
-        .collect();
-    let covers = |snapshot: &Snapshot| snapshot.frontier.iter().map(|dep| dep.seq).sum::<u64>();
-    snapshots.sort_by_key(|snapshot| (std::cmp::Reverse(covers(snapshot)), snapshot.id));
-    Ok(snapshots)
-}
-
-/// What the peer said last in an entity whom its id names. What others write there counts for nothing, and takes
-/// nothing away.
-fn said(
-    txn: &dyn ReadTxn,
-    thread: &Thread,
-    key: &[u8],
-    id: &str,
-) -> Result<Option<(PeerId, EntityState)>> {
-    let peer = id.rsplit_once('.').and_then(|(_, peer)| peer.parse().ok());
-    let Some(peer) = peer else { return Ok(None) };
-    let mut events = Events::new(txn, thread);
-    let rows = history::rows(txn, thread, &[key, &[0]].concat())?;
-    for row in rows.iter().rev() {
-        if thread.author(txn, row.place.log)? == Some(peer) {
-            // Of this codec an event is the state that it gives.
-            let event = events.event(&row.place)?;
-            return Ok(Some((peer, EntityState::new(event.payload))));
-        }
-    }
-    let Some(begins) = base::of_entity(txn, thread.number, key)? else {
-        return Ok(None);
-    };
-    let its = thread.author(txn, begins.last.log)? == Some(peer);
-    let state = begins.life.state().filter(|_| its).cloned();
-    Ok(state.map(|state| (peer, state)))
-}
-
-/// What an entity says, unless it makes no sense.
-fn read(
-    definition: &catalogue::Definition,
-    state: &EntityState,
-    id: &str,
-) -> Result<Option<Snapshot>> {
-    use threads_core::codec::EventCodecExt;
-    let Ok(mut value) = definition.codec.value(state) else {
-        return Ok(None);
-    };
-    if let Some(members) = value.as_object_mut() {
-        members.insert("_id".to_owned(), id.into());
-    }
-    let Ok(entity) = serde_json::from_value::<SignedEntity>(value) else {
-        return Ok(None);
-    };
-    let dep = |(log, seq, cid): (LogId, u64, String)| {
-        let cid = cid.parse().ok()?;
-        Some(Dep { log, seq, cid })
-    };
-    let frontier: Option<Vec<_>> = entity.logs.into_iter().map(dep).collect();
-    let (Some(frontier), Ok(name)) = (frontier, entity.snapshot.parse()) else {
-        return Ok(None);
-    };
-    Ok(Some(Snapshot {
-        id: name,
-        frontier,
-        entities: entity.entities,
-        records: entity.records,
-        bytes: entity.bytes,
-        signers: Vec::new(),
-    }))
 }

@@ -98,9 +98,18 @@ impl WriteTransaction<'_> {
         kind: ActionKind,
         action: &Action<'_>,
     ) -> Result<()> {
-        let (key, _) = self.keys(definition, id);
-        let before = EntityRow::get(self.txn.as_read(), &key)?;
-        let life = before.map_or(Life::Unknown, |row| row.life);
+        let life = self.life(definition, id)?;
+        self.stage_on(life, (definition, id), kind, action)
+    }
+
+    /// The same on what became of the entity so far, as [`life`](Self::life) gives it.
+    pub(crate) fn stage_on(
+        &mut self,
+        life: Life,
+        (definition, id): (&Arc<Definition>, &EntityId),
+        kind: ActionKind,
+        action: &Action<'_>,
+    ) -> Result<()> {
         check_life(definition, id, &life, kind)?;
         check_codec(definition, id, &life)?;
         let Some(payload) = definition.codec.encode(life.state(), action)? else {

@@ -62,8 +62,10 @@ mod pulling;
 mod ranged;
 mod ranges;
 mod refill;
+mod removed;
 mod service;
 pub(crate) mod shares;
+mod short;
 pub(crate) mod standing;
 mod status;
 mod store;
@@ -74,6 +76,7 @@ mod vectors;
 mod vouch;
 mod watch;
 pub(crate) mod wire;
+pub(crate) mod words;
 
 pub use changes::SyncChanges;
 pub(crate) use io::Fresh;
@@ -81,6 +84,7 @@ pub use io::{CallId, Input, News, OpId, Output, PublicationId, RequestId, Work, 
 pub use machine::Machine;
 pub use overheard::Announced;
 pub use service::{Connected, Service};
+pub use short::Dropped;
 pub use standing::FailedCheck;
 pub use status::{LogStatus, PeerStatus, SyncStatus};
 pub use watch::NodeSyncChanges;

@@ -24,6 +24,14 @@ pub(crate) fn optional<S: Serializer>(
     }
 }
 
+/// Serializes values as their texts.
+pub(crate) fn displayed<S: Serializer>(
+    values: &[impl Display],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
 /// Serializes what happened to an entity as its word.
 pub(crate) fn action<S: Serializer>(action: &ActionKind, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(action.as_str())

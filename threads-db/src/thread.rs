@@ -16,7 +16,7 @@ use threads_core::{
 };
 
 use crate::access::{Attended, Choice};
-use crate::catalogue::Catalogue;
+use crate::catalogue::{CLOSED, Catalogue};
 use crate::layout::{self, Number, Prefix, meta};
 use crate::line;
 use crate::notify::Notifier;
@@ -120,6 +120,11 @@ impl Thread {
     /// The catalogue as `txn` sees it, which must have changed no definition itself.
     pub(crate) fn catalogue(&self, txn: &dyn ReadTxn) -> Result<Arc<Catalogue>> {
         let generation = Catalogue::generation(txn, self.number)?;
+        if generation == CLOSED {
+            return Err(Error::unavailable(
+                "the thread is being opened from a snapshot: read it when that is done",
+            ));
+        }
         // A catalogue is put in whole, so a panic elsewhere broke nothing.
         let mut cached = self
             .catalogue

@@ -18,6 +18,7 @@ mod walk;
 pub use blame::Blame;
 pub use diff::{DiffScope, EntityDiff};
 pub use edit::Edit;
+pub(crate) use edit::edits;
 pub use moments::{Fate, History, Moment};
 pub use past::Past;
 pub use point::Point;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use threads_core::codec::{Action, ActionKind};
-use threads_core::datastore::{Durability, WriteTxn};
+use threads_core::datastore::{Durability, ReadTxn, WriteTxn};
 use threads_core::erased_serde::Serialize as Serialized;
 use threads_core::{Cid, EntityId, Error, Hlc, LogId, Result};
 
@@ -25,6 +25,7 @@ use crate::sync::{Fresh, News};
 use crate::thread::{Thread, Tip};
 
 mod identified;
+mod own_id;
 mod reads;
 
 use identified::Identified;
@@ -91,9 +92,22 @@ impl fmt::Debug for WriteTransaction<'_> {
 
 impl<'a> WriteTransaction<'a> {
     pub(crate) fn new(db: &'a Db) -> Result<Self> {
+        Self::with(db, |txn| db.catalogue(txn))
+    }
+
+    /// One in which nothing is changed, and something stated: what is stated reads who holds the replica key
+    /// only, too, and may state it.
+    pub(crate) fn to_state(db: &'a Db) -> Result<Self> {
+        Self::with(db, |_| Ok(Arc::default()))
+    }
+
+    fn with(
+        db: &'a Db,
+        catalogue: impl FnOnce(&dyn ReadTxn) -> Result<Arc<Catalogue>>,
+    ) -> Result<Self> {
         let node = &db.thread().node;
         let txn = node.store.write()?;
-        let catalogue = db.catalogue(txn.as_read())?;
+        let catalogue = catalogue(txn.as_read())?;
         let tip = Tip::get(txn.as_read(), db.thread().number)?;
         let time = tip.time.tick(node.clock.now_ms())?;
         let base = Base::get(txn.as_read(), db.thread().number)?;
@@ -201,7 +215,7 @@ impl<'a> WriteTransaction<'a> {
         collection: &Collection<T>,
         value: &T,
     ) -> Result<EntityId> {
-        let definition = self.definition(collection)?;
+        let definition = self.writable(collection)?;
         let (id, value) = self.identified(value)?;
         let stored = collection
             .view()
@@ -238,7 +252,7 @@ impl<'a> WriteTransaction<'a> {
         collection: &Collection<T>,
         value: &T,
     ) -> Result<EntityId> {
-        let definition = self.definition(collection)?;
+        let definition = self.writable(collection)?;
         let (id, value) = self.identified(value)?;
         let mut stored = None;
         if let Some(view) = collection.view() {
@@ -246,11 +260,12 @@ impl<'a> WriteTransaction<'a> {
             stored = Some(view.stored(before.as_ref(), &as_json(&value)?)?);
         }
         let value = stored_or(&stored, &value);
-        if self.exists(&definition, &id)? {
-            self.stage(&definition, &id, ActionKind::Save, &Action::Save(value))?;
-        } else {
-            self.stage(&definition, &id, ActionKind::Create, &Action::Create(value))?;
-        }
+        let life = self.life(&definition, &id)?;
+        let (kind, action) = match life.is_live() {
+            true => (ActionKind::Save, Action::Save(value)),
+            false => (ActionKind::Create, Action::Create(value)),
+        };
+        self.stage_on(life, (&definition, &id), kind, &action)?;
         Ok(id)
     }
 
@@ -335,7 +350,7 @@ impl<'a> WriteTransaction<'a> {
         id: &str,
         action: &Action<'_>,
     ) -> Result<()> {
-        let definition = self.definition(collection)?;
+        let definition = self.writable(collection)?;
         let entity = id.parse()?;
         let before = match collection.view() {
             Some(view) => self
@@ -365,6 +380,15 @@ impl<'a> WriteTransaction<'a> {
             .with("collection", collection.name()));
         }
         self.catalogue.get(collection.name()).cloned()
+    }
+
+    /// The definition of a collection that is as whoever writes to it believes.
+    pub(crate) fn writable<T>(&self, collection: &Collection<T>) -> Result<Arc<Definition>> {
+        let definition = self.definition(collection)?;
+        if let Some(view) = collection.view() {
+            view.check_definition(&definition)?;
+        }
+        Ok(definition)
     }
 
     /// A value and its id; one without gets one.

@@ -3,7 +3,7 @@
 //! Nothing that was stored is trusted. The logs are read from their first records; signatures are
 //! checked anew; every entity is made again from its events and compared with what is kept, and so
 //! are histories, indexes, heads, the feed and the views of registered reducers. What is held is
-//! checked to be held rightly.
+//! checked to be held rightly. Blocks of blobs are compared with their names.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,6 +13,7 @@ use threads_core::record::{Record, SignedRecord, Verified};
 use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, Result};
 
 use crate::base::Base;
+use crate::blobs::BlobsChecked;
 use crate::catalogue::{Catalogue, Definition};
 use crate::chain;
 use crate::db::Db;
@@ -24,11 +25,14 @@ use crate::index::key;
 use crate::layout::{self, EventPlace, Number, Place, Prefix};
 use crate::line;
 use crate::log::place_text;
+use crate::opened::Opened;
 use crate::progress::Progress;
 use crate::purge::EmptiedRow;
 use crate::reducers;
 use crate::thread::{Thread, Tip};
 
+mod begun;
+mod blobs;
 mod entities;
 mod held;
 mod lines;
@@ -83,6 +87,8 @@ pub struct VerifyReport {
     pub emptied: u64,
     /// How many bytes of blocks.
     pub bytes: u64,
+    /// What was found of the blobs, which are not counted above.
+    pub blobs: BlobsChecked,
     /// How many problems there are.
     pub problem_count: u64,
     /// The first of them.
@@ -148,6 +154,7 @@ impl Db {
         check.records(progress)?;
         check.entities()?;
         check.indexes()?;
+        check.blobs()?;
         check.views()?;
         Ok(check.report)
     }
@@ -215,6 +222,8 @@ impl Check<'_> {
                 Some(Rejudged::Opened) => self.feed.insert(place, expected).is_some(),
                 _ => self.feed.insert(place, expected).is_none(),
             };
+            // What came of it before is not here.
+            in_turn |= self.has_no_feed(&place);
             if rejudged.is_some() {
                 self.turned.insert(place);
             }
@@ -235,7 +244,10 @@ impl Check<'_> {
         let logs: HashSet<_> = lines.iter().map(|(line, _)| line.log).collect();
         self.report.logs = logs.len() as u64;
         match ByTime::new(self.txn, self.thread) {
-            Ok(order) => self.in_order(order, total, progress)?,
+            Ok(order) => {
+                self.applied_since()?;
+                self.in_order(order, total, progress)?;
+            }
             Err(error) => self.report.problem("logs", error.to_string()),
         }
         self.signatures()?;
@@ -306,12 +318,12 @@ impl Check<'_> {
             return Ok(());
         }
         let opened = self.thread.open_event(record, &blocks)?;
-        let no_feed = |base: &Base| {
-            base.no_feed
-                .get(&place.log)
-                .is_some_and(|last| place.seq <= *last)
-        };
-        if self.feed.remove(&place).is_none() && !self.base.as_ref().is_some_and(no_feed) {
+        self.said(place, &opened)
+    }
+
+    /// What a record that is applied says.
+    fn said(&mut self, place: Place, opened: &Opened) -> Result<()> {
+        if self.feed.remove(&place).is_none() && !self.has_no_feed(&place) {
             return Err(Error::corrupt("the record is not in the feed"));
         }
         if opened.record.fields().access {

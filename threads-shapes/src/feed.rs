@@ -35,9 +35,10 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use threads_core::codec::ActionKind;
-use threads_core::{Error, ErrorKind, Hlc, LogId, Result};
+use threads_core::erased_serde::Serialize as Serialized;
+use threads_core::{Error, ErrorKind, Hlc, Result};
 use threads_db::query::{Cursor, Query, QueryCaps, field};
 use threads_db::{ChangeFilter, Collection, Db, FeedCursor, Listener, Notice, WriteTransaction};
 
@@ -69,7 +70,7 @@ const PLACE_DIGITS: usize = 4;
 const LOG_LETTERS: usize = 52;
 
 impl Position {
-    fn new(time: Hlc, log: &LogId, place: usize) -> Self {
+    fn new(time: Hlc, log: &str, place: usize) -> Self {
         let Hlc { wall_ms, counter } = time;
         Self(format!("{wall_ms:016x}{counter:08x}-{log}-{place:04x}"))
     }
@@ -97,25 +98,34 @@ impl fmt::Display for Position {
     }
 }
 
-impl FromStr for Position {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
+impl Position {
+    fn read(text: String) -> Result<Self> {
         let digits = |text: &str, count| {
             let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
             text.len() == count && text.bytes().all(digit)
         };
-        let mut parts = text.split('-');
-        let parts = [(); 3].map(|()| parts.next().unwrap_or_default());
-        let sound = digits(parts[0], TIME_DIGITS)
-            && parts[1].len() == LOG_LETTERS
-            && parts[1].bytes().all(|byte| byte.is_ascii_alphanumeric())
-            && digits(parts[2], PLACE_DIGITS)
-            && parts.join("-") == text;
-        sound.then(|| Self(text.to_owned())).ok_or_else(|| {
-            Error::invalid("not the position of an item: use one that a feed gave")
-                .with("position", format_args!("{text:.100}"))
-        })
+        let sound = |text: &str| {
+            let (time, rest) = text.split_once('-')?;
+            let (log, place) = rest.split_once('-')?;
+            let is_log =
+                log.len() == LOG_LETTERS && log.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            (digits(time, TIME_DIGITS) && is_log && digits(place, PLACE_DIGITS)).then_some(())
+        };
+        match sound(&text) {
+            Some(()) => Ok(Self(text)),
+            None => Err(
+                Error::invalid("not the position of an item: use one that a feed gave")
+                    .with("position", format_args!("{text:.100}")),
+            ),
+        }
+    }
+}
+
+impl FromStr for Position {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::read(text.to_owned())
     }
 }
 
@@ -151,23 +161,31 @@ struct Stored<T> {
 impl<T> Stored<T> {
     /// `None` for an entity that somebody else put there, without a position.
     fn item(self) -> Option<Item<T>> {
-        let position = self.id.parse().ok()?;
+        let position = Position::read(self.id).ok()?;
         let value = self.item;
         Some(Item { position, value })
     }
+}
+
+/// An item as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(rename = "_id")]
+    id: &'a str,
+    item: &'a dyn Serialized,
 }
 
 /// A feed in a collection, whose items are of type `T`. See the [module](self) for an example.
 pub struct Feed<T = Value> {
     items: Collection<Stored<T>>,
     /// The same, to be written to by reference.
-    entities: Collection,
+    written: Collection<Written<'static>>,
 }
 
 impl<T> Clone for Feed<T> {
     fn clone(&self) -> Self {
-        let (items, entities) = (self.items.clone(), self.entities.clone());
-        Self { items, entities }
+        let (items, written) = (self.items.clone(), self.written.clone());
+        Self { items, written }
     }
 }
 
@@ -191,11 +209,9 @@ impl<T> Feed<T> {
     /// let feed: threads_shapes::Feed<String> = threads_shapes::Feed::open(&db, "news").unwrap();
     /// ```
     pub fn open(db: &Db, name: &str) -> Result<Self> {
-        let (items, entities) = (
-            define::collection(db, name, define::LWW)?,
-            db.collection(name)?,
-        );
-        Ok(Self { items, entities })
+        let items = define::collection(db, name, define::LWW)?;
+        let written = db.typed(name)?;
+        Ok(Self { items, written })
     }
 
     /// How many items there are. It looks at all of them, but not into them.
@@ -259,13 +275,11 @@ impl<T: Serialize> Feed<T> {
     /// assert_eq!(feed.append_all(&[1, 2]).unwrap().len(), 2);
     /// ```
     pub fn append_all(&self, values: &[T]) -> Result<Vec<Position>> {
-        let append = |txn: &mut WriteTransaction<'_>| {
-            values
-                .iter()
-                .map(|value| self.append_in(txn, value))
-                .collect()
-        };
-        self.items.db().write(append)
+        self.items.db().write(|txn| {
+            let log = txn.log()?.to_string();
+            let mut append = |value| self.append_to(txn, &log, value);
+            values.iter().map(&mut append).collect()
+        })
     }
 
     /// Appends in a transaction that changes other things too.
@@ -276,15 +290,16 @@ impl<T: Serialize> Feed<T> {
     /// db.write(|txn| feed.append_in(txn, &1)).unwrap();
     /// ```
     pub fn append_in(&self, txn: &mut WriteTransaction<'_>, value: &T) -> Result<Position> {
+        let log = txn.log()?.to_string();
+        self.append_to(txn, &log, value)
+    }
+
+    /// Appends to the log of a transaction.
+    fn append_to(&self, txn: &mut WriteTransaction<'_>, log: &str, value: &T) -> Result<Position> {
         // What was staged before says which place is free.
-        let position = Position::new(txn.time(), &txn.log()?, txn.staged_events());
-        let item = serde_json::to_value(value)
-            .map_err(|cause| Error::invalid("an item must be JSON").caused_by(cause))?;
-        // Not by a macro, which would copy the item.
-        let members = [("_id", position.0.as_str().into()), ("item", item)];
-        let members = members.map(|(name, value)| (name.to_owned(), value));
-        let entity = Value::Object(Map::from_iter(members));
-        txn.create(&self.entities, &entity)?;
+        let position = Position::new(txn.time(), log, txn.staged_events());
+        let (id, item) = (position.0.as_str(), value as &dyn Serialized);
+        txn.create(&self.written, &Written { id, item })?;
         Ok(position)
     }
 }
@@ -362,7 +377,8 @@ impl<T: DeserializeOwned> Feed<T> {
                 found.next,
             )),
             Err(error) if error.kind() == ErrorKind::Invalid => {
-                let found = self.entities.find_page(query)?;
+                let entities = self.items.db().collection(self.items.name().as_str())?;
+                let found = entities.find_page(query)?;
                 Ok((
                     found.rows.into_iter().filter_map(lenient).collect(),
                     found.next,

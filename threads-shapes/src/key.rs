@@ -53,8 +53,15 @@ pub fn to_id(key: &[u8]) -> Result<String> {
 /// ```
 /// assert_eq!(threads_shapes::key::of_id("!4"), None);
 /// assert_eq!(threads_shapes::key::of_id("!61"), None, "a is itself");
+/// assert_eq!(threads_shapes::key::of_id(""), None, "no key is empty");
 /// ```
 pub fn of_id(id: &str) -> Option<Vec<u8>> {
+    if id.is_empty() || id.len() > ID_BYTES_MAX {
+        return None;
+    }
+    if id.bytes().all(is_itself) {
+        return Some(id.into());
+    }
     let mut key = Vec::with_capacity(id.len());
     let mut rest = id;
     while let Some(first) = rest.chars().next() {
@@ -71,8 +78,19 @@ pub fn of_id(id: &str) -> Option<Vec<u8>> {
     (text(&key) == id).then_some(key)
 }
 
+/// Whether a byte stands for itself in an id.
+fn is_itself(byte: u8) -> bool {
+    (LOW..HIGH).contains(&char::from(byte)) && char::from(byte) != LOW
+}
+
 /// The id that a key has, or would have if it were not too long: for bounds of ranges.
 pub(crate) fn text(key: &[u8]) -> String {
+    // Most keys are such text.
+    if let Ok(id) = std::str::from_utf8(key)
+        && id.bytes().all(is_itself)
+    {
+        return id.to_owned();
+    }
     let mut id = String::with_capacity(key.len());
     for &byte in key {
         let mark = match char::from(byte) {

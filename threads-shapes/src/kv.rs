@@ -61,7 +61,7 @@ struct Stored {
 
 /// A value, readable where it is text.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "Value")]
 enum Bytes {
     Text(String),
     Base64 {
@@ -69,6 +69,19 @@ enum Bytes {
     },
     /// What somebody else wrote to the collection, in a form of their own.
     Foreign(Value),
+}
+
+impl From<Value> for Bytes {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text),
+            Value::Object(mut members) => match members.remove("base64") {
+                Some(Value::String(base64)) => Self::Base64 { base64 },
+                _ => Self::Foreign(Value::Null),
+            },
+            other => Self::Foreign(other),
+        }
+    }
 }
 
 impl Stored {

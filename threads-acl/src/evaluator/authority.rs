@@ -19,6 +19,9 @@ impl Evaluator {
     /// R3. It follows from the past of the event and from root's seals.
     fn authority(&self, id: AclId) -> Result<Supporter, Lack> {
         let event = &self.known[id.index()];
+        if !self.takes_part[id.index()] {
+            return Err(Lack::NoPart);
+        }
         if event.author == self.root {
             return Ok(Supporter::Root);
         }
@@ -92,8 +95,9 @@ impl Evaluator {
         })
     }
 
-    /// Settles everything after the last event, of number `id`, came in.
-    pub(super) fn settle(&mut self, id: AclId) -> Changes {
+    /// Settles everything after the last event, of number `id`, came in, and all of it anew if others `turned`
+    /// up by that, or away.
+    pub(super) fn settle(&mut self, id: AclId, turned: bool) -> Changes {
         let mut work = BTreeSet::from([id]);
         if self.is_sealer(id) {
             let level = |id: &AclId| self.known[id.index()].level;
@@ -102,10 +106,12 @@ impl Evaluator {
                 .last()
                 .is_none_or(|last| level(last) < level(&id));
             self.sealers.push(id);
-            if !is_last {
+            if !is_last || turned {
                 return self.resettle(id);
             }
             work.extend(self.seal(&[id]));
+        } else if turned {
+            return self.resettle(id);
         }
         let flipped = self.authorise(work);
         self.recount(id, &flipped)
@@ -235,7 +241,8 @@ impl Evaluator {
         changes
     }
 
-    /// Settles everything anew: root forked its chain, and the new seal stands before or beside another.
+    /// Settles everything anew: root forked its chain, and the new seal stands before or beside another; or
+    /// earlier events take part now, or do no more.
     fn resettle(&mut self, new: AclId) -> Changes {
         let before = std::mem::take(&mut self.authorised);
         self.authorised = vec![false; before.len()];

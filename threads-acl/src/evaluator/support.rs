@@ -13,6 +13,8 @@ pub(crate) struct Claim {
 /// Why there is no such grant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lack {
+    /// The event takes no part (R15).
+    NoPart,
     NoGrant,
     /// The latest grant was taken.
     Taken {

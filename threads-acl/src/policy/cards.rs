@@ -13,39 +13,54 @@ pub(super) struct Cards(BTreeMap<PeerId, Shown>);
 /// The cards of one peer.
 #[derive(Debug, Default)]
 struct Shown {
-    /// Those that the peer stated itself, and has not stated another one after.
+    /// Those that the peer stated itself.
     own: Vec<(AclId, PeerCard)>,
-    /// The greatest of those that others stated: they say nothing about which is newer.
-    others: Option<PeerCard>,
+    /// Those that others stated: they say nothing about which is newer.
+    others: Vec<(AclId, PeerCard)>,
 }
 
 impl Cards {
-    /// Takes in a card that somebody else stated.
-    pub(super) fn state(&mut self, card: &PeerCard) {
-        let others = &mut self.0.entry(card.peer()).or_default().others;
-        let greatest = others.is_none_or(|other| other.to_bytes() < card.to_bytes());
-        if greatest {
-            *others = Some(*card);
-        }
-    }
-
-    /// Takes in a card that its peer stated in this event.
-    pub(super) fn state_own(&mut self, evaluator: &Evaluator, event: AclId, card: &PeerCard) {
-        let own = &mut self.0.entry(card.peer()).or_default().own;
-        // Events come after those in their past, so that none of these has the new one in its own.
-        own.retain(|(earlier, _)| !evaluator.reaches(event, *earlier));
-        own.push((event, *card));
+    /// Takes in a card that its peer stated in this event, or somebody else.
+    pub(super) fn state(&mut self, event: AclId, (card, is_own): (&PeerCard, bool)) {
+        let shown = self.0.entry(card.peer()).or_default();
+        let cards = if is_own {
+            &mut shown.own
+        } else {
+            &mut shown.others
+        };
+        cards.push((event, *card));
     }
 
     /// Whose cards were stated.
-    pub(super) fn peers(&self) -> impl Iterator<Item = &PeerId> {
-        self.0.keys()
+    pub(super) fn peers<'a>(
+        &'a self,
+        evaluator: &'a Evaluator,
+    ) -> impl Iterator<Item = &'a PeerId> {
+        let peers = self.0.keys();
+        peers.filter(|peer| self.of(evaluator, peer).is_some())
     }
 
-    /// The card that counts: by its peer, the latest; of such that were stated at once, the greatest.
-    pub(super) fn of(&self, peer: &PeerId) -> Option<PeerCard> {
+    /// The card that counts: by its peer, the latest; of such that were stated at once, the greatest. What
+    /// takes no part is not looked at.
+    pub(super) fn of(&self, evaluator: &Evaluator, peer: &PeerId) -> Option<PeerCard> {
         let shown = self.0.get(peer)?;
-        let own = shown.own.iter().map(|(_, card)| *card);
-        own.max_by_key(PeerCard::to_bytes).or(shown.others)
+        let takes_part = |(event, _): &&(AclId, PeerCard)| evaluator.why_left_out(*event).is_none();
+        let mut latest: Vec<(AclId, PeerCard)> = Vec::new();
+        // Events come after those in their past, so that the last one has most of them in its own.
+        for (event, card) in shown.own.iter().rev().filter(takes_part) {
+            let is_before = |later: &(AclId, PeerCard)| evaluator.reaches(later.0, *event);
+            if !latest.iter().any(is_before) {
+                latest.push((*event, *card));
+            }
+        }
+        let greatest =
+            |cards: &mut dyn Iterator<Item = PeerCard>| cards.max_by_key(PeerCard::to_bytes);
+        let own = greatest(&mut latest.into_iter().map(|(_, card)| card));
+        let mut others = shown
+            .others
+            .iter()
+            .filter(takes_part)
+            .map(|(_, card)| *card);
+        own.or_else(|| greatest(&mut others))
     }
 }

@@ -70,7 +70,7 @@ impl Stamp {
         let bytes = [&self.digest[..], &record.to_bytes()].concat();
         Self {
             digest: block::sha256(&bytes),
-            // The evaluator takes far fewer.
+            // Each takes more room on disk than there is for so many.
             records: self.records + 1,
         }
     }
@@ -90,16 +90,22 @@ pub(super) fn stamp_of(view: &View<'_>) -> Result<Stamp> {
     Stamp::decode(view.get(STAMP)?.as_deref())
 }
 
-/// Every record of a view, in order.
-pub(super) fn records(view: &ReadView<'_>) -> Result<Vec<Row>> {
-    let rows = view.scan(RECORDS, Direction::Forward)?;
-    rows.map(|row| decode(&row?.1)).collect()
+/// Every record of a view, in the order in which they came, or the other way round.
+pub(super) fn records<'a>(
+    view: &'a ReadView<'_>,
+    direction: Direction,
+) -> Result<impl Iterator<Item = Result<Row>> + 'a> {
+    let rows = view.scan(RECORDS, direction)?;
+    Ok(rows.map(|row| decode(&row?.1)))
 }
 
 /// The same, of one that can be written.
-pub(super) fn records_of(view: &View<'_>) -> Result<Vec<Row>> {
-    let rows = view.scan(RECORDS, Direction::Forward)?;
-    rows.map(|row| decode(&row?.1)).collect()
+pub(super) fn records_of<'a>(
+    view: &'a View<'_>,
+    direction: Direction,
+) -> Result<impl Iterator<Item = Result<Row>> + 'a> {
+    let rows = view.scan(RECORDS, direction)?;
+    Ok(rows.map(|row| decode(&row?.1)))
 }
 
 fn decode(value: &[u8]) -> Result<Row> {

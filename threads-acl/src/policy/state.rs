@@ -3,21 +3,27 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
-use threads_core::access::{EntityTag, Genesis, Role, Scope, Stated, Statement, Subject};
+use threads_core::access::{EntityTag, Genesis, Role, Scope, Stated, Statement};
 use threads_core::codec::ActionKind;
-use threads_core::policy::{AccessRecord, Again, Learned};
+use threads_core::datastore::Direction;
+use threads_core::policy::{Again, Learned};
 use threads_core::record::Dep;
 use threads_core::reducer::{ReadView, View};
-use threads_core::{Cid, ErrorKind, PeerId, Result, ThreadId};
+use threads_core::{Cid, PeerId, Result, ThreadId};
 
 use super::cards::Cards;
 use super::rows::{self, Row};
-use super::{named, words};
+use super::words;
 use crate::{
-    AclEvent, AclId, AclKind, Changes, Data, Entity, Evaluator, Judgement, Peer, Refusal, Who,
+    AclId, AclKind, Cause, Changes, Data, Entity, Evaluator, Judgement, LeftOut, Peer, Refusal,
+    Room, Who,
 };
 
+mod known;
 mod rules;
+mod taking;
+
+use known::Known;
 
 /// Numbers for names.
 #[derive(Debug)]
@@ -70,8 +76,7 @@ pub(super) struct State {
     evaluator: Evaluator,
     peers: Names<PeerId>,
     entities: Names<EntityTag>,
-    /// The last event of each record.
-    records: HashMap<Cid, AclId>,
+    known: Known,
     /// What came before the beginning of the thread: taken in when that is known.
     early: Vec<Row>,
     seen: HashMap<AclId, Vec<Dep>>,
@@ -79,54 +84,79 @@ pub(super) struct State {
     said: Vec<Said>,
     /// Removals of admins by others than root, that none of root's checkpoints has in its past.
     unsealed: BTreeSet<AclId>,
+    /// Whether anybody stated a purge.
+    purging: bool,
 }
 
 /// The number of root, which is named first; until the genesis comes, of nobody.
 const ROOT: Peer = Peer(0);
 
 impl State {
-    fn new(thread: &ThreadId) -> Self {
+    fn new(thread: &ThreadId, room: Room) -> Self {
         Self {
             thread: thread.clone(),
             genesis: None,
-            evaluator: Evaluator::new(ROOT),
+            evaluator: Evaluator::with_room(ROOT, room),
             peers: Names::new(),
             entities: Names::new(),
-            records: HashMap::new(),
+            known: Known::default(),
             early: Vec::new(),
             seen: HashMap::new(),
             cards: Cards::default(),
             said: Vec::new(),
             unsealed: BTreeSet::new(),
+            purging: false,
         }
     }
 
-    pub(super) fn load(thread: &ThreadId, view: &ReadView<'_>) -> Result<Self> {
-        Self::from_rows(thread, rows::records(view)?)
+    /// That of the rows of a view.
+    pub(super) fn load(thread: &ThreadId, room: Room, view: &ReadView<'_>) -> Result<Self> {
+        Self::from_rows(thread, room, |direction| rows::records(view, direction))
     }
 
-    pub(super) fn load_from(thread: &ThreadId, view: &View<'_>) -> Result<Self> {
-        Self::from_rows(thread, rows::records_of(view)?)
+    /// The same, of one that can be written.
+    pub(super) fn load_from(thread: &ThreadId, room: Room, view: &View<'_>) -> Result<Self> {
+        Self::from_rows(thread, room, |direction| rows::records_of(view, direction))
     }
 
-    fn from_rows(thread: &ThreadId, rows: Vec<Row>) -> Result<Self> {
-        let mut state = Self::new(thread);
-        for row in rows {
-            state.learn(&row.record_of(thread))?;
+    fn from_rows<R: Iterator<Item = Result<Row>>>(
+        thread: &ThreadId,
+        room: Room,
+        rows: impl Fn(Direction) -> Result<R>,
+    ) -> Result<Self> {
+        let mut state = Self::new(thread, room);
+        for row in rows(Direction::Forward)? {
+            state.learn(&row?.record_of(thread))?;
         }
+        let (true, Some(genesis)) = (state.is_outdated(), &state.genesis) else {
+            return Ok(state);
+        };
+        let seen = known::seen_by(&genesis.root(), rows(Direction::Reverse)?)?;
+        let mut state = Self::new(thread, room);
+        state.known.seen_by_root(seen);
+        for row in rows(Direction::Forward)? {
+            state.learn(&row?.record_of(thread))?;
+        }
+        state.known.is_whole();
         Ok(state)
     }
 
+    /// Whether root has seen what was left out for want of room: it is to be loaded anew.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.known.is_outdated()
+    }
+
     pub(super) fn knows(&self, record: &Cid) -> bool {
-        self.records.contains_key(record) || self.early.iter().any(|row| row.record == *record)
+        self.known.has(record) || self.early.iter().any(|row| row.record == *record)
     }
 
     pub(super) fn evaluator(&self) -> &Evaluator {
         &self.evaluator
     }
 
-    pub(super) fn last_of(&self, record: &Cid) -> Option<AclId> {
-        self.records.get(record).copied()
+    /// The last events that a record says or, if it takes no part, knows of.
+    pub(super) fn last_of(&self, record: &Cid) -> &[AclId] {
+        self.known.last_of(record)
     }
 
     pub(super) fn peer(&self, peer: &PeerId) -> Peer {
@@ -149,231 +179,6 @@ impl State {
     /// What the author of a removal or restriction had seen.
     pub(super) fn seen(&self, id: AclId) -> &[Dep] {
         self.seen.get(&id).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Takes in an access record. What comes before the beginning of the thread waits for that, so that the
-    /// order in which they came makes no difference.
-    pub(super) fn learn(&mut self, record: &AccessRecord<'_>) -> Result<Learned> {
-        let mut statements = record.statements.iter();
-        if self.genesis.is_some() {
-            return self.take(record);
-        }
-        if !statements.any(|statement| self.begins(record, statement)) {
-            self.early.push(Row::of(record));
-            return Ok(Learned {
-                void: Some("it names no beginning of the thread".into()),
-                passing: true,
-                ..Learned::default()
-            });
-        }
-        let mut learned = self.take(record)?;
-        for row in std::mem::take(&mut self.early) {
-            self.take(&row.record_of(&self.thread.clone()))?;
-        }
-        // All that was judged so far was judged without rules.
-        learned.again = vec![Again::default()];
-        Ok(learned)
-    }
-
-    /// Whether a statement is the beginning of this thread.
-    fn begins(&self, record: &AccessRecord<'_>, statement: &Statement) -> bool {
-        match statement {
-            Statement::Genesis(genesis) => {
-                genesis.root() == record.author && genesis.is_of(&self.thread)
-            }
-            _ => false,
-        }
-    }
-
-    fn take(&mut self, record: &AccessRecord<'_>) -> Result<Learned> {
-        let mut learned = Learned {
-            passing: true,
-            ..Learned::default()
-        };
-        if self.genesis.is_none() {
-            // Root is the first to have a number.
-            self.peers.number(record.author);
-        }
-        let mut parents: Vec<_> = record
-            .acl
-            .iter()
-            .filter_map(|known| self.last_of(known))
-            .collect();
-        for statement in record.statements {
-            let event = self.state(record, statement, &parents, &mut learned)?;
-            if let Ok(Some(id)) = &event {
-                // What one record says is said in its order.
-                parents = vec![*id];
-            }
-            self.said.push(Said {
-                record: record.id,
-                author: record.author,
-                statement: statement.clone(),
-                event,
-            });
-        }
-        let last = match parents[..] {
-            [last] if self.is_of(last, record) => Some(last),
-            // It said nothing that counts for anybody: it stands for what it names.
-            _ => self.mark(record, parents)?,
-        };
-        if let Some(last) = last {
-            self.records.insert(record.id, last);
-        }
-        let own = self.said.iter().rev().take(record.statements.len());
-        learned.void = own.rev().find_map(|said| self.void(said)).map(Cow::Owned);
-        Ok(learned)
-    }
-
-    /// Whether an event is one of this record.
-    fn is_of(&self, id: AclId, record: &AccessRecord<'_>) -> bool {
-        let own = self.said.iter().rev().take(record.statements.len());
-        own.into_iter()
-            .any(|said| matches!(&said.event, Ok(Some(own)) if *own == id))
-    }
-
-    /// An event without effect, by which others can name a record.
-    fn mark(&mut self, record: &AccessRecord<'_>, parents: Vec<AclId>) -> Result<Option<AclId>> {
-        let author = Peer(self.peers.number(record.author));
-        let kind = AclKind::Genesis;
-        let event = AclEvent {
-            author,
-            parents,
-            kind,
-        };
-        match self.evaluator.insert(event) {
-            Ok((id, _)) => Ok(Some(id)),
-            Err(error) if error.kind() == ErrorKind::Full => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes in one statement. Gives its number, or why it has none.
-    fn state(
-        &mut self,
-        record: &AccessRecord<'_>,
-        statement: &Statement,
-        parents: &[AclId],
-        learned: &mut Learned,
-    ) -> Result<Result<Option<AclId>, Cow<'static, str>>> {
-        if let Statement::Genesis(genesis) = statement {
-            if !self.begins(record, statement) {
-                return Ok(Err("it is the beginning of another thread".into()));
-            }
-            self.genesis.get_or_insert_with(|| genesis.clone());
-        }
-        if let Statement::Card(card) = statement
-            && card.peer() != record.author
-        {
-            self.cards.state(card);
-            return Ok(Ok(None));
-        }
-        let Some(kind) = self.kind(statement) else {
-            return Ok(Err("this version does not know what it says".into()));
-        };
-        let author = Peer(self.peers.number(record.author));
-        let event = AclEvent {
-            author,
-            parents: parents.to_vec(),
-            kind,
-        };
-        // Who has nothing to leave says nothing to anybody by leaving; nor who is nobody, by a card.
-        let own_card = matches!(statement, Statement::Card(_));
-        let says_nothing = (kind == AclKind::Leave || own_card) && !self.has_any_role(author);
-        let (id, changes) = match self.evaluator.insert(event) {
-            Ok(inserted) => inserted,
-            // Of more than there may be, and of what has no meaning, nobody can make errors for others.
-            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Full) => {
-                return Ok(Err(error.to_string().into()));
-            }
-            Err(error) => return Err(error),
-        };
-        learned.passing &= match statement {
-            // Who takes the role to delete from its author later has seen it by that.
-            Statement::Purge { .. } => self.judge_purge(id).is_err(),
-            _ => says_nothing || !(own_card || self.evaluator.is_authorised(id)),
-        };
-        if let Statement::Card(card) = statement {
-            self.cards.state_own(&self.evaluator, id, card);
-        }
-        if !statement.seen().is_empty() {
-            self.seen.insert(id, statement.seen().to_vec());
-        }
-        self.note_unsealed(id);
-        self.touched(id, &changes, learned);
-        Ok(Ok(Some(id)))
-    }
-
-    /// What a statement is to the evaluator.
-    fn kind(&mut self, statement: &Statement) -> Option<AclKind> {
-        Some(match statement {
-            Statement::Genesis(_) => AclKind::Genesis,
-            Statement::Grant { to, scope, role } => AclKind::Grant {
-                target: self.who(to),
-                scope: self.scope(scope),
-                role: *role,
-            },
-            Statement::Revoke {
-                from, scope, role, ..
-            } => AclKind::Revoke {
-                target: self.who(from),
-                scope: self.scope(scope),
-                role: *role,
-            },
-            Statement::Restrict { entity, .. } => {
-                AclKind::Restrict(Entity(self.entities.number(*entity)))
-            }
-            Statement::Checkpoint => AclKind::Checkpoint,
-            Statement::Leave { .. } => AclKind::Leave,
-            // An event without effect, so that others of the peer can be told to come after it.
-            Statement::Card(_) => AclKind::Genesis,
-            // Of effect by what it brings; whether its author may is what an event says.
-            Statement::Rekey(_) => AclKind::Checkpoint,
-            // It changes no rule: what stands for it is judged like a delete.
-            Statement::Purge { .. } => AclKind::Genesis,
-            _ => return None,
-        })
-    }
-
-    fn has_any_role(&self, peer: Peer) -> bool {
-        let has = |scope| !self.evaluator.roles(peer, scope).is_empty();
-        has(crate::Scope::Thread) || has(crate::Scope::Acl)
-    }
-
-    fn who(&mut self, subject: &Subject) -> Who {
-        named(subject).map_or(Who::Everyone, |peer| {
-            Who::Peer(Peer(self.peers.number(*peer)))
-        })
-    }
-
-    fn scope(&mut self, scope: &Scope) -> crate::Scope {
-        match scope {
-            Scope::Thread => crate::Scope::Thread,
-            Scope::Acl => crate::Scope::Acl,
-            Scope::Entity(tag) => crate::Scope::Entity(Entity(self.entities.number(*tag))),
-        }
-    }
-
-    /// Root says again what it knows when others removed an admin, unless it has.
-    fn note_unsealed(&mut self, id: AclId) {
-        let Some((author, kind)) = self.evaluator.event(id) else {
-            return;
-        };
-        if author == ROOT && kind == AclKind::Checkpoint {
-            let evaluator = &self.evaluator;
-            self.unsealed
-                .retain(|removal| !evaluator.reaches(id, *removal));
-        } else if author != ROOT
-            && matches!(
-                kind,
-                AclKind::Revoke {
-                    scope: crate::Scope::Acl,
-                    ..
-                }
-            )
-        {
-            self.unsealed.insert(id);
-        }
     }
 
     /// What the changes of the evaluator mean for records.
@@ -406,6 +211,14 @@ impl State {
                 learned.again.push(again);
             }
         }
+        let may_purge = changes.turned || !changes.data.is_empty();
+        if self.purging && may_purge && learned.again.is_empty() {
+            // Which purges count is asked again when anything is; of other records there is none to judge.
+            learned.again.push(Again {
+                within: Some(Vec::new()),
+                ..Again::default()
+            });
+        }
     }
 
     /// What the one of these covers that covers least, as far as numbers say.
@@ -435,14 +248,36 @@ impl State {
         Some(Role::ALL.into_iter().filter(has).collect())
     }
 
-    pub(super) fn statements(&self) -> Vec<Stated> {
-        let stated = self.said.iter().map(|said| Stated {
+    /// Everything that was stated, in the order in which it came. Of what takes no part, only the rows know.
+    pub(super) fn statements(&self, view: &ReadView<'_>) -> Result<Vec<Stated>> {
+        let stated = |said: &Said| Stated {
             record: said.record,
             author: said.author,
             statement: said.statement.clone(),
             void: self.void(said),
-        });
-        stated.collect()
+        };
+        if !self.known.leaves_out_any() {
+            return Ok(self.said.iter().map(stated).collect());
+        }
+        let mut of: HashMap<Cid, Vec<Stated>> = HashMap::new();
+        for said in &self.said {
+            of.entry(said.record).or_default().push(stated(said));
+        }
+        let mut all = Vec::new();
+        for row in rows::records(view, Direction::Forward)? {
+            let row = row?;
+            let Some(why) = self.known.why_left_out(&row.record) else {
+                all.extend(of.remove(&row.record).into_iter().flatten());
+                continue;
+            };
+            all.extend(row.statements.into_iter().map(|statement| Stated {
+                record: row.record,
+                author: row.author,
+                statement,
+                void: Some(words::left_out(why).to_owned()),
+            }));
+        }
+        Ok(all)
     }
 
     /// Why a statement does not count, if it does not.
@@ -450,6 +285,9 @@ impl State {
         match &said.event {
             Err(why) => Some(why.to_string()),
             Ok(None) => None,
+            Ok(Some(id)) if self.left_out(*id).is_some() => self
+                .left_out(*id)
+                .map(|why| words::left_out(why).to_owned()),
             Ok(Some(id)) if matches!(said.statement, Statement::Rekey(_)) => {
                 let refused = || "its author may not change the rules".to_owned();
                 (!self.evaluator.is_authorised(*id)).then(refused)
@@ -476,6 +314,13 @@ impl State {
         let Some((author, _)) = self.evaluator.event(id) else {
             return Ok(());
         };
+        if self.left_out(id).is_some() {
+            return Err(Refusal::of(
+                crate::Scope::Thread,
+                Role::Delete,
+                Cause::NoPart,
+            ));
+        }
         let data = Data {
             author,
             past: &[id],
@@ -487,6 +332,10 @@ impl State {
             Judgement::Applied(_) => Ok(()),
             Judgement::Refused(refusal) => Err(refusal),
         }
+    }
+
+    fn left_out(&self, id: AclId) -> Option<LeftOut> {
+        self.evaluator.why_left_out(id)
     }
 
     /// Who stated an event, and in which record.

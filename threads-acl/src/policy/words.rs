@@ -3,7 +3,7 @@
 use threads_core::PeerId;
 
 use super::state::State;
-use crate::{AclId, AclKind, Cause, Refusal, Scope, Standing, Supporter, Who};
+use crate::{AclId, AclKind, Cause, LeftOut, Refusal, Scope, Standing, Supporter, Who};
 
 /// A peer as people tell it from others: the end of its id.
 fn short(peer: &PeerId) -> String {
@@ -56,6 +56,19 @@ fn event(state: &State, id: AclId) -> String {
     }
 }
 
+/// Why what somebody states takes no part.
+pub(super) fn left_out(why: LeftOut) -> &'static str {
+    match why {
+        LeftOut::Stranger => {
+            "nobody who may change the rules had given its author anything, as far as it knew"
+        }
+        LeftOut::NoRoom => {
+            "its author, or those who came by way of the same member, stated more than there is room for, and \
+             the thread's root had not seen this: state it again once root has let its author in itself"
+        }
+    }
+}
+
 /// Why somebody had not the role that was needed.
 pub(super) fn refusal(state: &State, refusal: &Refusal) -> String {
     let Refusal { scope, role, .. } = refusal;
@@ -67,6 +80,7 @@ pub(super) fn refusal(state: &State, refusal: &Refusal) -> String {
         Cause::NoGrant { void: Some(grant) } => {
             format!("{lacked}: {}, and that does not count", event(state, grant))
         }
+        Cause::NoPart => left_out(LeftOut::NoRoom).to_owned(),
         Cause::Removed {
             removal,
             seen: true,

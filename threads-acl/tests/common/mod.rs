@@ -1,10 +1,12 @@
 //! Histories to try, and chance from seeds.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod node;
 pub(crate) mod random;
 pub(crate) mod second;
 pub(crate) mod vectors;
 
+use threads_acl::Room;
 use threads_acl::eval::{Described, Evaluation, evaluate};
 
 /// Chance that comes out the same every time: splitmix64.
@@ -71,4 +73,16 @@ pub(crate) fn in_every_order(events: &[Described], orders: u64) -> Evaluation {
         );
     }
     expected
+}
+
+/// Room for a few events.
+pub(crate) fn little_room(chance: &mut Chance) -> Room {
+    let mut few = |most: usize| chance.below(most) as u32;
+    Room {
+        root: 3 + few(16),
+        own: 1 + few(3),
+        guests: few(3),
+        member: few(2),
+        everyone: few(2),
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use threads_acl::Room;
+
 use super::random::{Act, Event, History};
 
 /// What both evaluators say of a history, by the places of its events.
@@ -38,6 +40,8 @@ struct Second<'h> {
     events: &'h [Event],
     past: Vec<u64>,
     level: Vec<u32>,
+    /// R15.
+    takes_part: Vec<bool>,
     authorised: HashMap<(usize, u32), bool>,
     counts: HashMap<usize, bool>,
 }
@@ -102,6 +106,9 @@ impl<'h> Second<'h> {
     /// R3, by the seals of levels below `limit`.
     fn is_authorised(&mut self, e: usize, limit: u32) -> bool {
         let author = self.events[e].author;
+        if !self.takes_part[e] {
+            return false;
+        }
         if author == ROOT
             || matches!(self.events[e].act, Act::Revoke(Some(target), ..) if target == author)
         {
@@ -179,8 +186,100 @@ impl<'h> Second<'h> {
     }
 }
 
+/// By way of whom somebody is in: a peer, or everyone.
+type Way = Option<u8>;
+
+/// The same rule once more, as it stands: who takes part (R15).
+struct Parts<'h> {
+    events: &'h [Event],
+    past: &'h [u64],
+}
+
+impl Parts<'_> {
+    /// The grants to the author of an event that it has in its past.
+    fn grants(&self, e: usize) -> impl Iterator<Item = (usize, Option<u8>, Where)> {
+        let author = self.events[e].author;
+        let seen = (0..e).filter(move |g| self.past[e] & (1 << g) != 0);
+        seen.filter_map(move |g| match self.events[g].act {
+            Act::Grant(to, of, _) if to.is_none_or(|to| to == author) => Some((g, to, of)),
+            _ => None,
+        })
+    }
+
+    /// Whether a grant comes from there.
+    fn comes_from(&self, g: usize, way: Way) -> bool {
+        let Act::Grant(target, ..) = self.events[g].act else {
+            return false;
+        };
+        match self.events[g].author {
+            ROOT => target == way,
+            _ => self
+                .grants(g)
+                .any(|(of, _, scope)| scope == LIST && self.comes_from(of, way)),
+        }
+    }
+
+    /// In which room an event is by a way: 0 own, 1 guests, 2 and more a member, 255 everyone.
+    fn room(&self, e: usize, way: Way) -> Option<u8> {
+        let author = self.events[e].author;
+        let room = |(_, to, scope): (usize, Option<u8>, Where)| match to {
+            _ if way == Some(author) => 0,
+            _ if scope == LIST => 1,
+            Some(_) => 2 + author,
+            None => 255,
+        };
+        self.grants(e)
+            .filter(|(g, ..)| self.comes_from(*g, way))
+            .map(room)
+            .min()
+    }
+
+    fn is_full(&self, way: Way, room: u8, most: &Room) -> bool {
+        let is_data = |e: &usize| matches!(self.events[*e].act, Act::Data(..));
+        let more = |room: u8, most: u32| {
+            let all =
+                (0..self.events.len()).filter(|e| !is_data(e) && self.events[*e].author != ROOT);
+            all.filter(|e| self.room(*e, way) == Some(room)).count() > most as usize
+        };
+        let own = || more(0, most.own);
+        let guests = || own() || more(1, most.guests);
+        match room {
+            0 => own(),
+            1 => guests(),
+            255 => guests() || more(255, most.everyone),
+            _ => guests() || more(room, most.member),
+        }
+    }
+
+    fn takes_part(&self, e: usize, level: u32, most: &Room) -> bool {
+        if self.events[e].author == ROOT {
+            return level < most.root;
+        }
+        let ways = (0..PEERS_MAX).map(Some).chain([None]);
+        let mut rooms = ways
+            .filter_map(|way| Some((way, self.room(e, way)?)))
+            .peekable();
+        let is_in = rooms.peek().is_some();
+        let roots = |r: &usize| {
+            let is_acl = !matches!(self.events[*r].act, Act::Data(..));
+            self.events[*r].author == ROOT && is_acl
+        };
+        let seen = (e + 1..self.events.len())
+            .filter(roots)
+            .any(|r| self.past[r] & (1 << e) != 0);
+        is_in && (seen || rooms.any(|(way, room)| !self.is_full(way, room, most)))
+    }
+}
+
+const PEERS_MAX: u8 = 8;
+
 /// What the rules say of a history.
 pub(crate) fn judge(history: &History) -> Verdict {
+    judge_within(history, &Room::default())
+}
+
+/// The same, with room for so much.
+pub(crate) fn judge_within(history: &History, most: &Room) -> Verdict {
     let events = &history.events;
     let (mut past, mut level): (Vec<u64>, Vec<u32>) = Default::default();
     for event in events {
@@ -194,10 +293,27 @@ pub(crate) fn judge(history: &History) -> Verdict {
         level.push(height.unwrap_or_default());
     }
     let (authorised, counts) = (HashMap::new(), HashMap::new());
+    // Of its room root uses as much as it states, and nothing by what it writes.
+    let mut stated: Vec<u32> = Vec::new();
+    for event in events {
+        let states = |dep: &usize| {
+            let states = events[*dep].author == ROOT && !matches!(events[*dep].act, Act::Data(..));
+            stated[*dep] + u32::from(states)
+        };
+        stated.push(event.deps.iter().map(states).max().unwrap_or_default());
+    }
+    let parts = Parts {
+        events,
+        past: &past,
+    };
+    let takes_part = (0..events.len())
+        .map(|e| parts.takes_part(e, stated[e], most))
+        .collect();
     let mut second = Second {
         events,
         past,
         level,
+        takes_part,
         authorised,
         counts,
     };

@@ -154,15 +154,41 @@ impl BlobKey {
     /// assert!(key.open_chunk(b"anything else").is_err());
     /// ```
     pub fn open_chunk(&self, sealed: &[u8]) -> Result<Vec<u8>> {
+        let mut content = Zeroizing::default();
+        self.open_chunk_into(sealed, &mut content)?;
+        Ok(std::mem::take(&mut *content))
+    }
+
+    /// Opens a chunk in place of what `content` held, so that one after the other needs memory for one. What
+    /// it held is overwritten or wiped; on an error it holds nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_chunk`](Self::open_chunk).
+    ///
+    /// ```
+    /// use threads_core::{ReadKey, blob::BlobSecret};
+    /// let secret = BlobSecret::of(&ReadKey::from_bytes(&[7; 32]));
+    /// let mut content = Default::default();
+    /// for chunk in [&b"one"[..], b"two"] {
+    ///     let (key, sealed) = secret.seal_chunk(chunk).unwrap();
+    ///     key.open_chunk_into(sealed.bytes(), &mut content).unwrap();
+    ///     assert_eq!(*content, chunk);
+    /// }
+    /// ```
+    pub fn open_chunk_into(&self, sealed: &[u8], content: &mut Zeroizing<Vec<u8>>) -> Result<()> {
         if sealed.len() > CHUNK_BYTES + CHUNK_OVERHEAD_BYTES {
+            content.clear();
             return Err(Error::rejected("a chunk of a blob is longer than they are")
                 .with("bytes", sealed.len()));
         }
-        open_once(&self.0, CHUNK_AAD, sealed)
+        open_once(&self.0, CHUNK_AAD, sealed, content)
     }
 
     pub(super) fn open_keys(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        open_once(&self.0, KEYS_AAD, sealed).map(Zeroizing::new)
+        let mut keys = Zeroizing::default();
+        open_once(&self.0, KEYS_AAD, sealed, &mut keys)?;
+        Ok(keys)
     }
 }
 
@@ -185,3 +211,37 @@ macro_rules! redacted {
 }
 
 redacted!(BlobSecret BlobKey);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_opens_in_the_memory_of_another() {
+        let secret = BlobSecret::of(&ReadKey::from_bytes(&[7; 32]));
+        let mut content = Zeroizing::default();
+        for chunk in [&b"short"[..], b"one that is longer", b"the end"] {
+            let (key, sealed) = secret.seal_chunk(chunk).unwrap();
+            key.open_chunk_into(sealed.bytes(), &mut content).unwrap();
+            assert_eq!(*content, chunk);
+            assert_eq!(key.open_chunk(sealed.bytes()).unwrap(), chunk);
+        }
+    }
+
+    #[test]
+    fn what_does_not_open_leaves_nothing() {
+        let secret = BlobSecret::of(&ReadKey::from_bytes(&[7; 32]));
+        let (key, sealed) = secret.seal_chunk(b"x").unwrap();
+        let mut altered = sealed.bytes().to_vec();
+        altered[0] ^= 1;
+        for wrong in [
+            &altered[..],
+            b"x",
+            &[0; CHUNK_BYTES + CHUNK_OVERHEAD_BYTES + 1],
+        ] {
+            let mut content = Zeroizing::new(b"from before".to_vec());
+            assert!(key.open_chunk_into(wrong, &mut content).is_err());
+            assert_eq!(*content, b"", "of {} bytes", wrong.len());
+        }
+    }
+}

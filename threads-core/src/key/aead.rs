@@ -4,6 +4,7 @@ use chacha20poly1305::aead::AeadInOut as _;
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::{Error, Result};
 
@@ -70,22 +71,33 @@ pub(crate) fn seal_once(key: &[u8; 32], aad: &[u8], plaintext: &[u8]) -> Result<
     Ok(sealed)
 }
 
-/// Opens what [`seal_once`] sealed.
-pub(crate) fn open_once(key: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
+/// Opens what [`seal_once`] sealed, in place of what `plaintext` held; what was there is overwritten, or wiped.
+pub(crate) fn open_once(
+    key: &[u8; 32],
+    aad: &[u8],
+    sealed: &[u8],
+    plaintext: &mut Zeroizing<Vec<u8>>,
+) -> Result<()> {
+    plaintext.clear();
     let Some((ciphertext, tag)) = sealed.split_last_chunk::<TAG_BYTES>() else {
         return Err(Error::rejected("sealed bytes are too short").with("bytes", sealed.len()));
     };
-    let mut plaintext = ciphertext.to_vec();
+    if plaintext.capacity() < ciphertext.len() {
+        // Growing would leave behind what it held.
+        *plaintext = Zeroizing::new(Vec::with_capacity(ciphertext.len()));
+    }
+    plaintext.extend_from_slice(ciphertext);
     let nonce = XNonce::from([0; NONCE_BYTES]);
-    XChaCha20Poly1305::new(key.into())
-        .decrypt_inout_detached(
-            &nonce,
-            aad,
-            plaintext.as_mut_slice().into(),
-            &Tag::from(*tag),
-        )
-        .map_err(|_| Error::rejected("does not open: the key is another, or it was altered"))?;
-    Ok(plaintext)
+    let opened = XChaCha20Poly1305::new(key.into()).decrypt_inout_detached(
+        &nonce,
+        aad,
+        plaintext.as_mut_slice().into(),
+        &Tag::from(*tag),
+    );
+    opened.map_err(|_| {
+        plaintext.clear();
+        Error::rejected("does not open: the key is another, or it was altered")
+    })
 }
 
 /// The nonce that only these inputs have. Their lengths are bound too: no `aad` can lend its end

@@ -114,7 +114,7 @@ impl Thread {
     /// Whether new keys are due that this node has to make: somebody has all keys that there are who may
     /// not read any more, or those in use have been in use for long.
     pub(crate) fn rotation_is_due(&self, txn: &dyn ReadTxn) -> Result<bool> {
-        if self.id.variant() != Variant::AccessControlled {
+        if self.id.variant() != Variant::AccessControlled || self.is_blind() {
             return Ok(false);
         }
         let Some(in_use) = self.epoch_in_use(txn)? else {

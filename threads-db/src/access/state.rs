@@ -34,12 +34,6 @@ impl WriteTransaction<'_> {
     /// team.write(|txn| txn.grant(ann, Scope::Thread, Role::Write)).unwrap();
     /// ```
     pub fn grant(&mut self, to: Subject, scope: Scope, role: Role) -> Result<()> {
-        if matches!(scope, Scope::Entity(_)) && !matches!(role, Role::Write | Role::Delete) {
-            return Err(Error::unsupported(
-                "roles of one entity are write and delete: whoever may read the thread reads all of it",
-            )
-            .with("role", role));
-        }
         self.state(Statement::Grant { to, scope, role })
     }
 
@@ -132,12 +126,31 @@ impl WriteTransaction<'_> {
     /// team.write(|txn| txn.state(Statement::Checkpoint)).unwrap();
     /// let raw = node.create("friends").unwrap();
     /// assert!(raw.write(|txn| txn.state(Statement::Checkpoint)).is_err());
+    ///
+    /// use threads_core::access::{EntityTag, Role, Scope, Subject};
+    /// let (note, plan) = ("Note".parse().unwrap(), "plan".parse().unwrap());
+    /// let scope = Scope::Entity(EntityTag::of(team.id(), &note, &plan));
+    /// let read = Statement::Grant { to: Subject::Everybody, scope, role: Role::Read };
+    /// let refused = team.write(|txn| txn.state(read)).unwrap_err();
+    /// assert_eq!(refused.kind(), threads_core::ErrorKind::Unsupported);
     /// ```
     pub fn state(&mut self, statement: Statement) -> Result<()> {
         if self.thread().id.variant() != Variant::AccessControlled {
             return Err(Error::unsupported(
                 "this thread has no access rules: whoever has its keys may change it",
             ));
+        }
+        if let Statement::Grant {
+            scope: Scope::Entity(_),
+            role: role @ (Role::Read | Role::Replicate),
+            ..
+        } = &statement
+        {
+            // Keys are those of an epoch of the thread: there are none that open one entity alone.
+            return Err(Error::unsupported(
+                "roles of one entity are write and delete: whoever may read the thread reads all of it",
+            )
+            .with("role", role));
         }
         self.staged.statements.push(statement);
         Ok(())

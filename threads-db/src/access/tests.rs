@@ -9,6 +9,7 @@ mod backdating;
 mod common;
 mod definitions;
 mod forger;
+mod latest;
 mod notice;
 mod strangers;
 mod upgrade;

@@ -33,7 +33,7 @@ impl Node {
                 Ok(Blobbed::Listed(Some(listed)))
             }
             Blobbing::Take(thread, peer, end, blobs) => self.take_list(thread, &peer, end, blobs),
-            Blobbing::Plan(thread, after, peers) => {
+            Blobbing::Plan(thread, (from, mark), peers) => {
                 let db = self.db(thread)?;
                 let claim = |peer: &PeerId| {
                     (
@@ -41,7 +41,7 @@ impl Node {
                         Claim::new(&db.thread().replica, &self.peer_id(), peer),
                     )
                 };
-                let plan = wanted::plan(db.thread(), after, PLANNED_MAX)?;
+                let plan = wanted::plan(db.thread(), from, mark, PLANNED_MAX)?;
                 Ok(Blobbed::Planned(plan, peers.iter().map(claim).collect()))
             }
             Blobbing::Serve(peer, claim, cids) => {
@@ -197,7 +197,8 @@ impl Node {
                 break;
             }
             bytes += length;
-            let block = rows::read(&*txn, thread, &name(cid))?;
+            // One that is damaged here is as good as none: nobody is sent other bytes.
+            let block = rows::sound(&*txn, thread, &name(cid))?;
             blocks.push(ByteBuf::from(block.unwrap_or_default().into_owned()));
         }
         Ok(blocks)

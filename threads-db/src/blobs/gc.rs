@@ -16,7 +16,8 @@ use super::rows::{self, ROOTS_AT_ONCE, Root, name};
 use crate::db::Db;
 use crate::entity::{EntityRow, Life};
 use crate::layout::blobs::{self as keys, Name};
-use crate::layout::{self, Prefix};
+use crate::layout::{self, Number, Prefix};
+use crate::snapshot;
 use crate::thread::Thread;
 
 /// How many blocks one commit takes away.
@@ -71,6 +72,31 @@ fn take_off(db: &Db, grace: Duration) -> Result<Vec<Name>> {
     })
 }
 
+/// Takes those of some blobs away that no living entity names and that are not pinned, as of one moment.
+pub(super) fn remove_unnamed(db: &Db, some: &BTreeSet<Cid>) -> Result<()> {
+    let thread = db.thread();
+    let taken = thread.node.store.transact(Durability::Group, |txn| {
+        let mut loose = Vec::new();
+        for name in some.iter().map(name) {
+            let root = Root::get(txn.as_read(), thread.number, &name)?;
+            loose.extend(root.filter(|root| !root.pinned).map(|_| name));
+        }
+        if loose.is_empty() {
+            return Ok(loose);
+        }
+        let named = named_by_entities(txn.as_read(), db)?;
+        loose.retain(|name| !named.contains(name));
+        for name in &loose {
+            Root::delete(txn, thread.number, name)?;
+        }
+        Ok(loose)
+    })?;
+    for name in taken {
+        release(thread, &name, &mut BlobsCleared::default())?;
+    }
+    Ok(())
+}
+
 /// The blobs that are here and that no living entity names, if they are older than `grace` and not pinned.
 pub(super) fn unnamed(db: &Db, grace: Duration) -> Result<Vec<Name>> {
     unnamed_in(&*db.thread().node.store.read()?, db, grace)
@@ -79,7 +105,13 @@ pub(super) fn unnamed(db: &Db, grace: Duration) -> Result<Vec<Name>> {
 fn unnamed_in(txn: &dyn ReadTxn, db: &Db, grace: Duration) -> Result<Vec<Name>> {
     let thread = db.thread();
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    let named = named_by_entities(txn, db)?;
+    let mut named = named_by_entities(txn, db)?;
+    // What a thread is to begin with is named by words alone.
+    named.extend(
+        snapshot::sought_content(txn, thread.number)?
+            .iter()
+            .map(name),
+    );
     let now_ms = thread.node.clock.now_ms();
     let (mut unnamed, mut after) = (Vec::new(), None);
     // Ends: each turn goes on behind the last blob.
@@ -106,8 +138,14 @@ fn named_by_entities(txn: &dyn ReadTxn, db: &Db) -> Result<BTreeSet<Name>> {
         thread.node.codecs.get(codec)?;
     }
     let bounds = Prefix::new(&layout::thread_prefix(thread.number));
+    // Of snapshots the newest ones are kept.
+    let snapshots = snapshot::rows(txn, thread)?;
+    named.extend(snapshot::kept_blobs(txn, thread)?.iter().map(name));
     for row in txn.scan(Keyspace::Entities, bounds.range(), Direction::Forward)? {
-        match EntityRow::decode(&row?.1)?.life {
+        let (key, value) = row?;
+        let is_snapshot = snapshots.is_some_and(|prefix| key.starts_with(&prefix));
+        match EntityRow::decode(&value)?.life {
+            Life::Live(..) if is_snapshot => {}
             Life::Live(codec, state) => {
                 let codec = thread.node.codecs.get(&codec)?;
                 note(&codec.value(&state)?, &mut named);
@@ -145,6 +183,49 @@ fn note(value: &Value, named: &mut BTreeSet<Name>) {
             _ => {}
         }
     }
+}
+
+/// Clears away what has been here for longer than `older`, of a thread that this node cannot read.
+pub(super) fn clear_unread(thread: &Thread, older: Duration) -> Result<BlobsCleared> {
+    if !thread.is_blind() {
+        let why =
+            "this node can read the thread, and tell what is named: clear away what nothing names";
+        return Err(Error::invalid(why).with("thread", &thread.id));
+    }
+    let older_ms = u64::try_from(older.as_millis()).unwrap_or(u64::MAX);
+    let (mut cleared, mut after) = (BlobsCleared::default(), None);
+    // Ends: each turn goes on behind the last blob.
+    loop {
+        let roots = Root::after(&*thread.node.store.read()?, thread.number, after.as_ref())?;
+        let Some((last, _)) = roots.last() else {
+            break;
+        };
+        after = Some(*last);
+        let now_ms = thread.node.clock.now_ms();
+        for (name, root) in roots {
+            let young = now_ms.saturating_sub(root.since_ms) < older_ms;
+            let goes = root.place.is_some() && !root.pinned && !young;
+            if goes && take_off_as_seen(thread, &name, &root)? {
+                release(thread, &name, &mut cleared)?;
+                cleared.blobs += 1;
+            }
+        }
+    }
+    sweep(thread, &mut cleared)?;
+    Ok(cleared)
+}
+
+/// Takes a whole blob off, unless it was pinned or came again since it was looked at; says whether it did.
+pub(super) fn take_off_as_seen(thread: &Thread, name: &Name, seen: &Root) -> Result<bool> {
+    thread.node.store.transact(Durability::Group, |txn| {
+        let now = Root::get(txn.as_read(), thread.number, name)?;
+        let goes = now
+            .is_some_and(|now| now.place.is_some() && !now.pinned && now.since_ms == seen.since_ms);
+        if goes {
+            Root::delete(txn, thread.number, name)?;
+        }
+        Ok(goes)
+    })
 }
 
 /// Takes a blob away, and the blocks that are of no other.
@@ -188,9 +269,10 @@ fn release_one(thread: &Thread, block: &Name, cleared: &mut BlobsCleared) -> Res
     })
 }
 
-/// The parts of a block, if it is a manifest. A chunk that reads like one has links that nothing owns.
+/// The parts of a block, if it is a manifest. A chunk that reads like one has links that nothing owns. Of one that
+/// is damaged nobody knows them: they belong to what is not here any more, and are swept up.
 fn parts_of(txn: &dyn ReadTxn, thread: &Thread, block: &Name) -> Result<Vec<Cid>> {
-    let bytes = rows::read(txn, thread.number, block)?;
+    let bytes = rows::sound(txn, thread.number, block)?;
     let manifest = bytes.and_then(|bytes| Manifest::decode(&bytes).ok());
     Ok(manifest.map_or_else(Vec::new, |manifest| manifest.parts().to_vec()))
 }
@@ -217,7 +299,7 @@ fn sweep(thread: &Thread, cleared: &mut BlobsCleared) -> Result<()> {
             return Ok(());
         };
         after = Some(*last);
-        for block in blocks {
+        for block in with_ended(thread, blocks)? {
             let ended = thread
                 .node
                 .store
@@ -247,18 +329,41 @@ fn blocks_after(thread: &Thread, after: Option<&Name>) -> Result<Vec<Name>> {
     read.collect()
 }
 
+/// Those of some blocks that have an owner that has ended, or belong to nobody: most do not, and nobody who writes
+/// is kept waiting for them.
+fn with_ended(thread: &Thread, blocks: Vec<Name>) -> Result<Vec<Name>> {
+    let (txn, now_ms) = (thread.node.store.read()?, thread.node.clock.now_ms());
+    let mut found = Vec::new();
+    for block in blocks {
+        let mut ended = !rows::is_owned(&*txn, thread.number, &block)?;
+        for owner in rows::owners(&*txn, thread.number, &block, OWNERS_MAX)? {
+            ended |= !lives(&*txn, thread.number, &owner, now_ms)?;
+        }
+        if ended {
+            found.push(block);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an owner lives: a manifest that is here or is to come, or what is being put in.
+fn lives(txn: &dyn ReadTxn, thread: Number, owner: &Name, now_ms: u64) -> Result<bool> {
+    let seen = rows::upload_seen(txn, thread, owner)?;
+    Ok(
+        seen.is_some_and(|seen| now_ms.saturating_sub(seen) < UPLOAD_MS_MAX)
+            || rows::here(txn, thread, owner)?.is_some()
+            || rows::is_owned(txn, thread, owner)?,
+    )
+}
+
 /// Whether a block belongs to nobody, once what was being put in and has ended is left out.
 fn disown_ended(txn: &mut dyn WriteTxn, thread: &Thread, block: &Name) -> Result<bool> {
     let now_ms = thread.node.clock.now_ms();
     for owner in rows::owners(txn.as_read(), thread.number, block, OWNERS_MAX)? {
-        let here = rows::here(txn.as_read(), thread.number, &owner)?.is_some();
-        let seen = rows::upload_seen(txn.as_read(), thread.number, &owner)?;
-        let lives = seen.is_some_and(|seen| now_ms.saturating_sub(seen) < UPLOAD_MS_MAX);
-        if here || lives {
-            return Ok(false);
+        if !lives(txn.as_read(), thread.number, &owner, now_ms)? {
+            rows::disown(txn, thread.number, block, &owner)?;
+            rows::end_upload(txn, thread.number, &owner)?;
         }
-        rows::disown(txn, thread.number, block, &owner)?;
-        rows::end_upload(txn, thread.number, &owner)?;
     }
     Ok(!rows::is_owned(txn.as_read(), thread.number, block)?)
 }

@@ -129,12 +129,12 @@ impl<'a> Putting<'a> {
             return Ok(());
         }
         self.commit(|txn| {
-            for block in &batch {
+            // Each goes when it is put, and makes room for the next one.
+            batch.into_iter().try_for_each(|block| {
                 let name = name(block.cid());
                 rows::keep(txn, self.thread, &name, block.bytes())?;
-                rows::own(txn, self.thread.number, &name, &self.upload)?;
-            }
-            Ok(())
+                rows::own(txn, self.thread.number, &name, &self.upload)
+            })
         })
     }
 
@@ -216,6 +216,32 @@ mod tests {
     use super::*;
     use crate::Node;
 
+    /// It goes through a file as well.
+    fn carried(db: &crate::Db, named: &BlobRef) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.car");
+        let passphrase = || Some("correct horse".to_owned().into());
+        let options = crate::ExportOptions {
+            passphrase: passphrase(),
+            blobs: true,
+        };
+        let file = std::fs::File::create(&path).unwrap();
+        db.export(file, &options, &mut |_| ()).unwrap();
+        let there = Node::builder(Memory::new()).open().unwrap();
+        let options = crate::RestoreOptions {
+            passphrase: passphrase(),
+            ..Default::default()
+        };
+        let (copy, report) = there.restore(&path, &options, &mut |_| ()).unwrap();
+        assert_eq!((report.blobs, report.blob_blocks), (1, 5));
+        assert!(copy.blobs().has(named.cid()).unwrap());
+        let mut end = String::new();
+        let mut reader = copy.blobs().open(named).unwrap();
+        reader.seek(SeekFrom::End(-7)).unwrap();
+        reader.read_to_string(&mut end).unwrap();
+        assert_eq!(end, "the end");
+    }
+
     #[test]
     fn a_blob_of_many_chunks_has_a_manifest_of_manifests() {
         let node = Node::builder(Memory::new()).open().unwrap();
@@ -242,6 +268,8 @@ mod tests {
             .unwrap();
         reader.read_exact(&mut middle).unwrap();
         assert_eq!(middle, [0; 9], "from the first manifest into the second");
+
+        carried(&db, &named);
 
         // Two chunks, as all but one are alike; two manifests, and theirs.
         assert_eq!(db.blobs().remove(named.cid()).unwrap().blocks, 5);

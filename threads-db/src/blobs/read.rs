@@ -1,15 +1,18 @@
 //! Reading a blob: one chunk at a time, from anywhere in it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use threads_core::blob::{BlobRef, Manifest, Part};
-use threads_core::datastore::Datastore;
-use threads_core::{Cid, Error, ErrorKind, Result};
+use threads_core::blob::{BlobKey, BlobRef, Manifest, Part};
+use threads_core::datastore::{Datastore, ReadTxn};
+use threads_core::{Cid, Error, ErrorKind, Result, block};
 use zeroize::Zeroizing;
 
+use super::check::damaged;
 use super::rows::{self, name};
 use crate::db::Db;
+use crate::layout::Number;
 
 /// The content of a blob, to be read in order or from anywhere. It keeps one chunk in memory.
 ///
@@ -42,7 +45,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(bytes: &[u8], key: &threads_core::blob::BlobKey) -> Result<Self> {
+    fn new(bytes: &[u8], key: &BlobKey) -> Result<Self> {
         let manifest = Manifest::decode(bytes)?;
         let parts = manifest.open(key)?;
         Ok(Self { manifest, parts })
@@ -63,8 +66,9 @@ pub(super) fn not_here(cid: &Cid) -> Error {
 }
 
 /// What is wrong with bytes that were kept under their own name.
-fn unfit(error: Error) -> Error {
+fn unfit(error: Error, cid: &Cid, bytes: &[u8]) -> Error {
     match error.kind() {
+        ErrorKind::Rejected if block::sha256(bytes) != name(cid) => damaged(cid),
         ErrorKind::Rejected => Error::rejected(
             "the blob does not open: its reference has another key, or who made it broke the format",
         )
@@ -75,8 +79,7 @@ fn unfit(error: Error) -> Error {
 
 impl BlobReader {
     pub(super) fn new(db: &Db, named: &BlobRef) -> Result<Self> {
-        let bytes = block(db, named.cid())?;
-        let root = Opened::new(&bytes, named.key()).map_err(unfit)?;
+        let root = opened(db, named.cid(), named.key())?;
         if root.manifest.size() != named.size() {
             return Err(
                 Error::invalid("a reference says another size than the blob has")
@@ -102,7 +105,8 @@ impl BlobReader {
         let known = known
             .is_some_and(|(begin, chunk)| (*begin..*begin + chunk.len() as u64).contains(&self.at));
         if !known {
-            self.chunk = Some(self.read_chunk()?);
+            let last = self.chunk.take().map(|(_, chunk)| chunk);
+            self.chunk = Some(self.read_chunk(last.unwrap_or_default())?);
         }
         let (begin, chunk) = self.chunk.as_ref().ok_or_else(nothing)?;
         // Within the chunk, as was just seen to.
@@ -113,10 +117,11 @@ impl BlobReader {
         self.at += bytes as u64;
     }
 
-    fn read_chunk(&mut self) -> Result<(u64, Zeroizing<Vec<u8>>)> {
+    /// The chunk at the present place and where it begins, in the memory of another one.
+    fn read_chunk(&mut self, room: Zeroizing<Vec<u8>>) -> Result<(u64, Zeroizing<Vec<u8>>)> {
         let (index, part, begin) = self.root.part_of(self.at).ok_or_else(nothing)?;
         if !self.root.manifest.is_tree() {
-            let chunk = self.open_chunk(&self.root, index, part)?;
+            let chunk = self.open_chunk((&self.root, index), part, room)?;
             return Ok((begin, chunk));
         }
         if self
@@ -124,8 +129,7 @@ impl BlobReader {
             .as_ref()
             .is_none_or(|(known, _)| *known != index)
         {
-            let bytes = block(&self.db, part.cid())?;
-            let manifest = Opened::new(&bytes, part.key()).map_err(unfit)?;
+            let manifest = opened(&self.db, part.cid(), part.key())?;
             let fits = manifest.manifest.size() == self.root.manifest.bytes_of_part(index);
             if manifest.manifest.is_tree() || !fits {
                 return Err(Error::rejected(
@@ -136,18 +140,23 @@ impl BlobReader {
         }
         let (_, manifest) = self.manifest.as_ref().ok_or_else(nothing)?;
         let (index, part, inner) = manifest.part_of(self.at - begin).ok_or_else(nothing)?;
-        let chunk = self.open_chunk(manifest, index, part)?;
+        let chunk = self.open_chunk((manifest, index), part, room)?;
         Ok((begin + inner, chunk))
     }
 
-    fn open_chunk(&self, of: &Opened, index: usize, part: &Part) -> Result<Zeroizing<Vec<u8>>> {
+    fn open_chunk(
+        &self,
+        (of, index): (&Opened, usize),
+        part: &Part,
+        mut chunk: Zeroizing<Vec<u8>>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         let thread = self.db.thread();
         let txn = thread.node.store.read()?;
-        let bytes = rows::read(&*txn, thread.number, &name(part.cid()))?;
-        let bytes = bytes.ok_or_else(|| not_here(part.cid()))?;
-        let chunk = part.key().open_chunk(&bytes).map_err(unfit)?;
+        let bytes = kept(&*txn, thread.number, part.cid())?;
+        let opened = part.key().open_chunk_into(&bytes, &mut chunk);
+        opened.map_err(|error| unfit(error, part.cid(), &bytes))?;
         match chunk.len() as u64 == of.manifest.bytes_of_part(index) {
-            true => Ok(Zeroizing::new(chunk)),
+            true => Ok(chunk),
             false => Err(Error::rejected(
                 "a chunk is not as long as its manifest says",
             )),
@@ -160,13 +169,25 @@ fn nothing() -> Error {
     Error::rejected("a place in a blob has no part")
 }
 
-fn block(db: &Db, cid: &Cid) -> Result<Vec<u8>> {
+/// A block that has to be here.
+fn kept<'a>(txn: &'a dyn ReadTxn, thread: Number, cid: &Cid) -> Result<Cow<'a, [u8]>> {
+    match rows::read(txn, thread, &name(cid)) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(not_here(cid)),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Err(damaged(cid).caused_by(error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn opened(db: &Db, cid: &Cid, key: &BlobKey) -> Result<Opened> {
     let thread = db.thread();
     let txn = thread.node.store.read()?;
-    let bytes = rows::read(&*txn, thread.number, &name(cid))?;
-    bytes
-        .map(std::borrow::Cow::into_owned)
-        .ok_or_else(|| not_here(cid))
+    let bytes = kept(&*txn, thread.number, cid)?;
+    // The key opens the keys in it, and says nothing of the links beside them.
+    if block::sha256(&bytes) != name(cid) {
+        return Err(damaged(cid));
+    }
+    Opened::new(&bytes, key).map_err(|error| unfit(error, cid, &bytes))
 }
 
 impl Read for BlobReader {

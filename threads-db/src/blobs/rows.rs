@@ -1,10 +1,12 @@
 //! Blocks of blobs on disk, who owns them, and which blobs are whole.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 use threads_core::block::{self, DAG_CBOR};
 use threads_core::datastore::{Direction, Keyspace, ReadTxn, WriteTxn};
-use threads_core::{Cid, Error, Result};
+use threads_core::{Cid, Error, ErrorKind, Result};
 
 use crate::kept;
 use crate::layout::blobs::{self as keys, Name};
@@ -13,7 +15,7 @@ use crate::thread::Thread;
 
 const SPACE: Keyspace = Keyspace::Blobs;
 
-fn damaged() -> Error {
+pub(crate) fn damaged() -> Error {
     Error::corrupt("a row about a blob is damaged: get the blob again")
 }
 
@@ -141,7 +143,7 @@ impl Root {
     pub(crate) fn delete(txn: &mut dyn WriteTxn, thread: Number, name: &Name) -> Result<()> {
         let place = Self::get(txn.as_read(), thread, name)?.and_then(|root| root.place);
         if let Some(place) = place {
-            txn.delete(SPACE, &keys::listed(thread, place))?;
+            unlist(txn, thread, place)?;
         }
         txn.delete(SPACE, &keys::wanted(thread, name))?;
         txn.delete(SPACE, &keys::root(thread, name))
@@ -216,11 +218,32 @@ pub(crate) fn listed(
     read.collect()
 }
 
-/// How long a block is, if it is here.
+/// Takes a blob off the list that peers are told.
+pub(crate) fn unlist(txn: &mut dyn WriteTxn, thread: Number, place: u64) -> Result<()> {
+    txn.delete(SPACE, &keys::listed(thread, place))
+}
+
+/// How long a block is, if it is here. A row that is damaged tells of none.
 pub(crate) fn here(txn: &dyn ReadTxn, thread: Number, name: &Name) -> Result<Option<u64>> {
-    let row = txn.get(SPACE, &keys::here(thread, name))?;
-    let bytes = row.map(|row| (&*row).try_into().map_err(|_| damaged()));
-    Ok(bytes.transpose()?.map(u64::from_be_bytes))
+    let row = unless_damaged(txn.get(SPACE, &keys::here(thread, name)))?;
+    Ok(row.and_then(|row| Some(u64::from_be_bytes((&*row).try_into().ok()?))))
+}
+
+fn unless_damaged<T>(row: Result<Option<T>>) -> Result<Option<T>> {
+    match row {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        row => row,
+    }
+}
+
+/// How long a block is that is here, for the count of what is kept: where the row that says so is damaged, the
+/// block itself tells.
+fn counted(txn: &dyn ReadTxn, thread: Number, name: &Name) -> Result<u64> {
+    if let Some(length) = here(txn, thread, name)? {
+        return Ok(length);
+    }
+    let block = unless_damaged(read(txn, thread, name))?;
+    Ok(block.map_or(0, |bytes| bytes.len() as u64))
 }
 
 /// A block, if it is here.
@@ -228,36 +251,62 @@ pub(crate) fn read<'a>(
     txn: &'a dyn ReadTxn,
     thread: Number,
     name: &Name,
-) -> Result<Option<std::borrow::Cow<'a, [u8]>>> {
+) -> Result<Option<Cow<'a, [u8]>>> {
     txn.get(SPACE, &keys::block(thread, name))
 }
 
-/// Puts a block in, unless it is here; says whether it was not.
+/// Whether there is a row of a block, whatever is in it.
+pub(crate) fn is_kept(txn: &dyn ReadTxn, thread: Number, name: &Name) -> Result<bool> {
+    for key in [keys::here(thread, name), keys::block(thread, name)] {
+        match txn.get(SPACE, &key) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(true),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// A block, if it is here and what its name says.
+pub(crate) fn sound<'a>(
+    txn: &'a dyn ReadTxn,
+    thread: Number,
+    name: &Name,
+) -> Result<Option<Cow<'a, [u8]>>> {
+    let block = unless_damaged(read(txn, thread, name))?;
+    Ok(block.filter(|bytes| block::sha256(bytes) == *name))
+}
+
+/// Puts a block in, unless it is here; says whether it was not. One that is damaged is written anew.
 pub(crate) fn keep(
     txn: &mut dyn WriteTxn,
     thread: &Thread,
     name: &Name,
     bytes: &[u8],
 ) -> Result<bool> {
-    if here(txn.as_read(), thread.number, name)?.is_some() {
+    let before = here(txn.as_read(), thread.number, name)?;
+    let length = bytes.len() as u64;
+    if before == Some(length)
+        && unless_damaged(read(txn.as_read(), thread.number, name))?.as_deref() == Some(bytes)
+    {
         return Ok(false);
     }
-    let length = bytes.len() as u64;
+    let replaced = counted(txn.as_read(), thread.number, name)?;
     txn.put(SPACE, &keys::block(thread.number, name), bytes)?;
     txn.put(
         SPACE,
         &keys::here(thread.number, name),
         &length.to_be_bytes(),
     )?;
+    kept::subtract(txn, thread, replaced)?;
     kept::add(txn, thread, length)?;
     Ok(true)
 }
 
-/// Takes a block away; says how long it was.
+/// Takes a block away, also one that is damaged; says how long it was.
 pub(crate) fn discard(txn: &mut dyn WriteTxn, thread: &Thread, name: &Name) -> Result<u64> {
-    let Some(length) = here(txn.as_read(), thread.number, name)? else {
-        return Ok(0);
-    };
+    let length = counted(txn.as_read(), thread.number, name)?;
     txn.delete(SPACE, &keys::block(thread.number, name))?;
     txn.delete(SPACE, &keys::here(thread.number, name))?;
     kept::subtract(txn, thread, length)?;
@@ -293,6 +342,26 @@ pub(crate) fn owners(
         key[prefix.len()..].try_into().map_err(|_| damaged())
     });
     read.collect()
+}
+
+/// Whether any of those to whom a block belongs is one that is looked for.
+pub(crate) fn any_owner(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    name: &Name,
+    is_so: impl Fn(&Name) -> Result<bool>,
+) -> Result<bool> {
+    let prefix = keys::owners(thread, name);
+    let bounds = Prefix::new(&prefix);
+    // Ends: a block has no more owners than there are manifests here.
+    for row in txn.scan(SPACE, bounds.range(), Direction::Forward)? {
+        let (key, _) = row?;
+        let owner = key[prefix.len()..].try_into().map_err(|_| damaged())?;
+        if is_so(&owner)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a block belongs to anything, or is a blob itself.

@@ -1,15 +1,14 @@
 //! Blobs that are to come from peers: what is missing of them, and taking in what comes.
 
-use std::collections::BTreeSet;
-
 use serde_bytes::ByteArray;
-use threads_core::blob::{Manifest, PARTS_MAX};
+use threads_core::blob::Manifest;
 use threads_core::block::{Block, DAG_CBOR};
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, ReadTxn, WriteTxn};
-use threads_core::{Cid, ErrorKind, Result};
+use threads_core::{Cid, Result};
 
 use super::Missing;
 use super::rows::{self, Root, name};
+use super::walk::{Standing, Walk, sound};
 use crate::layout::Number;
 use crate::layout::blobs::Name;
 use crate::thread::Thread;
@@ -36,17 +35,26 @@ pub(crate) enum Place {
     Within(Name, u64, u64, bool),
 }
 
-/// How a blob stands that was looked through.
-enum Standing {
-    Lacks,
-    Whole(u64),
-    Unsound,
-    /// It was looked through up to a chunk.
-    Until(u64),
+impl Place {
+    /// The chunk at which it is in a blob that is wanted since then, and whether all before that is here.
+    fn within(&self, name: &Name, since_ms: u64) -> Option<(u64, bool)> {
+        match self {
+            Self::Within(within, since, at, complete) if within == name && *since == since_ms => {
+                Some((*at, *complete))
+            }
+            _ => None,
+        }
+    }
 }
 
-/// What is missing of the blobs from a place on, at most so many blocks.
-pub(crate) fn plan(thread: &Thread, from: Option<Place>, most: usize) -> Result<Plan> {
+/// What is missing of the blobs from a place on, at most so many blocks. In a blob in which an earlier round
+/// ended, it goes on there.
+pub(crate) fn plan(
+    thread: &Thread,
+    from: Option<Place>,
+    mark: Option<Place>,
+    most: usize,
+) -> Result<Plan> {
     let (mut plan, mut settled) = (Plan::default(), Vec::new());
     {
         let txn = thread.node.store.read()?;
@@ -55,31 +63,35 @@ pub(crate) fn plan(thread: &Thread, from: Option<Place>, most: usize) -> Result<
             .last()
             .filter(|_| !all)
             .map(|name| Place::Behind(*name));
-        let mut walk = Walk::new(&*txn, thread.number, &mut plan.wanted, most, LOOKED_FOR_MAX);
+        let mut walk = Walk::new(&*txn, thread.number, most, LOOKED_FOR_MAX);
         for name in names {
-            let (begin, complete) = match from {
-                Some(Place::Within(within, _, at, complete)) if within == name => (at, complete),
-                _ => (0, true),
-            };
-            (walk.counted, walk.complete) = (Missing::default(), complete);
-            match walk.blob(&name, begin)? {
+            // It may have been taken away meanwhile, and be wanted anew.
+            let since_ms = Root::get(&*txn, thread.number, &name)?.map_or(0, |root| root.since_ms);
+            let marked = |place: &Place| place.within(&name, since_ms);
+            let marked = from
+                .as_ref()
+                .and_then(marked)
+                .or(mark.as_ref().and_then(marked));
+            let (begin, complete) = marked.unwrap_or((0, true));
+            match walk.blob(&name, begin, complete)? {
                 Standing::Lacks => {}
                 Standing::Until(at) => {
-                    let root = Root::get(&*txn, thread.number, &name)?;
-                    let since_ms = root.map_or(0, |root| root.since_ms);
                     plan.next = Some(Place::Within(name, since_ms, at, walk.complete));
                     break;
                 }
-                standing => settled.push((name, standing)),
+                standing => settled.push((name, since_ms, standing)),
             }
         }
+        plan.wanted = walk.missing;
     }
     if !settled.is_empty() {
         plan.whole = true;
         let now_ms = thread.node.clock.now_ms();
         let settle = |txn: &mut dyn WriteTxn| {
             let mut settled = settled.into_iter();
-            settled.try_for_each(|(name, standing)| settle(txn, thread, &name, &standing, now_ms))
+            settled.try_for_each(|(name, since_ms, standing)| {
+                settle(txn, thread, (&name, since_ms), &standing, now_ms)
+            })
         };
         thread.node.store.transact(Durability::Group, settle)?;
     }
@@ -91,11 +103,10 @@ fn names_from(txn: &dyn ReadTxn, thread: Number, from: Option<Place>) -> Result<
     let (after, mut names) = match from {
         None => (None, Vec::new()),
         Some(Place::Behind(name)) => (Some(name), Vec::new()),
-        // It may have been taken away meanwhile, and be wanted anew.
-        Some(Place::Within(name, since_ms, ..)) => {
+        Some(Place::Within(name, ..)) => {
             let root = Root::get(txn, thread, &name)?;
-            let same = root.is_some_and(|root| root.is_wanted() && root.since_ms == since_ms);
-            (Some(name), same.then_some(name).into_iter().collect())
+            let wanted = root.is_some_and(|root| root.is_wanted());
+            (Some(name), wanted.then_some(name).into_iter().collect())
         }
     };
     let more = Root::wanted(txn, thread, after.as_ref(), rows::ROOTS_AT_ONCE)?;
@@ -108,12 +119,14 @@ fn names_from(txn: &dyn ReadTxn, thread: Number, from: Option<Place>) -> Result<
 fn settle(
     txn: &mut dyn WriteTxn,
     thread: &Thread,
-    name: &Name,
+    (name, since_ms): (&Name, u64),
     standing: &Standing,
     now_ms: u64,
 ) -> Result<()> {
-    // It may have been taken away meanwhile.
-    let Some(mut root) = Root::get(txn.as_read(), thread.number, name)? else {
+    let root = Root::get(txn.as_read(), thread.number, name)?;
+    // It may have been taken away meanwhile, or found to be damaged.
+    let same = |root: &Root| root.is_wanted() && root.since_ms == since_ms;
+    let Some(mut root) = root.filter(same) else {
         return Ok(());
     };
     match standing {
@@ -128,154 +141,12 @@ fn settle(
     }
 }
 
-/// Looks for what is missing of blobs: for every part of each manifest once, however often it is listed.
-struct Walk<'a> {
-    txn: &'a dyn ReadTxn,
-    thread: Number,
-    missing: &'a mut Vec<Cid>,
-    /// How many may be missing before it ends.
-    most: usize,
-    /// How many it still looks for.
-    left: usize,
-    seen: BTreeSet<Name>,
-    counted: Missing,
-    /// Whether all is here of the blob, as far as it was looked through.
-    complete: bool,
-}
-
-/// How far a manifest was gone through.
-enum Gone {
-    Through,
-    Until(u64),
-    Unsound,
-}
-
-impl<'a> Walk<'a> {
-    fn new(
-        txn: &'a dyn ReadTxn,
-        thread: Number,
-        missing: &'a mut Vec<Cid>,
-        most: usize,
-        left: usize,
-    ) -> Self {
-        Self {
-            txn,
-            thread,
-            missing,
-            most,
-            left,
-            seen: BTreeSet::new(),
-            counted: Missing::default(),
-            complete: true,
-        }
-    }
-
-    fn lacks(&mut self, cid: Cid, bytes: u64) {
-        self.complete = false;
-        self.counted.blocks += 1;
-        self.counted.bytes = self.counted.bytes.saturating_add(bytes);
-        if self.missing.len() < self.most && !self.missing.contains(&cid) {
-            self.missing.push(cid);
-        }
-    }
-
-    /// Whether it ends here: it has enough, or has looked for enough. One that only counts does not.
-    fn ends(&mut self) -> bool {
-        let ends = self.left == 0 || self.most > 0 && self.missing.len() == self.most;
-        self.left = self.left.saturating_sub(1);
-        ends
-    }
-
-    /// Looks through a blob, from a chunk on.
-    fn blob(&mut self, name: &Name, from: u64) -> Result<Standing> {
-        if self.ends() {
-            return Ok(Standing::Until(from));
-        }
-        let Some(bytes) = rows::read(self.txn, self.thread, name)? else {
-            self.lacks(rows::cid_of(name), 0);
-            return Ok(Standing::Lacks);
-        };
-        let Some(root) = sound(Manifest::decode(&bytes))? else {
-            return Ok(Standing::Unsound);
-        };
-        self.counted.size = Some(root.size());
-        let gone = match root.is_tree() {
-            false => self.chunks(&root, 0, from)?,
-            true => self.manifests(&root, from)?,
-        };
-        Ok(match (gone, self.complete) {
-            (Gone::Unsound, _) => Standing::Unsound,
-            (Gone::Until(at), _) => Standing::Until(at),
-            (Gone::Through, true) => Standing::Whole(root.size()),
-            (Gone::Through, false) => Standing::Lacks,
-        })
-    }
-
-    fn manifests(&mut self, root: &Manifest, from: u64) -> Result<Gone> {
-        // Both fit: a manifest has no more parts than that.
-        let skipped = (from / PARTS_MAX as u64) as usize;
-        for (index, part) in root.parts().iter().enumerate().skip(skipped) {
-            let (size, begin) = (root.bytes_of_part(index), (index * PARTS_MAX) as u64);
-            if self.ends() {
-                return Ok(Gone::Until(begin.max(from)));
-            }
-            // The size is part of what is looked at: the last one may have another.
-            if index + 1 < root.parts().len() && !self.seen.insert(name(part)) {
-                continue;
-            }
-            let Some(bytes) = rows::read(self.txn, self.thread, &name(part))? else {
-                self.lacks(*part, size);
-                continue;
-            };
-            let inner = sound(Manifest::decode(&bytes))?;
-            let Some(inner) = inner.filter(|inner| !inner.is_tree() && inner.size() == size) else {
-                return Ok(Gone::Unsound);
-            };
-            match self.chunks(&inner, begin, from)? {
-                Gone::Through => {}
-                gone => return Ok(gone),
-            }
-        }
-        Ok(Gone::Through)
-    }
-
-    /// Looks for the chunks of a manifest that begins at one, as far as they are behind another; and whether
-    /// those that are here are as long as they are said to be.
-    fn chunks(&mut self, manifest: &Manifest, begin: u64, from: u64) -> Result<Gone> {
-        // It fits: a manifest has no more parts than that.
-        let skipped = from.saturating_sub(begin) as usize;
-        for (index, part) in manifest.parts().iter().enumerate().skip(skipped) {
-            if self.ends() {
-                return Ok(Gone::Until(begin + index as u64));
-            }
-            let size = manifest.bytes_of_part(index);
-            let sealed = size + threads_core::blob::CHUNK_OVERHEAD_BYTES as u64;
-            match rows::here(self.txn, self.thread, &name(part))? {
-                None => self.lacks(*part, size),
-                Some(length) if length == sealed => {}
-                Some(_) => return Ok(Gone::Unsound),
-            }
-        }
-        Ok(Gone::Through)
-    }
-}
-
-/// A manifest, if it is one.
-fn sound(decoded: Result<Manifest>) -> Result<Option<Manifest>> {
-    match decoded {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(error) if error.kind() == ErrorKind::Rejected => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// What is missing of one blob.
-pub(super) fn missing(txn: &dyn ReadTxn, thread: Number, cid: &Cid) -> Result<Missing> {
-    let mut none = Vec::new();
-    let mut walk = Walk::new(txn, thread, &mut none, 0, usize::MAX);
-    match walk.blob(&name(cid), 0)? {
+/// What is missing of one blob, and how many blocks were looked for to tell.
+pub(super) fn missing(txn: &dyn ReadTxn, thread: Number, cid: &Cid) -> Result<(Missing, usize)> {
+    let mut walk = Walk::to_the_end(txn, thread);
+    match walk.blob(&name(cid), 0, true)? {
         Standing::Unsound => Err(super::unsound(cid)),
-        _ => Ok(walk.counted),
+        _ => Ok((walk.counted, walk.looked_for())),
     }
 }
 
@@ -315,6 +186,24 @@ pub(crate) fn want(txn: &mut dyn WriteTxn, thread: &Thread, cid: &Cid) -> Result
     }
 }
 
+/// Wants a blob again that is not whole after all, and one that is wanted from its beginning.
+pub(super) fn want_again(txn: &mut dyn WriteTxn, thread: &Thread, name: &Name) -> Result<()> {
+    let Some(mut root) = Root::get(txn.as_read(), thread.number, name)? else {
+        return Ok(());
+    };
+    if let Some(place) = root.place.take() {
+        rows::unlist(txn, thread.number, place)?;
+    }
+    root.unsound = false;
+    // Later than before: whoever is within it begins anew.
+    root.since_ms = thread
+        .node
+        .clock
+        .now_ms()
+        .max(root.since_ms.saturating_add(1));
+    root.put(txn, thread.number, name)
+}
+
 /// Wants a blob that is not known yet.
 pub(super) fn begin(
     txn: &mut dyn WriteTxn,
@@ -333,7 +222,7 @@ pub(super) fn begin(
     };
     root.put(txn, thread.number, &named)?;
     // Parts of it may be here already, as those of others.
-    if let Some(bytes) = rows::read(txn.as_read(), thread.number, &named)?.map(|b| b.into_owned())
+    if let Some(bytes) = rows::sound(txn.as_read(), thread.number, &named)?.map(|b| b.into_owned())
         && let Some(manifest) = sound(Manifest::decode(&bytes))?
     {
         for part in manifest.parts() {
@@ -345,7 +234,7 @@ pub(super) fn begin(
 
 #[cfg(test)]
 mod tests {
-    use threads_core::blob::{BlobKey, BlobSecret, CHUNK_BYTES, Part};
+    use threads_core::blob::{BlobKey, BlobSecret, CHUNK_BYTES, PARTS_MAX, Part};
     use threads_core::datastore::Memory;
     use threads_core::{ReadKey, block};
 
@@ -396,7 +285,7 @@ mod tests {
         let (root, _) = manifest(size, &[inner_cid; PARTS_MAX], 2);
         let cid = want_with(&db, vec![root, inner]);
 
-        let plan = plan(db.thread(), None, 256).unwrap();
+        let plan = plan(db.thread(), None, None, 256).unwrap();
         assert_eq!((plan.wanted, plan.next), (vec![chunk], None));
         let missing = db.blobs().missing(&cid).unwrap();
         assert_eq!(missing.size, Some(size));
@@ -417,7 +306,7 @@ mod tests {
 
         let (mut from, mut wanted, mut plans) = (None, Vec::new(), 0);
         loop {
-            let plan = plan(db.thread(), from, 256).unwrap();
+            let plan = plan(db.thread(), from, None, 256).unwrap();
             assert!(plan.wanted.len() <= 256 && !plan.whole);
             wanted.extend(plan.wanted);
             plans += 1;
@@ -440,11 +329,56 @@ mod tests {
         blocks.push(chunk);
         let cid = want_with(&db, blocks);
 
-        let first = plan(db.thread(), None, 256).unwrap();
+        let first = plan(db.thread(), None, None, 256).unwrap();
         assert!(!first.whole && first.wanted.is_empty());
         assert!(first.next.is_some(), "the rest is for the next plan");
-        let second = plan(db.thread(), first.next, 256).unwrap();
+        let second = plan(db.thread(), first.next, None, 256).unwrap();
         assert!(second.whole && second.next.is_none());
         assert!(db.blobs().list().unwrap()[0].whole && db.blobs().has(&cid).unwrap());
+    }
+
+    #[test]
+    fn a_blob_lacks_what_another_lacks_that_has_the_same_manifest() {
+        let (_node, db) = thread();
+        let (_, zeros) = secret().seal_chunk(&vec![0; CHUNK_BYTES]).unwrap();
+        let mut parts = [*zeros.cid(); PARTS_MAX];
+        parts[7] = block::cid_of(block::RAW, b"nowhere");
+        let (inner, shared) = manifest(FULL, &parts, 1);
+        let other = manifest(CHUNK_BYTES as u64, &[*zeros.cid()], 1);
+        let size = FULL + CHUNK_BYTES as u64;
+        let roots = [2, 3].map(|key| manifest(size, &[shared, other.1], key).0);
+        let [one, two] = roots;
+        want_with(&db, vec![one, inner.clone(), other.0.clone(), zeros]);
+        want_with(&db, vec![two]);
+
+        let plan = plan(db.thread(), None, None, 256).unwrap();
+        assert_eq!(plan.wanted, [parts[7]]);
+        assert!(!plan.whole, "both lack a chunk");
+        assert!(db.blobs().list().unwrap().iter().all(|blob| !blob.whole));
+    }
+
+    #[test]
+    fn who_begins_anew_goes_on_within_a_large_blob() {
+        let (_node, db) = thread();
+        let chunk = |n: usize| block::cid_of(block::RAW, &n.to_be_bytes());
+        let chunks: Vec<Cid> = (0..PARTS_MAX).map(chunk).collect();
+        let cid = want_with(&db, vec![manifest(FULL, &chunks, 1).0]);
+        let first = plan(db.thread(), None, None, 256).unwrap();
+        let small: Vec<Cid> = (0..8).map(|n| block::cid_of(DAG_CBOR, &[n])).collect();
+        for cid in &small {
+            let store = &db.thread().node.store;
+            let ask = |txn: &mut dyn WriteTxn| want(txn, db.thread(), cid);
+            store.transact(Durability::Group, ask).unwrap();
+        }
+        let again = plan(db.thread(), None, first.next, 256).unwrap();
+        let large = again.wanted.iter().find(|cid| !small.contains(cid));
+        assert_eq!(large, Some(&chunks[256]), "not from its beginning");
+
+        // Wanted anew, it is gone through from its beginning.
+        let store = &db.thread().node.store;
+        let again = |txn: &mut dyn WriteTxn| want_again(txn, db.thread(), &name(&cid));
+        store.transact(Durability::Group, again).unwrap();
+        let anew = plan(db.thread(), None, first.next, 256).unwrap();
+        assert!(anew.wanted.contains(&chunks[0]));
     }
 }

@@ -1,20 +1,24 @@
 //! Making a state what the thread begins with, in one commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::{DatastoreExt, Direction, Keyspace, ReadTxn, WriteTxn};
+use threads_core::record::Record;
 use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
 
 use super::{position_of, time_of};
-use crate::access;
+use crate::access::{self, ADOPTED};
 use crate::base::Base;
+use crate::catalogue;
 use crate::chain;
 use crate::db::Db;
 use crate::entity::EntityRow;
+use crate::feed;
 use crate::history;
-use crate::layout::{self, Place, Prefix, meta};
+use crate::layout::{self, Number, Place, Prefix, meta};
 use crate::line;
+use crate::opened::Opened;
 use crate::snapshot::{self, Covered};
 use crate::thread::Thread;
 
@@ -31,16 +35,15 @@ impl Db {
                 ));
             }
             let lives = lives(txn.as_read(), thread, &covered)?;
+            let position = position_of(txn.as_read(), thread, &covered)?;
             let base = Base {
-                position: position_of(txn.as_read(), thread, &covered)?,
+                position,
                 time: time_of(txn.as_read(), thread, &covered)?,
                 snapshot: *snapshot,
                 clearing: true,
                 owes: before.as_ref().and_then(|before| before.owes),
                 acl: access::latest(txn.as_read(), thread.number)?,
-                no_feed: before
-                    .as_ref()
-                    .map_or_else(Default::default, |before| before.no_feed.clone()),
+                no_feed: no_feed(txn.as_read(), thread, (before.as_ref(), &covered, position))?,
                 covered,
             };
             if before.is_some() {
@@ -55,6 +58,54 @@ impl Db {
         thread.node.notifier.notify_in([thread.number]);
         Ok(())
     }
+}
+
+/// The last record of each log that stays though the feed begins after it: what came before something that is covered
+/// is in the state with which a reader of the feed begins.
+fn no_feed(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (before, covered, position): (Option<&Base>, &Covered, u64),
+) -> Result<BTreeMap<Number, u64>> {
+    let mut no_feed = before.map_or_else(BTreeMap::new, |before| before.no_feed.clone());
+    let first = before.map_or(0, |before| before.position) + 1;
+    for at in first..=position {
+        let row = feed::row(txn, thread.number, at)?;
+        let Some(place) = row.map(|row| row.place) else {
+            continue;
+        };
+        if place.seq > covered.last(place.log) {
+            let last = no_feed.entry(place.log).or_insert(place.seq);
+            *last = place.seq.max(*last);
+        }
+    }
+    Ok(no_feed)
+}
+
+/// Refuses to cover what a record that stays adopted, or what adopted that record: of such each change counts once,
+/// and which of them does nobody could tell any more.
+fn check_adopted(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (covered, opened): (&Covered, &Opened),
+) -> Result<()> {
+    let name = meta::collection(thread.number, &catalogue::reserved(ADOPTED));
+    let Some(number) = layout::number(txn, &name)? else {
+        return Ok(());
+    };
+    let id = opened.record.id();
+    for record in opened.adopts.iter().chain([&id]) {
+        let place = chain::locate(txn, thread.number, record)?;
+        let is_covered = place.is_none_or(|place| covered.has(place));
+        let key = layout::entity(thread.number, number, &record.to_string());
+        if is_covered || snapshot::life(txn, thread, covered, &key)?.is_some() {
+            return Err(Error::unavailable(
+                "of two records of which one adopted the other one is to be dropped: keep what is from an earlier time, or the latest alone",
+            )
+            .with("record", record));
+        }
+    }
+    Ok(())
 }
 
 /// What those entities are by the events that are covered which have others besides.
@@ -90,7 +141,7 @@ fn changed_since(
         let apart = covered
             .apart
             .range((line.number, 0)..=(line.number, u64::MAX));
-        for seq in after.chain(apart.map(|(_, seq)| *seq)) {
+        for seq in after.chain(apart.map(|((_, seq), _)| *seq)) {
             let place = Place {
                 thread: thread.number,
                 log: line.number,
@@ -98,6 +149,10 @@ fn changed_since(
             };
             match thread.open(&chain::expect(txn, place)?) {
                 Ok(opened) => {
+                    // What is in quarantine is looked at should it be accepted.
+                    if seq > covered.last(line.number) {
+                        check_adopted(txn, thread, (covered, &opened))?;
+                    }
                     let events = opened.batch().map_or(&[][..], |batch| &batch.events);
                     let names = events.iter();
                     changed.extend(names.map(|e| (e.collection.clone(), e.entity.clone())));

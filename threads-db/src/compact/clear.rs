@@ -9,6 +9,7 @@ use threads_core::datastore::{
 };
 
 use crate::base::Base;
+use crate::base::marks::{self, Mark};
 use crate::chain;
 use crate::db::Db;
 use crate::layout::{self, EventPlace, Number, Place, Prefix};
@@ -69,7 +70,7 @@ impl Db {
             // Ends: each turn gets on in the log.
             while first <= *last {
                 let next = thread.node.store.transact(Durability::Group, |txn| {
-                    drop_records(txn, (thread.number, *log), (first, *last), &kept)
+                    drop_records(txn, (thread, *log), (first, *last), &kept)
                 })?;
                 done += next - first;
                 first = next;
@@ -109,24 +110,33 @@ impl Db {
 /// Drops records of a log from one on, but for those that are kept; gives where to go on.
 fn drop_records(
     txn: &mut dyn WriteTxn,
-    (thread, log): (Number, Number),
+    (of, log): (&Thread, Number),
     (first, last): (u64, u64),
     kept: &BTreeSet<u64>,
 ) -> Result<u64> {
+    let thread = of.number;
     let seqs: Vec<u64> = blocks(txn.as_read(), (thread, log), (first, last))?
         .take(ROWS_PER_COMMIT)
         .map(|row| row.map(|(seq, _)| seq))
         .collect::<Result<_>>()?;
-    for seq in seqs.iter().filter(|seq| !kept.contains(seq)) {
-        let place = Place {
-            thread,
-            log,
-            seq: *seq,
-        };
+    let id = of.log_id(txn.as_read(), log)?;
+    // Marks of records that follow each other are put at once.
+    let (mut begins, mut run) = (0, Vec::new());
+    for seq in &seqs {
+        let seq = *seq;
+        let place = Place { thread, log, seq };
         let record = chain::expect(txn.as_read(), place)?.record_id();
-        txn.delete(Keyspace::Links, &layout::link(thread, &record))?;
-        txn.delete(Keyspace::Blocks, &place.key())?;
+        if begins + run.len() as u64 != seq {
+            marks::put(txn, (thread, log, begins), &std::mem::take(&mut run))?;
+            begins = seq;
+        }
+        run.push(Mark::of(&id, seq, &record));
+        if !kept.contains(&seq) {
+            txn.delete(Keyspace::Links, &layout::link(thread, &record))?;
+            txn.delete(Keyspace::Blocks, &place.key())?;
+        }
     }
+    marks::put(txn, (thread, log, begins), &run)?;
     Ok(match seqs.len() < ROWS_PER_COMMIT {
         true => last + 1,
         false => seqs.last().map_or(last, |seq| *seq) + 1,

@@ -13,7 +13,7 @@ use threads_core::{CollectionName, EntityId, Error, ErrorKind, Hlc, LogId, Resul
 
 use super::activate::forget_beside;
 use super::clear::blocks;
-use crate::base::{self, Base};
+use crate::base::{self, Base, marks};
 use crate::chain;
 use crate::db::Db;
 use crate::definitions;
@@ -281,9 +281,13 @@ fn begin_anew(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<Vec<(Collection
         return Ok(Vec::new());
     };
     forget_beside(txn, thread)?;
-    base.no_feed.extend(std::mem::take(&mut base.covered).last);
+    for (log, seq) in std::mem::take(&mut base.covered).last {
+        let last = base.no_feed.entry(log).or_insert(seq);
+        *last = seq.max(*last);
+    }
     base.owes = None;
     base.put(txn, number)?;
+    marks::forget(txn, number)?;
     let (mut wrong, mut latest) = (Vec::new(), Hlc::ZERO);
     for (collection, name) in layout::collections(txn.as_read(), number)? {
         let prefix = layout::collection_prefix(number, collection);

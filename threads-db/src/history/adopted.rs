@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
+use threads_core::Result;
 use threads_core::batch::EntityEvent;
 use threads_core::record::Record;
-use threads_core::{Cid, Result};
 
 use super::Events;
-use crate::access::ADOPTED;
-use crate::base;
-use crate::catalogue;
 use crate::chain;
-use crate::layout::{self, EventPlace, meta};
+use crate::layout::EventPlace;
 use crate::opened::Opened;
 
 /// Events of one entity that were adopted, with the records that adopted them, in the order of events.
@@ -30,17 +27,6 @@ impl Adopted {
 }
 
 impl Events<'_> {
-    /// Whether a record that is covered by what the thread begins with here adopted this one.
-    fn was_adopted(&self, from: &Cid) -> Result<bool> {
-        let thread = self.thread.number;
-        let name = meta::collection(thread, &catalogue::reserved(ADOPTED));
-        let Some(number) = layout::number(self.txn, &name)? else {
-            return Ok(false);
-        };
-        let key = layout::entity(thread, number, &from.to_string());
-        Ok(base::of_entity(self.txn, thread, &key)?.is_some())
-    }
-
     /// Whether an event does nothing because it was adopted from a record that has it among these rows itself,
     /// or that one before it adopted too. Notes it if it was adopted.
     pub(super) fn is_done(
@@ -56,7 +42,6 @@ impl Events<'_> {
         }
         let mut done = adopted.has(&opened, event);
         for from in &opened.adopts {
-            done |= self.was_adopted(from)?;
             let Some(from) = chain::locate(self.txn, thread, from)? else {
                 continue;
             };

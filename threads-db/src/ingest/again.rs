@@ -313,8 +313,8 @@ impl Ingest<'_> {
             (verdict, arrival) => {
                 let entry = self.entry(&record, None);
                 self.hold(entry, Why::access(verdict), arrival)?;
-                if arrival.is_none() && self.purging {
-                    // What the dead were before is forgotten where somebody purged, should it undo a delete.
+                if arrival.is_none() && self.purging && self.begins_dead(&opened)? {
+                    // What the dead were before may have been purged, should this undo a delete.
                     self.owe_all(cause)?;
                 }
                 match arrival {

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 use threads_core::batch::EntityEvent;
 use threads_core::codec::{ActionKind, Ordering};
 use threads_core::policy::Again;
-use threads_core::record::Record;
+use threads_core::record::{Record, SignedRecord};
 use threads_core::{Cid, CollectionName, EntityId, Result};
 
-use super::Ingest;
+use super::{Below, Ingest};
 use crate::access::ADOPTED;
-use crate::chain;
+use crate::base::Base;
+use crate::catalogue;
+use crate::chain::{self, Blocks};
 use crate::entity::{EntityRow, Life};
 use crate::held::{self, Entry, Why};
 use crate::history;
@@ -29,9 +31,12 @@ impl Ingest<'_> {
         if base.covered.last.is_empty() {
             return Ok(None);
         }
-        for adopted in &opened.adopts {
-            // Whether it was applied itself is known to whoever has it.
-            if chain::locate(txn, thread, adopted)?.is_none() {
+        // Of what was adopted each change counts once: which of them did is known to whoever has all of these records.
+        for adopted in opened.adopts.iter().chain([&opened.record.id()]) {
+            let place = chain::locate(txn, thread, adopted)?;
+            let is_itself = *adopted == opened.record.id();
+            let is_known = is_itself || place.is_some_and(|place| !base.covered.has(place));
+            if !is_known || self.was_adopted(base, adopted)? {
                 return Ok(Some(Why::Older(format!("{ADOPTED}/{adopted}"))));
             }
         }
@@ -63,6 +68,61 @@ impl Ingest<'_> {
         Ok(None)
     }
 
+    /// Holds a record that has the place of another one, of those that are covered: what becomes of a log that was
+    /// forked follows from all of its records.
+    pub(super) fn hold_fork(
+        &mut self,
+        record: &SignedRecord,
+        blocks: &Blocks,
+        arrival: Option<u64>,
+    ) -> Result<()> {
+        let entry = self.entry(record, Some(blocks.clone()));
+        let why = Why::Older(format!("record {} of log {}", entry.row.seq, entry.row.log));
+        self.hold(entry, why, arrival)
+    }
+
+    /// The same of one that was held already when what has its place was covered.
+    pub(super) fn settle_below(&mut self, arrival: u64, entry: &Entry) -> Result<()> {
+        let Some(blocks) = &entry.blocks else {
+            return Ok(());
+        };
+        let record = self.thread.open_record(&blocks.record)?;
+        match self.below(&record)? {
+            Below::Forks if matches!(entry.row.why, Why::Older(_)) => Ok(()),
+            Below::Forks => self.hold_fork(&record, blocks, Some(arrival)),
+            Below::Dropped(place) => self.fill_below(place, &record, blocks, Some(arrival)),
+            // It came back itself.
+            Below::No => held::remove(&mut *self.txn, self.thread.number, arrival),
+        }
+    }
+
+    /// Puts back a record that is covered. Whether it leads to those after it is looked at when all of them are here.
+    pub(super) fn fill_below(
+        &mut self,
+        place: Place,
+        record: &SignedRecord,
+        blocks: &Blocks,
+        arrival: Option<u64>,
+    ) -> Result<()> {
+        let (thread, cid) = (self.thread.number, record.id());
+        chain::put(&mut *self.txn, place, &cid, blocks)?;
+        if let Some(by) = blocks.purged_by()? {
+            self.note_emptied(place, (&cid, &by))?;
+        }
+        if let Some(arrival) = arrival {
+            held::remove(&mut *self.txn, thread, arrival)?;
+        }
+        // The one before it may have been taken for a fork.
+        let fields = record.fields();
+        if let (true, Some(prev)) = (self.holding, &fields.prev) {
+            let before = (&fields.log, fields.seq - 1, prev);
+            self.ready
+                .extend(held::find(self.txn.as_read(), thread, before)?);
+        }
+        self.intake.filled += 1;
+        Ok(())
+    }
+
     /// The entities that records change which wait for older ones, but for this record.
     fn waiting_entities(&self, but: &Cid) -> Result<BTreeSet<(CollectionName, EntityId)>> {
         let (txn, thread) = (self.txn.as_read(), self.thread.number);
@@ -85,6 +145,35 @@ impl Ingest<'_> {
             waiting.extend(names.map(|event| (event.collection.clone(), event.entity.clone())));
         }
         Ok(waiting)
+    }
+
+    /// Whether a record that is covered adopted this one.
+    fn was_adopted(&self, base: &Base, from: &Cid) -> Result<bool> {
+        let (txn, thread) = (self.txn.as_read(), self.thread.number);
+        let name = meta::collection(thread, &catalogue::reserved(ADOPTED));
+        let Some(number) = layout::number(txn, &name)? else {
+            return Ok(false);
+        };
+        let key = layout::entity(thread, number, &from.to_string());
+        Ok(base.of_entity(txn, thread, &key)?.is_some())
+    }
+
+    /// Whether a record says something of an entity that the thread begins with here as a dead one.
+    pub(super) fn begins_dead(&self, opened: &Opened) -> Result<bool> {
+        let (Some(base), Some(batch)) = (&self.base, opened.batch()) else {
+            return Ok(false);
+        };
+        let (txn, thread) = (self.txn.as_read(), self.thread.number);
+        for event in &batch.events {
+            let number = layout::number(txn, &meta::collection(thread, &event.collection))?;
+            let Some(number) = number else { continue };
+            let key = layout::entity(thread, number, event.entity.as_str());
+            let begins = base.of_entity(txn, thread, &key)?;
+            if begins.is_some_and(|begins| begins.life == Life::Deleted) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether an event comes to the same wherever it stands among those of its entity.
@@ -110,7 +199,7 @@ impl Ingest<'_> {
         let covered = &base.covered;
         let apart = covered.apart.range((log, first)..=(log, last.max(first)));
         let rest = first.max(covered.last(log).saturating_add(1));
-        apart.map(|(_, seq)| *seq).chain(rest..=last).collect()
+        apart.map(|((_, seq), _)| *seq).chain(rest..=last).collect()
     }
 
     /// Notes an access record by which what is covered is needed.
@@ -123,7 +212,7 @@ impl Ingest<'_> {
             return Ok(());
         };
         let owes = Some(*cause);
-        let base = self.base.insert(crate::base::Base { owes, ..base });
+        let base = self.base.insert(Base { owes, ..base });
         base.put(&mut *self.txn, self.thread.number)
     }
 
@@ -133,6 +222,10 @@ impl Ingest<'_> {
         let Some(base) = self.base.clone() else {
             return Ok(());
         };
+        if again.within.as_ref().is_some_and(Vec::is_empty) {
+            // It is about purges alone.
+            return Ok(());
+        }
         let thread = self.thread.number;
         for (log, seq) in &base.covered.last {
             if let Some(author) = &again.author

@@ -2,7 +2,7 @@
 
 use threads_core::access::Statement;
 use threads_core::policy::Verdict;
-use threads_core::record::SignedRecord;
+use threads_core::record::{Dep, SignedRecord};
 use threads_core::{Hlc, Result};
 
 use super::standing::Standing;
@@ -32,16 +32,27 @@ impl Ingest<'_> {
         if let Standing::Early(prev) = standing {
             missing.push(*prev);
         }
-        let seen = statements
-            .unwrap_or_default()
-            .iter()
-            .flat_map(Statement::seen);
-        for dep in fields.deps.iter().chain(seen) {
-            let known = chain::locate(self.txn.as_read(), self.thread.number, &dep.cid)?;
-            if known.is_none() && !self.is_covered(&dep.log, dep.seq)? {
+        for dep in &fields.deps {
+            if !self.knows(dep)? {
                 self.goes_astray(&dep.log, dep.seq)?;
                 missing.push(dep.cid);
             }
+        }
+        let mut older = None;
+        let seen = statements.unwrap_or_default().iter();
+        for dep in seen.flat_map(Statement::seen) {
+            let (txn, thread) = (self.txn.as_read(), self.thread.number);
+            // What is said to be seen where it is not was not seen, and the rest of the statement counts.
+            if chain::locate(txn, thread, &dep.cid)?.is_some() || self.knows(dep)? {
+                continue;
+            }
+            if self.is_covered(&dep.log, dep.seq)? {
+                // It may be one of the older records, in another place.
+                older = Some(Why::Older(format!("record {} of log {}", dep.seq, dep.log)));
+                continue;
+            }
+            self.goes_astray(&dep.log, dep.seq)?;
+            missing.push(dep.cid);
         }
         for cid in &fields.acl {
             if chain::locate(self.txn.as_read(), self.thread.number, cid)?.is_none() {
@@ -50,7 +61,23 @@ impl Ingest<'_> {
         }
         // What a statement says to have seen may be much; each is missed once.
         missing.truncate(MISSING_MAX);
-        Ok((!missing.is_empty()).then_some(Why::Missing(missing)))
+        match missing.is_empty() {
+            true => Ok(older),
+            false => Ok(Some(Why::Missing(missing))),
+        }
+    }
+
+    /// Whether somebody names a record that is here, in the log and under the number that it has, or is covered by what
+    /// the thread begins with here.
+    fn knows(&self, dep: &Dep) -> Result<bool> {
+        let (txn, thread) = (self.txn.as_read(), self.thread.number);
+        match (chain::locate(txn, thread, &dep.cid)?, &self.base) {
+            (Some(place), _) => {
+                Ok(place.seq == dep.seq && self.thread.log_id(txn, place.log)? == dep.log)
+            }
+            (None, Some(base)) => base.covers(txn, thread, dep),
+            (None, None) => Ok(false),
+        }
     }
 
     /// Why a record that may stand in its log is not applied, if it is not.

@@ -2,10 +2,11 @@
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::Keyspace;
-use threads_core::record::{Fields, Record, Rejection, SignedRecord, skip_target};
+use threads_core::record::{Record, Rejection, SignedRecord, skip_target};
 use threads_core::{Cid, LogId, Result};
 
 use super::Ingest;
+use crate::base::marks::{self, Mark};
 use crate::chain;
 use crate::layout::{self, Place, meta};
 use crate::line::{self, Line};
@@ -25,6 +26,17 @@ pub(super) enum Standing {
     Early(Cid),
 }
 
+/// Whether a record belongs among those that are covered by what the thread begins with here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Below {
+    /// It does not, or it is here.
+    No,
+    /// It is one that was dropped, or never here.
+    Dropped(Place),
+    /// It is another one than the one of its place: its log was forked.
+    Forks,
+}
+
 impl Ingest<'_> {
     /// Whether a record of a log is covered by what the thread begins with here.
     pub(super) fn is_covered(&self, log: &LogId, seq: u64) -> Result<bool> {
@@ -38,19 +50,41 @@ impl Ingest<'_> {
         Ok(log.is_some_and(|log| seq <= base.covered.last(log)))
     }
 
-    /// Where a record belongs that is one of those that are not here, as what they say is covered.
-    pub(super) fn below(&self, fields: &Fields) -> Result<Option<Place>> {
+    /// Whether a record belongs among those that are covered, and is not here.
+    pub(super) fn below(&self, record: &SignedRecord) -> Result<Below> {
+        let fields = record.fields();
         if !self.is_covered(&fields.log, fields.seq)? {
-            return Ok(None);
+            return Ok(Below::No);
         }
         let (txn, thread) = (self.txn.as_read(), self.thread.number);
         let number = layout::number(txn, &meta::log_by_id(thread, &fields.log))?;
         let (Some(log), seq) = (number, fields.seq) else {
-            return Ok(None);
+            return Ok(Below::No);
         };
         let place = Place { thread, log, seq };
-        let is_here = chain::get(txn, place)?.is_some();
-        Ok((!is_here).then_some(place))
+        Ok(match chain::id_at(txn, place)? {
+            Some(here) if here == record.id() => Below::No,
+            Some(_) => Below::Forks,
+            None => {
+                let mark = Mark::of(&fields.log, seq, &record.id());
+                let is_it = marks::get(txn, place)? == Some(mark);
+                match is_it || self.is_named_by_next(place, &record.id())? {
+                    true => Below::Dropped(place),
+                    false => Below::Forks,
+                }
+            }
+        })
+    }
+
+    /// Whether the record after a place is here and names this one as the one before it: marks from a snapshot are
+    /// its signers' word, and links are not.
+    fn is_named_by_next(&self, place: Place, record: &Cid) -> Result<bool> {
+        let seq = place.seq.saturating_add(1);
+        let Some(next) = chain::get(self.txn.as_read(), Place { seq, ..place })? else {
+            return Ok(false);
+        };
+        let next = self.thread.open_record(&next.record)?;
+        Ok(next.fields().prev.as_ref() == Some(record))
     }
 
     pub(super) fn standing(&mut self, record: &SignedRecord) -> Result<Standing> {

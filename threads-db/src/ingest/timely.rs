@@ -14,7 +14,7 @@ use crate::opened::{Body, Opened};
 
 /// How far ahead of this machine's clock a record may be dated. Every later event of the thread wears
 /// a later time, so one record from the far future would make all of them lie.
-const AHEAD_MS_MAX: u64 = 60 * 1_000;
+pub(crate) const AHEAD_MS_MAX: u64 = 60 * 1_000;
 /// How far ahead clocks of honest machines are. What is further ahead is not waited for.
 const DRIFT_MS_MAX: u64 = 10 * 60 * 1_000;
 

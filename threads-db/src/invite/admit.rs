@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_bytes::{ByteArray, ByteBuf};
 use threads_core::access::Scope;
-use threads_core::datastore::Datastore;
+use threads_core::datastore::{Datastore, DatastoreExt, Durability, WriteTxn};
 use threads_core::transport::named_peer;
 use threads_core::{EntityId, Error, PeerCard, PeerId, Result, Variant};
 
@@ -16,7 +16,25 @@ use super::{
 };
 use crate::db::Db;
 use crate::node::Node;
+use crate::snapshot::{Seek, SnapshotTrust};
 use crate::sync::shares;
+
+/// How to use an invite.
+///
+/// ```
+/// let options = threads_db::JoinOptions::default();
+/// assert!(options.from_snapshot.is_none(), "all records are got, and checked");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JoinOptions {
+    /// What to call the thread here; the inviter's name for it, or one like it that is free, if there is none.
+    pub name: Option<String>,
+    /// Whose word is taken for the state of the thread, so that it begins with a snapshot of theirs that a peer keeps, and
+    /// has its records from there on. Nobody's if there is none: then all records are got. Where no such snapshot is to be had
+    /// all are got too, and [`SyncStatus::from_snapshot`](crate::sync::SyncStatus::from_snapshot) says why.
+    pub from_snapshot: Option<SnapshotTrust>,
+}
 
 /// What came of using an invite.
 ///
@@ -105,6 +123,39 @@ impl Node {
     /// assert!(matches!(other.join(&link, None).unwrap(), Joined::Asked));
     /// ```
     pub fn join(&self, invite: &Invite, name: Option<&str>) -> Result<Joined> {
+        let name = name.map(str::to_owned);
+        self.join_with(
+            invite,
+            &JoinOptions {
+                name,
+                ..JoinOptions::default()
+            },
+        )
+    }
+
+    /// [`Node::join`] with more to say: that the thread is to begin with a snapshot that peers keep, so that its state
+    /// is here at once, and what came before it never. See [`JoinOptions`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Node::join`]; [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) for a trust that no snapshot could
+    /// satisfy.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// # use threads_db::{FromSnapshot, InviteOptions, JoinOptions, Node, Role, SnapshotTrust};
+    /// let other = Node::builder(Memory::new()).codec(JsonPatch::new()).open().unwrap();
+    /// let invite = db.invite(&InviteOptions::new(Role::Write).to(other.card())).unwrap();
+    /// let mut options = JoinOptions::default();
+    /// options.from_snapshot = Some(SnapshotTrust::inviter());
+    /// let theirs = other.join_with(&invite, &options).unwrap().db().unwrap();
+    /// let status = theirs.sync_status().unwrap();
+    /// assert_eq!(status.from_snapshot, Some(FromSnapshot::Looking));
+    /// ```
+    pub fn join_with(&self, invite: &Invite, options: &JoinOptions) -> Result<Joined> {
+        let name = options.name.as_deref();
+        let trust = options.from_snapshot.clone();
+        let trust = trust.map(|trust| trust.of(invite.by())).transpose()?;
         let unsigned = &invite.unsigned;
         if unsigned.until <= self.inner.clock.now_ms() {
             let error = Error::rejected("the invite has expired: ask for a new one");
@@ -122,10 +173,11 @@ impl Node {
             Way::To(_, key, secret) => {
                 let (keys, role, theirs) = open_keys(&self.inner.identity, key, secret)?;
                 let name = self.name_for(name, &theirs, &keys)?;
-                Joined::Now(self.admitted(&keys, role, &name, Some(invite.id()), unsigned.by)?)
+                let of = (Some(invite.id()), unsigned.by);
+                Joined::Now(self.admitted((&keys, trust), role, &name, of)?)
             }
             Way::Link(_) => {
-                self.ask_to_join(invite, name)?;
+                self.ask_to_join(invite, name, trust)?;
                 Joined::Asked
             }
         };
@@ -161,17 +213,29 @@ impl Node {
     /// meets it first does.
     pub(crate) fn admitted(
         &self,
-        keys: &crate::ThreadKeys,
+        (keys, trust): (&crate::ThreadKeys, Option<SnapshotTrust>),
         role: Role,
         name: &str,
-        invite: Option<&str>,
-        by: PeerId,
+        (invite, by): (Option<&str>, PeerId),
     ) -> Result<Db> {
         let db = self.add_thread(name, keys)?;
-        db.share_with(&by)?;
         // With rules, whoever changed them to let it in has noted it.
-        if role == Role::Write && db.id().variant() != Variant::AccessControlled {
-            db.put_member(&self.peer_id(), role, invite)?;
+        let says_so = role == Role::Write && db.id().variant() != Variant::AccessControlled;
+        match trust.filter(|_| !db.thread().is_blind()) {
+            Some(trust) => {
+                // A snapshot opens a thread that holds no record, so this one waits.
+                let member = says_so.then(|| (role, invite.map(str::to_owned)));
+                let (seek, thread) = (Seek::new(trust, member), db.thread().number);
+                let put = |txn: &mut dyn WriteTxn| seek.put(txn, thread);
+                self.inner.store.transact(Durability::Group, put)?;
+                db.share_with(&by)?;
+            }
+            None => {
+                db.share_with(&by)?;
+                if says_so {
+                    db.put_member(&self.peer_id(), role, invite)?;
+                }
+            }
         }
         Ok(db)
     }
@@ -193,6 +257,7 @@ impl Db {
     pub fn invite(&self, options: &InviteOptions) -> Result<Invite> {
         let node = self.node();
         check(options, node.peer_id())?;
+        self.offer_what_was_dropped()?;
         let now_ms = node.inner.clock.now_ms();
         let mut secret = [0; 16];
         let keys = match options.to {

@@ -11,6 +11,7 @@ use super::rows::{MEMBERS, MemberEntity, Rows};
 use crate::db::Db;
 use crate::sync::shares;
 use crate::thread::Thread;
+use crate::txn::WriteTransaction;
 
 /// Somebody who takes part in a thread.
 ///
@@ -57,7 +58,7 @@ impl Db {
     }
 
     /// Notes a member.
-    pub(super) fn put_member(&self, peer: &PeerId, role: Role, invite: Option<&str>) -> Result<()> {
+    pub(crate) fn put_member(&self, peer: &PeerId, role: Role, invite: Option<&str>) -> Result<()> {
         let row = self.member_row(peer, role, invite);
         self.write(|txn| txn.save_reserved(MEMBERS, &row.peer, &row).map(drop))
     }
@@ -78,11 +79,13 @@ impl Db {
     }
 
     /// Leaves this thread: says so to its members, if this node may write, and shares it with nobody
-    /// any more once they have heard of it. What is here stays here.
+    /// any more once they have heard of it. What is here stays here. Where there are rules, a node that only
+    /// keeps the thread for others can leave it, too.
     ///
     /// # Errors
     ///
-    /// Those of a commit.
+    /// Those of a commit; [`ErrorKind::Unsupported`](threads_core::ErrorKind::Unsupported) for a node that
+    /// cannot read the thread, where there are no rules: its members remove it.
     ///
     /// ```
     #[doc = include_str!("../../doc/example_read.txt")]
@@ -92,7 +95,9 @@ impl Db {
     pub fn leave(&self) -> Result<()> {
         let me = self.node().peer_id();
         if self.id().variant() == Variant::AccessControlled {
-            return self.write(|txn| txn.give_up());
+            let mut txn = WriteTransaction::to_state(self)?;
+            txn.give_up()?;
+            return txn.commit().map(drop);
         }
         let known = {
             let thread = self.thread();
@@ -118,7 +123,30 @@ pub(crate) fn note_members(
     thread: &Thread,
     events: &[EntityEvent],
 ) -> Result<bool> {
+    let members = events
+        .iter()
+        .filter(|event| event.collection.as_str() == MEMBERS);
+    let peers: Vec<_> = members
+        .filter_map(|event| event.entity.as_str().parse().ok())
+        .collect();
+    note(txn, thread, &peers)
+}
+
+/// The same of all members of a thread.
+pub(crate) fn note_all_members(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<bool> {
+    let known = Rows::read(txn.as_read(), thread.number)?;
+    let members = known.members.iter();
+    let peers: Vec<_> = members
+        .filter_map(|member| member.peer.parse().ok())
+        .collect();
+    note(txn, thread, &peers)
+}
+
+fn note(txn: &mut dyn WriteTxn, thread: &Thread, peers: &[PeerId]) -> Result<bool> {
     let mut changed = false;
+    if peers.is_empty() {
+        return Ok(changed);
+    }
     let me = thread.node.identity.peer_id();
     let policy = &thread.node.policy;
     if policy
@@ -128,23 +156,14 @@ pub(crate) fn note_members(
         // Rules say with whom it is shared.
         return Ok(false);
     }
-    let members = events
-        .iter()
-        .filter(|event| event.collection.as_str() == MEMBERS);
-    for event in members {
-        let Ok(peer) = event.entity.as_str().parse::<PeerId>() else {
-            continue;
-        };
-        if peer == me {
-            continue;
-        }
-        let rows = Rows::read(txn.as_read(), thread.number)?;
-        match rows.member(&peer) {
+    let rows = Rows::read(txn.as_read(), thread.number)?;
+    for peer in peers.iter().filter(|peer| **peer != me) {
+        match rows.member(peer) {
             Some(member) if member.left => {
-                shares::remove(txn, thread.number, &peer)?;
+                shares::remove(txn, thread.number, peer)?;
                 changed = true;
             }
-            Some(_) => match shares::add(txn, thread.number, &peer) {
+            Some(_) => match shares::add(txn, thread.number, peer) {
                 Ok(new) => changed |= new,
                 // More members than peers that a thread is shared with: others serve them.
                 Err(error) if error.kind() == threads_core::ErrorKind::Full => {}

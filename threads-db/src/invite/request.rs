@@ -15,6 +15,7 @@ use crate::access;
 use crate::db::Db;
 use crate::layout::{self, Prefix, meta, peers};
 use crate::node::Node;
+use crate::snapshot::SnapshotTrust;
 use crate::sync::{Fresh, News};
 
 /// The most requests to join one thread that wait for a decision.
@@ -54,6 +55,9 @@ struct PendingRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     until: u64,
+    /// Whose word for a snapshot is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trust: Option<SnapshotTrust>,
 }
 
 /// A link that this node waits for.
@@ -97,7 +101,12 @@ pub(super) fn know_link(db: &Db, id: &str) -> Result<()> {
 
 impl Node {
     /// Notes a link to be used as soon as its inviter can be reached.
-    pub(super) fn ask_to_join(&self, invite: &Invite, name: Option<&str>) -> Result<()> {
+    pub(super) fn ask_to_join(
+        &self,
+        invite: &Invite,
+        name: Option<&str>,
+        trust: Option<SnapshotTrust>,
+    ) -> Result<()> {
         name.map_or(Ok(()), |name| self.check_free(name))?;
         let Way::Link(secret) = &invite.unsigned.way else {
             return Err(Error::invalid("not a link"));
@@ -107,6 +116,7 @@ impl Node {
             secret: *secret,
             name: name.map(str::to_owned),
             until: invite.until_ms(),
+            trust,
         };
         let key = meta::pending_join(invite.id());
         self.inner.store.transact(Durability::Group, |txn| {
@@ -180,7 +190,8 @@ impl Node {
                     .as_deref()
                     .filter(|name| self.check_free(name).is_ok());
                 let name = self.name_for(asked, &theirs, &keys)?;
-                self.admitted(&keys, role, &name, Some(invite), row.by)?
+                let of = (Some(invite), row.by);
+                self.admitted((&keys, row.trust), role, &name, of)?
             }
             Err(error) => return Err(error),
         };

@@ -166,6 +166,37 @@ pub(crate) fn base(thread: Number) -> Vec<u8> {
     [b"base/", &thread.to_be_bytes()[..]].concat()
 }
 
+/// What is kept of records that were dropped, or never here, by log.
+pub(crate) fn all_marks(thread: Number) -> Vec<u8> {
+    [b"marks/", &thread.to_be_bytes()[..]].concat()
+}
+
+/// The same of some records of a log that follow each other.
+pub(crate) fn marks(thread: Number, log: Number, row: u64) -> Vec<u8> {
+    let (thread, log) = (thread.to_be_bytes(), log.to_be_bytes());
+    [b"marks/", &thread[..], &log, &row.to_be_bytes()].concat()
+}
+
+/// What is derived here of a thread's records: the prefixes of all of it.
+pub(crate) fn of_records(thread: Number) -> Vec<Vec<u8>> {
+    let of = |prefix: &[u8]| [prefix, &thread.to_be_bytes()].concat();
+    vec![
+        base(thread),
+        tip(thread),
+        latest_access(thread),
+        removal(thread),
+        of(b"author/"),
+        of(b"aclat/"),
+        of(b"acllast/"),
+        all_marks(thread),
+    ]
+}
+
+/// That the thread is to begin with a snapshot here, and how far that is.
+pub(crate) fn sought(thread: Number) -> Vec<u8> {
+    [b"sought/", &thread.to_be_bytes()[..]].concat()
+}
+
 /// By whose word, and in which record, this node lost its part in a thread.
 pub(crate) fn removal(thread: Number) -> Vec<u8> {
     [b"removal/", &thread.to_be_bytes()[..]].concat()

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use threads_core::batch::EntityEvent;
 use threads_core::datastore::Datastore;
-use threads_core::module::{DEFINITION_BYTES_MAX, MODULE_COLLECTIONS_MAX, Manifest, VERSIONS_MAX};
-use threads_core::{CollectionName, Error, Result, block};
+use threads_core::module::{
+    CollectionSpec, DEFINITION_BYTES_MAX, MODULE_COLLECTIONS_MAX, Manifest, Module, VERSIONS_MAX,
+};
+use threads_core::{CollectionName, Result, block};
 
-use crate::catalogue::Catalogue;
+use super::InstallOptions;
 use crate::db::Db;
 use crate::schema::schema_id;
 
@@ -25,17 +27,17 @@ pub const MODULES_MAX: usize = 1_024;
 
 /// An entity of `$modules`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct ModuleEntity {
+pub(super) struct ModuleEntity {
     #[serde(rename = "_id")]
-    id: String,
-    module: String,
+    pub(super) id: String,
+    pub(super) module: String,
     version: u32,
-    collections: Vec<CollectionName>,
-    definition: Value,
+    pub(super) collections: Vec<CollectionName>,
+    pub(super) definition: Value,
 }
 
 impl ModuleEntity {
-    fn of(manifest: &Manifest, version: u32) -> Result<Self> {
+    pub(super) fn of(manifest: &Manifest, version: u32) -> Result<Self> {
         let collections = manifest.collections(version).iter();
         let mut entity = Self {
             id: String::new(),
@@ -77,18 +79,24 @@ impl ModuleEntity {
 
 /// As much of a [`ModuleEntity`] as it takes to tell modules apart.
 #[derive(Clone, Debug, Deserialize)]
-struct Recorded {
+pub(super) struct Recorded {
     #[serde(rename = "_id")]
-    id: String,
-    module: String,
-    version: u32,
-    collections: Vec<CollectionName>,
+    pub(super) id: String,
+    pub(super) module: String,
+    pub(super) version: u32,
+    pub(super) collections: Vec<CollectionName>,
 }
 
 /// Whether an event of `$modules` says what its id promises.
 pub(crate) fn is_sound(event: &EntityEvent) -> bool {
     let entity = block::decode::<ModuleEntity>(&event.payload);
     entity.is_ok_and(|entity| entity.is_sound() && entity.id == event.entity.as_str())
+}
+
+/// What a thread is told of the last version of a module.
+pub(crate) fn told(module: &dyn Module) -> Result<Vec<u8>> {
+    let manifest = Manifest::of(module)?;
+    block::encode(&ModuleEntity::of(&manifest, manifest.version())?)
 }
 
 /// A module of which somebody installed a version in a thread.
@@ -164,7 +172,7 @@ impl Db {
         Ok(modules)
     }
 
-    fn recorded_modules(&self) -> Result<Vec<Recorded>> {
+    pub(super) fn recorded_modules(&self) -> Result<Vec<Recorded>> {
         let thread = self.thread();
         let txn = thread.node.store.read()?;
         let catalogue = self.catalogue(&*txn)?;
@@ -172,83 +180,66 @@ impl Db {
     }
 
     /// Writes down what a module says up to a version, and defines its collections, as far as the
-    /// thread does not have that.
-    pub(super) fn record_module(&self, manifest: &Manifest, version: u32) -> Result<()> {
+    /// thread does not have that. Says whether it is on record.
+    pub(super) fn record_module(
+        &self,
+        manifest: &Manifest,
+        version: u32,
+        options: &InstallOptions,
+    ) -> Result<bool> {
         let known = self.recorded_modules()?;
+        if !options.redefine {
+            self.check_unhindered(manifest, version, options, &known)?;
+        }
+        let records = options.prefix.is_empty();
         let mut missing = Vec::new();
-        for number in 1..=version {
+        for number in (1..=version).filter(|_| records) {
             let entity = ModuleEntity::of(manifest, number)?;
-            check_strangers(&known, &entity)?;
             if !known.iter().any(|known| known.id == entity.id) {
                 missing.push(entity);
             }
         }
-        let catalogue = {
-            let txn = self.thread().node.store.read()?;
-            self.catalogue(&*txn)?
-        };
-        check_schemas(&catalogue, manifest, version)?;
-        let collections = manifest.collections(version).iter();
-        let defined = collections
-            .clone()
-            .all(|collection| catalogue.find(&collection.spec.name).is_some());
-        if missing.is_empty() && defined {
-            return Ok(());
+        let specs = self.specs(manifest, version, options)?;
+        if missing.is_empty() && specs.is_empty() {
+            return Ok(records);
         }
         self.write(|txn| {
-            for collection in collections {
-                txn.define(&manifest.stored_spec(version, collection.spec.name.as_str())?)?;
+            for spec in &specs {
+                match options.redefine {
+                    true => txn.redefine(spec)?,
+                    false => txn.define(spec)?,
+                }
             }
             for entity in &missing {
                 txn.save_reserved(MODULES, &entity.id, entity)?;
             }
             Ok(())
-        })
+        })?;
+        Ok(records)
     }
-}
 
-/// Refuses a version of which the thread knows another one, and collections of other modules.
-fn check_strangers(known: &[Recorded], entity: &ModuleEntity) -> Result<()> {
-    for other in known {
-        if other.module == entity.module {
-            if other.version == entity.version && other.id != entity.id {
-                return Err(Error::conflict(
-                    "the thread knows another module of this id and version: a published version \
-                     never changes, so make it a later one",
-                )
-                .with("module", &entity.module)
-                .with("version", entity.version));
-            }
-        } else if let Some(name) = common(&other.collections, &entity.collections) {
-            return Err(
-                Error::conflict("the collection belongs to another module in this thread")
-                    .with("collection", name)
-                    .with("module", &other.module),
-            );
+    /// What collections are to be defined: all of them if one is not, or if they are to be made anew.
+    fn specs(
+        &self,
+        manifest: &Manifest,
+        version: u32,
+        options: &InstallOptions,
+    ) -> Result<Vec<CollectionSpec>> {
+        let catalogue = {
+            let txn = self.thread().node.store.read()?;
+            self.catalogue(&*txn)?
+        };
+        let (mut specs, mut wanted) = (Vec::new(), options.redefine);
+        for collection in manifest.collections(version) {
+            let name = &collection.spec.name;
+            let mut spec = manifest.stored_spec(version, name.as_str())?;
+            spec.name = options.name(name)?;
+            wanted |= catalogue.find(&spec.name).is_none();
+            specs.push(spec);
         }
+        specs.retain(|_| wanted);
+        Ok(specs)
     }
-    Ok(())
-}
-
-fn common<'n>(one: &[CollectionName], other: &'n [CollectionName]) -> Option<&'n CollectionName> {
-    other.iter().find(|name| one.contains(name))
-}
-
-/// Refuses a collection that has a schema of its own: it would keep versions of the module from
-/// storing what they need to.
-fn check_schemas(catalogue: &Catalogue, manifest: &Manifest, version: u32) -> Result<()> {
-    for collection in manifest.collections(version) {
-        let name = &collection.spec.name;
-        let definition = catalogue.find(name);
-        let schema = definition.and_then(|definition| definition.schema_text.as_ref());
-        if schema.is_some_and(|schema| *schema != Value::Bool(true)) {
-            return Err(Error::conflict(
-                "the collection has a schema that no module gave it: define it with the schema true first",
-            )
-            .with("collection", name));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

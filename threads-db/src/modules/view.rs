@@ -7,9 +7,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use threads_core::codec::{Action, EventCodec, EventCodecExt};
 use threads_core::module::{Invariant, Lens, Manifest};
-use threads_core::{CollectionName, Error, Result};
+use threads_core::{CodecId, CollectionName, Error, Result};
 
+use super::InstallOptions;
 use super::narrow::narrowed;
+use crate::catalogue::Definition;
 use crate::document::Document;
 use crate::query::{Candidate, Filter, Matcher, Query};
 use crate::read::Documents;
@@ -20,7 +22,9 @@ pub(crate) struct View {
     lens: Lens,
     schema: CompiledSchema,
     invariants: Vec<Invariant>,
+    /// What the collection is called in the thread.
     name: CollectionName,
+    codec: CodecId,
 }
 
 impl fmt::Debug for View {
@@ -32,10 +36,11 @@ impl fmt::Debug for View {
 }
 
 impl View {
-    /// Those of all collections of a version.
+    /// Those of all collections of a version, by the names that the module gives them.
     pub(super) fn all(
         manifest: &Manifest,
         version: u32,
+        options: &InstallOptions,
     ) -> Result<BTreeMap<CollectionName, Arc<Self>>> {
         let view = |collection: &threads_core::module::ModuleCollection| {
             let name = collection.spec.name.clone();
@@ -50,11 +55,35 @@ impl View {
                 lens: manifest.lens(version, name.as_str())?,
                 schema: compiled,
                 invariants: collection.invariants.clone(),
-                name: name.clone(),
+                name: options.name(&name)?,
+                codec: collection.spec.codec.clone(),
             };
             Ok((name, Arc::new(view)))
         };
         manifest.collections(version).iter().map(view).collect()
+    }
+
+    /// What the collection is called in the thread.
+    pub(super) fn name(&self) -> &CollectionName {
+        &self.name
+    }
+
+    /// Refuses to write to a collection of which somebody says otherwise than the module.
+    pub(crate) fn check_definition(&self, definition: &Definition) -> Result<()> {
+        let open = |schema: &Value| *schema == Value::Bool(true);
+        let error = match &definition.schema_text {
+            _ if definition.codec_id != self.codec => Error::conflict(
+                "the collection was given another codec than the module's: install the module \
+                 again to see by whom, and what to do",
+            )
+            .with("codec", &definition.codec_id),
+            Some(schema) if !open(schema) => Error::conflict(
+                "the collection was given a schema that is not the module's: install the module \
+                 again to see by whom, and what to do",
+            ),
+            _ => return Ok(()),
+        };
+        Err(error.with("collection", &self.name))
     }
 
     /// The schema of what it sees.

@@ -351,8 +351,15 @@ impl<'a> Emptier<'a> {
             }
             row.put(txn, &key)?;
         }
+        let gone: BTreeSet<_> = self
+            .touched
+            .into_iter()
+            .filter(|name| self.dead.get(name).is_some_and(|dead| *dead))
+            .collect();
+        base::forget_dead(txn, thread, &gone)?;
         if self.beyond {
-            base::forget_dead(txn, thread)?;
+            // Nobody here knows of which entities they were.
+            base::forget_all_dead(txn, thread)?;
         }
         if done.emptied > 0 {
             txn.put(Keyspace::Meta, meta::UNWIPED, &[])?;

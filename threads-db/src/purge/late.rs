@@ -41,7 +41,7 @@ pub(crate) fn late(
         emptier.look_at_listed(record)?;
     }
     let done = emptier.finish()?;
-    base::forget_dead(txn, thread)?;
+    base::forget_dead(txn, thread, died)?;
     match done.shown {
         true => reducers::replay_all(txn, thread),
         false => Ok(()),

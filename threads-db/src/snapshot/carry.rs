@@ -25,7 +25,7 @@ pub(crate) struct Carried {
 }
 
 /// What a piece is bound to.
-fn aad(thread: &ThreadId, id: &Cid, piece: u64) -> Vec<u8> {
+pub(super) fn aad(thread: &ThreadId, id: &Cid, piece: u64) -> Vec<u8> {
     let id = id.to_bytes();
     [DOMAIN, thread.as_bytes(), &id, &piece.to_be_bytes()].concat()
 }

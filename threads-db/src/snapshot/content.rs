@@ -1,7 +1,7 @@
 //! What a snapshot says, item by item, as bytes: the same on every peer that has the same records.
 //!
 //! The bytes are a list of items, each as its length in four bytes and its canonical DAG-CBOR: the thread, its logs,
-//! the records that stay needed, the entities, and an end that counts them. Nothing in it is local to a node, and
+//! marks of their records, the records that stay needed, the entities, and an end that counts them. Nothing in it is local to a node, and
 //! nothing is random, so that peers sign for the same hash.
 
 use std::io::Read;
@@ -13,6 +13,9 @@ use threads_core::block::{self, RAW, cid_of_digest};
 use threads_core::codec::EntityState;
 use threads_core::{Cid, CodecId, CollectionName, EntityId, Error, Hlc, LogId, Result, ThreadId};
 
+use super::LOGS_MAX;
+use super::covered::Apart;
+use crate::base::marks::Mark;
 use crate::chain::Blocks;
 use crate::entity::Life;
 
@@ -21,6 +24,8 @@ pub(crate) const CONTENT_VERSION: u64 = 1;
 /// The longest item. A record has at most 16 KiB, its event less, its body a little more than 1 MiB; the state of
 /// an entity is bounded by its codec.
 const ITEM_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most access records that one item names.
+const ACL_MAX: usize = 4_096;
 /// How many bytes of an item are made room for before they are there.
 const ROOM_BYTES: u64 = 64 * 1024;
 
@@ -35,6 +40,7 @@ pub(crate) enum Item {
         acl: Vec<Cid>,
     },
     Log(LogItem),
+    Marks(MarksItem),
     Record(RecordItem),
     Entity(EntityItem),
     /// How many of each there were.
@@ -57,14 +63,24 @@ pub(crate) struct LogItem {
     pub(crate) acl: Vec<Cid>,
 }
 
+/// Marks of the covered records of a log that follow each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MarksItem {
+    /// Which of the logs they are of.
+    pub(crate) log: u64,
+    /// The number of the first record.
+    pub(crate) first: u64,
+    marks: ByteBuf,
+}
+
 /// A record that stays needed: by place, logs in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RecordItem {
     /// Which of the logs it is of.
     pub(crate) log: u64,
     pub(crate) seq: u64,
-    /// Whether it is in quarantine: nothing of it is in the entities.
-    pub(crate) apart: bool,
+    /// Why it is in quarantine, if it is: nothing of it is in the entities.
+    pub(crate) apart: Option<Apart>,
     /// The access records that it names, or those before it in its log did.
     pub(crate) acl: Vec<Cid>,
     record: ByteBuf,
@@ -118,8 +134,33 @@ impl LogItem {
     }
 }
 
+impl MarksItem {
+    pub(crate) fn new(log: u64, first: u64, marks: &[Mark]) -> Self {
+        let marks: Vec<u8> = marks
+            .iter()
+            .flat_map(|mark| mark.bytes().to_vec())
+            .collect();
+        let marks = ByteBuf::from(marks);
+        Self { log, first, marks }
+    }
+
+    /// The marks.
+    pub(crate) fn marks(&self) -> Result<Vec<Mark>> {
+        let (marks, rest) = self.marks.as_chunks();
+        match rest {
+            [] => Ok(marks.iter().map(|mark| Mark::from_bytes(*mark)).collect()),
+            _ => Err(malformed()),
+        }
+    }
+}
+
 impl RecordItem {
-    pub(crate) fn new((log, seq): (u64, u64), apart: bool, acl: Vec<Cid>, blocks: Blocks) -> Self {
+    pub(crate) fn new(
+        (log, seq): (u64, u64),
+        apart: Option<Apart>,
+        acl: Vec<Cid>,
+        blocks: Blocks,
+    ) -> Self {
         Self {
             log,
             seq,
@@ -194,12 +235,29 @@ impl Item {
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Thread { .. } | Self::Log(_) | Self::End { .. } => 128,
-            Self::Record(item) => item.record.len() + item.event.len() + item.body.len(),
+            Self::Thread { .. } | Self::Log(_) | Self::End { .. } => 128 + self.acl_bytes(),
+            Self::Marks(item) => item.marks.len(),
+            Self::Record(item) => {
+                item.record.len() + item.event.len() + item.body.len() + self.acl_bytes()
+            }
             Self::Entity(item) => match &item.life {
                 LifeItem::Live(_, state) => 128 + state.len(),
                 LifeItem::Deleted | LifeItem::Unknown => 128,
             },
+        }
+    }
+
+    fn acl_bytes(&self) -> usize {
+        size_of_val(self.acl())
+    }
+
+    /// The access records that it names.
+    fn acl(&self) -> &[Cid] {
+        match self {
+            Self::Thread { acl, .. } => acl,
+            Self::Log(item) => &item.acl,
+            Self::Record(item) => &item.acl,
+            Self::Marks(_) | Self::Entity(_) | Self::End { .. } => &[],
         }
     }
 
@@ -295,8 +353,11 @@ impl<R: Read> Reader<R> {
     }
 
     fn count(&mut self, item: &Item) -> Result<()> {
+        if item.acl().len() > ACL_MAX {
+            return Err(malformed().with("why", "it names too many access records"));
+        }
         match item {
-            Item::Thread { .. } => {}
+            Item::Thread { .. } | Item::Marks(_) => {}
             Item::Log(_) => self.counts[0] += 1,
             Item::Record(_) => self.counts[1] += 1,
             Item::Entity(_) => self.counts[2] += 1,
@@ -311,7 +372,10 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
-        Ok(())
+        match self.counts[0] > LOGS_MAX as u64 {
+            true => Err(malformed().with("why", "it has too many logs")),
+            false => Ok(()),
+        }
     }
 
     /// The name of what was read to its end.

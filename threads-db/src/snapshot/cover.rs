@@ -1,26 +1,21 @@
 //! What a snapshot can cover, and which records stay needed of that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::record::Dep;
 use threads_core::{Error, Result};
 
-use super::covered::{Covered, linked_by_later};
+use super::covered::{Apart, Covered, linked_by_later};
 use crate::base::{self, Base};
 use crate::chain;
 use crate::compact;
-use crate::held;
+use crate::held::{self, Why};
 use crate::ingest;
 use crate::layout::{self, Number, Place, Prefix, meta};
 use crate::line;
 use crate::thread::Thread;
-
-/// The last records of the logs, as a snapshot of what is here now would cover them.
-pub(crate) fn frontier_now(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Dep>> {
-    Ok(line::head_links(line::all(txn, thread)?))
-}
 
 /// The local numbers of the logs of a frontier, which must all be here so far.
 pub(crate) fn covered_by(txn: &dyn ReadTxn, thread: &Thread, frontier: &[Dep]) -> Result<Covered> {
@@ -42,19 +37,23 @@ pub(crate) fn covered_by(txn: &dyn ReadTxn, thread: &Thread, frontier: &[Dep]) -
     Ok(covered)
 }
 
-/// What is here, up to a time if one is given: of each log the records before the first that is not older.
+/// What is here, up to a time if one is given: of each log the records before the first that is not older, and before
+/// any that waits for this machine's clock, of which nobody knows yet whether it is applied.
 pub(crate) fn covered_until(
     txn: &dyn ReadTxn,
     thread: &Thread,
     since_ms: Option<u64>,
 ) -> Result<Covered> {
     let mut covered = Covered::default();
+    let ahead = ahead(txn, thread)?;
     for (line, head) in line::all(txn, thread)? {
         let place = line.place(thread.number, head.seq);
         let begins = base::last(txn, place)?.max(line.first - 1);
-        let mut last = head.seq;
+        let first_ahead = ahead.get(&line.number).copied().unwrap_or(u64::MAX);
+        let end = head.seq.min(first_ahead.max(begins + 1) - 1);
+        let mut last = end;
         if let Some(since_ms) = since_ms {
-            for seq in (begins + 1..=head.seq).rev() {
+            for seq in (begins + 1..=end).rev() {
                 let blocks = chain::expect(txn, Place { seq, ..place })?;
                 let is_older = !blocks.is_emptied() && thread.time(&blocks)?.wall_ms < since_ms;
                 if is_older {
@@ -90,16 +89,20 @@ fn add_apart(txn: &dyn ReadTxn, thread: &Thread, covered: &mut Covered) -> Resul
         covered.apart = base.covered.apart;
         return Ok(());
     }
-    for (place, _) in apart(txn, thread)? {
+    for (place, why) in apart(txn, thread)? {
         if place.seq <= covered.last(place.log) {
-            covered.apart.insert((place.log, place.seq));
+            let why = match why {
+                Why::Quarantine(_) => Apart::Itself,
+                _ => Apart::Rules,
+            };
+            covered.apart.insert((place.log, place.seq), why);
         }
     }
     Ok(())
 }
 
-/// The records that stand in their logs and are not applied, and whether that waits for something.
-fn apart(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<(Place, bool)>> {
+/// The records that stand in their logs and are not applied, and why.
+fn apart(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<(Place, Why)>> {
     let mut apart = Vec::new();
     if !held::any(txn, thread.number)? {
         return Ok(apart);
@@ -110,10 +113,22 @@ fn apart(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<(Place, bool)>> {
             continue;
         };
         if let Some(place) = chain::locate(txn, thread.number, &entry.row.record)? {
-            apart.push((place, !entry.row.why.is_quarantine()));
+            apart.push((place, entry.row.why));
         }
     }
     Ok(apart)
+}
+
+/// The first record of each log that waits for this machine's clock.
+fn ahead(txn: &dyn ReadTxn, thread: &Thread) -> Result<BTreeMap<Number, u64>> {
+    let mut first = BTreeMap::new();
+    for (place, why) in apart(txn, thread)? {
+        if why.due_ms().is_some() {
+            let first = first.entry(place.log).or_insert(place.seq);
+            *first = place.seq.min(*first);
+        }
+    }
+    Ok(first)
 }
 
 /// Refuses what no snapshot can be made of.
@@ -121,7 +136,7 @@ pub(crate) fn check(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Re
     thread.check_reads()?;
     if line::any_forked(txn, thread.number)? {
         return Err(Error::unsupported(
-            "a log of this thread was forked: there are no snapshots of it",
+            "a log of this thread was forked, by two devices with one key: there are no snapshots of such a thread, and it is not compacted",
         ));
     }
     if !thread.locked(txn)?.is_empty() || ingest::Unread::is_left(txn, thread.number)? {
@@ -145,30 +160,51 @@ pub(crate) fn check(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Re
             return Ok(());
         }
     }
-    for (place, waits) in apart(txn, thread)? {
-        if waits && place.seq <= covered.last(place.log) {
+    if base::is_wanting(txn, thread.number)? {
+        return Err(Error::unavailable(
+            "a record waits for older ones and is not applied: get them first",
+        ));
+    }
+    for (place, why) in apart(txn, thread)? {
+        let is_known = why.is_quarantine() && why.due_ms().is_none();
+        if !is_known && place.seq <= covered.last(place.log) {
             return Err(Error::unavailable(
-                "a record waits for others and is not applied: see what is held",
+                "a record waits for others, or for this machine's clock, and is not applied: see what is held",
             )
             .with("seq", place.seq));
         }
     }
+    check_rules(txn, thread, covered)
+}
+
+/// Refuses what does not cover all access records.
+fn check_rules(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Result<()> {
+    let mut changed_ms = None;
     // Which records are applied is known by all access records that are here, and by no fewer.
     for (log, head) in HeadBook::new(txn).all(&thread.id)? {
         let number = layout::number(txn, &meta::log_by_id(thread.number, &log))?;
         let number = number.ok_or_else(|| Error::corrupt("a log has no local number"))?;
         let last = covered.last(number);
-        if last < head.seq
-            && access_records(txn, thread, number)?
-                .iter()
-                .any(|seq| *seq > last)
-        {
-            return Err(Error::unavailable(
-                "rules were changed since then: make a snapshot of what is here now",
-            ));
+        if last == head.seq {
+            continue;
+        }
+        for seq in access_records(txn, thread, number)?.range(last + 1..) {
+            let place = Place {
+                thread: thread.number,
+                log: number,
+                seq: *seq,
+            };
+            let time = thread.time(&chain::expect(txn, place)?)?;
+            changed_ms = changed_ms.max(Some(time.wall_ms));
         }
     }
-    Ok(())
+    match changed_ms {
+        None => Ok(()),
+        Some(changed_ms) => Err(Error::unavailable(
+            "the rules were changed after what is to be covered, and what counts is known by all rules alone: cover what is from before a later time, at least one after that change, or all",
+        )
+        .with("changed_ms", changed_ms)),
+    }
 }
 
 /// The access records of a log.
@@ -207,7 +243,7 @@ pub(crate) fn kept(
     kept.extend([1, last]);
     kept.extend(access_records(txn, thread, log)?);
     let apart = covered.apart.range((log, 0)..=(log, u64::MAX));
-    kept.extend(apart.map(|(_, seq)| *seq));
+    kept.extend(apart.map(|((_, seq), _)| *seq));
     kept.retain(|seq| *seq <= last);
     Ok(kept)
 }

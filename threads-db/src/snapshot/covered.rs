@@ -7,13 +7,23 @@ use threads_core::record::skip_target;
 
 use crate::layout::{EventPlace, Number, Place};
 
+/// Why a record is in quarantine, as all know who have the same records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Apart {
+    /// For what it is itself: no rule that comes later changes that.
+    Itself,
+    /// By the rules.
+    Rules,
+}
+
 /// The records that a snapshot covers: those up to one of each log, but for what is in quarantine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Covered {
     /// The last one of each log, by local number.
     pub(crate) last: BTreeMap<Number, u64>,
     /// Those that were in quarantine, and nothing of them is in the entities.
-    pub(crate) apart: BTreeSet<(Number, u64)>,
+    pub(crate) apart: BTreeMap<(Number, u64), Apart>,
 }
 
 impl Covered {
@@ -24,7 +34,7 @@ impl Covered {
 
     /// Whether what a record says is in the snapshot.
     pub(crate) fn has(&self, place: Place) -> bool {
-        place.seq <= self.last(place.log) && !self.apart.contains(&(place.log, place.seq))
+        place.seq <= self.last(place.log) && !self.apart.contains_key(&(place.log, place.seq))
     }
 
     /// The same of an event.

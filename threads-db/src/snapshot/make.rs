@@ -9,10 +9,11 @@ use threads_core::datastore::{Direction, Keyspace, ReadTxn};
 use threads_core::record::Dep;
 use threads_core::{Cid, CollectionName, Error, Hlc, Result};
 
-use super::content::{CONTENT_VERSION, EntityItem, Item, LogItem, Name, RecordItem};
+use super::content::{CONTENT_VERSION, EntityItem, Item, LogItem, MarksItem, Name, RecordItem};
 use super::cover::kept;
 use super::covered::Covered;
 use crate::access;
+use crate::base::marks::{self, MARKS_AT_ONCE};
 use crate::base::{self, Base};
 use crate::chain;
 use crate::entity::{EntityRow, Life};
@@ -36,6 +37,8 @@ struct CoveredLog {
 enum Step {
     Thread,
     Logs,
+    /// Marks of records of this log, from one on.
+    Marks(usize, u64),
     /// Records of this log.
     Records(usize),
     /// Entities of this collection, after this key.
@@ -140,7 +143,7 @@ impl<'a> Content<'a> {
             Some(Item::Log(_)) => self.counts[0] += 1,
             Some(Item::Record(_)) => self.counts[1] += 1,
             Some(Item::Entity(_)) => self.counts[2] += 1,
-            Some(Item::Thread { .. } | Item::End { .. }) | None => {}
+            Some(Item::Thread { .. } | Item::Marks(_) | Item::End { .. }) | None => {}
         }
         Ok(item)
     }
@@ -159,8 +162,9 @@ impl<'a> Content<'a> {
                 let logs = self.logs.iter();
                 self.made
                     .extend(logs.map(|log| Item::Log(log.item.clone())));
-                Step::Records(0)
+                Step::Marks(0, 1)
             }
+            Step::Marks(log, first) => self.marks(log, first)?,
             Step::Records(log) => self.record(log)?,
             Step::Entities(collection, after) => self.entities(collection, after)?,
             Step::End => {
@@ -186,6 +190,20 @@ impl<'a> Content<'a> {
         }
     }
 
+    fn marks(&mut self, log: usize, first: u64) -> Result<Step> {
+        let Some(of) = self.logs.get(log) else {
+            return Ok(Step::Records(0));
+        };
+        let last = of.item.seq.min(first + MARKS_AT_ONCE - 1);
+        if first > last {
+            return Ok(Step::Marks(log + 1, 1));
+        }
+        let marks = marks::of_range(self.txn, self.thread, of.number, first..=last)?;
+        let item = MarksItem::new(log as u64, first, &marks);
+        self.made.push_back(Item::Marks(item));
+        Ok(Step::Marks(log, last + 1))
+    }
+
     fn record(&mut self, log: usize) -> Result<Step> {
         let Some(of) = self.logs.get_mut(log) else {
             return Ok(Step::Entities(0, Vec::new()));
@@ -199,7 +217,7 @@ impl<'a> Content<'a> {
             seq,
         };
         let blocks = chain::expect(self.txn, place)?;
-        let apart = self.covered.apart.contains(&(place.log, seq));
+        let apart = self.covered.apart.get(&(place.log, seq)).copied();
         let record = self.thread.open_record(&blocks.record)?;
         let acl = access::named(self.txn, place, record.fields())?;
         let item = RecordItem::new((log as u64, seq), apart, acl, blocks);

@@ -6,15 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use threads_core::batch::EntityEvent;
 use threads_core::books::{Head, HeadBookMut};
-use threads_core::codec::ActionKind;
-use threads_core::datastore::{DatastoreExt, Durability, Keyspace, WriteTxn};
+use threads_core::datastore::{DatastoreExt, Durability, Keyspace, ReadTxn, WriteTxn};
 use threads_core::record::{Fields, Record, SignedRecord, Verified};
 use threads_core::{Cid, CollectionName, EntityId, Error, Hlc, PeerId, Result, block};
 
 use super::content::{CONTENT_VERSION, EntityItem, Item, LogItem, Reader, RecordItem};
-use super::covered::Covered;
+use super::covered::{Apart, Covered};
 use crate::access;
 use crate::base::Base;
 use crate::chain;
@@ -22,11 +20,14 @@ use crate::definitions;
 use crate::entity::{EntityRow, Life};
 use crate::held::{self, Entry, Why};
 use crate::ingest::Ingest;
-use crate::invite::{self, MEMBERS};
+use crate::invite;
 use crate::layout::{self, EventPlace, Number, Place, meta};
 use crate::purge::EmptiedRow;
 use crate::thread::{Thread, Tip};
-use crate::whole::whole_id;
+
+mod sound;
+
+use sound::Says;
 
 /// How many items, and about how many bytes, one commit puts.
 const ITEMS_PER_COMMIT: usize = 4_096;
@@ -47,11 +48,18 @@ struct Opening<'a> {
     acl: Vec<Cid>,
     logs: Vec<(Number, LogItem)>,
     covered: Covered,
+    /// Of which log the next marks are, and from which record on.
+    marked: (u64, u64),
+    /// The records that came, and what they say.
+    carried: BTreeMap<(u64, u64), Says>,
+    /// The access records that something names.
+    named: BTreeSet<Cid>,
     /// The record that came last, and the entity.
     record: (u64, u64),
     entity: Option<(CollectionName, EntityId)>,
-    /// The access records.
+    /// The access records, and which others each knows of.
     access: Vec<(Place, Cid, Fields)>,
+    knows: Vec<Vec<Cid>>,
     /// The logs that showed whose they are.
     owned: BTreeSet<u64>,
     time: Hlc,
@@ -64,6 +72,16 @@ struct Opening<'a> {
 /// [`ErrorKind::Rejected`](threads_core::ErrorKind::Rejected) for what is no snapshot of this thread, or not this
 /// one.
 pub(crate) fn open(thread: &Thread, input: impl Read, name: &Cid) -> Result<()> {
+    open_if(thread, input, name, &|_| Ok(()))
+}
+
+/// The same, if all of it may be so, by what is in it: what is asked when it is there, and before anybody sees it.
+pub(super) fn open_if(
+    thread: &Thread,
+    input: impl Read,
+    name: &Cid,
+    may: &dyn Fn(&dyn ReadTxn) -> Result<()>,
+) -> Result<()> {
     let store = &thread.node.store;
     let mut reader = Reader::new(input);
     let mut opening = Opening::new(thread);
@@ -89,7 +107,11 @@ pub(crate) fn open(thread: &Thread, input: impl Read, name: &Cid) -> Result<()> 
                 .with("found", found),
         );
     }
-    let keys = store.transact(Durability::Group, |txn| opening.finish(txn, name))?;
+    let keys = store.transact(Durability::Group, |txn| {
+        let keys = opening.finish(txn, name)?;
+        may(txn.as_read())?;
+        Ok(keys)
+    })?;
     if keys {
         thread.take_up_keys()?;
     }
@@ -104,9 +126,13 @@ impl<'a> Opening<'a> {
             acl: Vec::new(),
             logs: Vec::new(),
             covered: Covered::default(),
+            marked: (0, 1),
+            carried: BTreeMap::new(),
+            named: BTreeSet::new(),
             record: (0, 0),
             entity: None,
             access: Vec::new(),
+            knows: Vec::new(),
             owned: BTreeSet::new(),
             time: Hlc::ZERO,
         }
@@ -122,25 +148,27 @@ impl<'a> Opening<'a> {
                     thread,
                     acl,
                 } if first => {
+                    self.named.extend(&acl);
                     self.acl = acl;
                     if version != CONTENT_VERSION || thread != self.thread.id {
                         return Err(malformed("it is of another thread, or a later version"));
                     }
                 }
-                Item::Log(log) if !first && self.is_before_records() => self.log(txn, log)?,
-                Item::Record(record) if !first && self.entity.is_none() => {
+                Item::Log(log) if !first && self.is_before_marks() => self.log(txn, log)?,
+                Item::Marks(marks) if !first => self.marks(txn, &marks)?,
+                Item::Record(record) if !first && self.is_marked() && self.entity.is_none() => {
                     records.push(self.record(txn, &record)?);
                 }
-                Item::Entity(entity) if !first => self.entity(txn, &entity)?,
-                Item::End { .. } if !first => {}
+                Item::Entity(entity) if !first && self.is_marked() => self.entity(txn, &entity)?,
+                Item::End { .. } if !first && self.is_marked() => {}
                 _ => return Err(malformed("its items are out of turn")),
             }
         }
         Verified::check_all(records, &mut **self.thread.node.rng()).map(drop)
     }
 
-    fn is_before_records(&self) -> bool {
-        self.record == (0, 0) && self.entity.is_none()
+    fn is_before_marks(&self) -> bool {
+        self.marked == (0, 1) && self.record == (0, 0) && self.entity.is_none()
     }
 
     fn log(&mut self, txn: &mut dyn WriteTxn, item: LogItem) -> Result<()> {
@@ -155,6 +183,7 @@ impl<'a> Opening<'a> {
             time: item.time()?,
         };
         HeadBookMut::new(txn).set(&self.thread.id, &item.log, &head)?;
+        self.named.extend(&item.acl);
         self.covered.last.insert(number, item.seq);
         self.logs.push((number, item));
         Ok(())
@@ -182,6 +211,7 @@ impl<'a> Opening<'a> {
         if (fields.log, fields.seq) != (log.log, item.seq) || is_last && cid != log.record {
             return Err(malformed("a record stands in another place"));
         }
+        self.check_marks(txn.as_read(), place, &record)?;
         chain::put(txn, place, &cid, &blocks)?;
         if let Some(author) = record.author() {
             let key = meta::author(place.thread, place.log);
@@ -201,13 +231,16 @@ impl<'a> Opening<'a> {
             }
             .put(txn, place)?;
         }
-        if item.apart {
-            self.covered.apart.insert((place.log, place.seq));
-            self.hold(txn, (&cid, fields), record.author())?;
+        if let Some(apart) = item.apart {
+            self.covered.apart.insert((place.log, place.seq), apart);
+            self.hold(txn, (&cid, fields), (record.author(), apart))?;
         }
+        self.named.extend(&item.acl);
         if fields.access {
             self.access.push((place, cid, fields.clone()));
+            self.knows.push(item.acl.clone());
         }
+        self.check_time((item, &record), &blocks)?;
         Ok(record)
     }
 
@@ -216,15 +249,19 @@ impl<'a> Opening<'a> {
         &self,
         txn: &mut dyn WriteTxn,
         (cid, fields): (&Cid, &Fields),
-        author: Option<PeerId>,
+        (author, apart): (Option<PeerId>, Apart),
     ) -> Result<()> {
+        let why = "it was not accepted where the snapshot was made";
         let row = held::Row {
             log: fields.log,
             seq: fields.seq,
             record: *cid,
             author,
             since_ms: self.thread.node.clock.now_ms(),
-            why: Why::access("it was not accepted where the snapshot was made"),
+            why: match apart {
+                Apart::Itself => Why::quarantine(why),
+                Apart::Rules => Why::access(why),
+            },
         };
         let entry = Entry { row, blocks: None };
         held::keep(txn, self.thread.number, None, &entry).map(drop)
@@ -239,6 +276,7 @@ impl<'a> Opening<'a> {
             return Err(malformed("its entities are out of turn"));
         }
         self.entity = Some(name);
+        self.check_last((item.log, item.seq), item.time()?)?;
         let last = EventPlace {
             time: item.time()?,
             log: *log,
@@ -250,27 +288,31 @@ impl<'a> Opening<'a> {
         let number = layout::number_or_assign(txn, &meta::collection(thread, &item.collection))?;
         let key = layout::entity(thread, number, item.id.as_str());
         let life = item.life();
-        if item.collection.as_str() == MEMBERS
-            && let Life::Live(_, state) = &life
+        self.check_state(&life, &item.id)?;
+        if let Life::Live(codec, _) = &life
+            && self.thread.node.codecs.get(codec).is_err()
         {
-            let event = EntityEvent {
-                collection: item.collection.clone(),
-                entity: item.id.clone(),
-                codec: whole_id(),
-                action: ActionKind::Save,
-                // Of this codec an event is the state that it gives.
-                payload: state.as_bytes().to_vec(),
-            };
-            invite::note_members(txn, self.thread, &[event])?;
+            // It waits for its codec as if it had come in records, which are replayed then.
+            let waiting = Life::Waiting(codec.clone());
+            let beside = layout::beside_history(&key);
+            txn.put(
+                Keyspace::History,
+                &beside,
+                &EntityRow { last, life }.encode(),
+            )?;
+            return EntityRow {
+                last,
+                life: waiting,
+            }
+            .put(txn, &key);
         }
         EntityRow { last, life }.put(txn, &key)
     }
 
     /// Makes the rest follow from what came. Says whether keys were among it.
     fn finish(&mut self, txn: &mut dyn WriteTxn, name: &Cid) -> Result<bool> {
-        if self.owned.len() != self.logs.len() {
-            return Err(malformed("it does not show whose its logs are"));
-        }
+        self.check_whole()?;
+        self.check_clock()?;
         let thread = self.thread.number;
         for (number, log) in &self.logs {
             if !log.acl.is_empty() {
@@ -291,12 +333,15 @@ impl<'a> Opening<'a> {
             snapshot: *name,
             clearing: false,
             owes: None,
-            acl: std::mem::take(&mut self.acl),
+            acl: self.acl.clone(),
             no_feed: BTreeMap::new(),
         };
         base.put(txn, thread)?;
         definitions::changed(txn, self.thread)?;
         let keys = self.learn(txn)?;
+        self.check_latest(txn.as_read(), &base.acl)?;
+        // Not before all of it is known to be right: who shares the thread stays so when the rest is cleared.
+        invite::note_all_members(txn, self.thread)?;
         // What they say of records that are covered was known where the snapshot was made.
         base.put(txn, thread)?;
         Ok(keys)
@@ -304,19 +349,11 @@ impl<'a> Opening<'a> {
 
     /// Shows the policy the access records, none before those that it names.
     fn learn(&mut self, txn: &mut dyn WriteTxn) -> Result<bool> {
-        let mut rest = std::mem::take(&mut self.access);
+        let (access, knows) = (&mut self.access, &self.knows);
+        let records = sound::in_turn(std::mem::take(access), knows)?;
         let mut ingest = Ingest::new(txn, self.thread)?;
-        // Ends: each turn takes one of the rest.
-        while !rest.is_empty() {
-            let names_other = |(_, _, fields): &(Place, Cid, Fields)| {
-                let others = fields.acl.iter().chain(fields.prev.as_ref());
-                let mut others = others.chain(fields.deps.iter().map(|dep| &dep.cid));
-                others.any(|named| rest.iter().any(|(_, cid, _)| cid == named))
-            };
-            let next = rest.iter().position(|record| !names_other(record));
-            let next = next.ok_or_else(|| malformed("its access records name each other"))?;
-            let (place, cid, fields) = rest.remove(next);
-            ingest.learn_at(place, (cid, &fields))?;
+        for (place, cid, fields) in &records {
+            ingest.learn_at(*place, (*cid, fields))?;
         }
         Ok(ingest.came_keys())
     }

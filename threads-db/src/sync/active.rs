@@ -22,6 +22,8 @@ pub(crate) struct Active {
     pub(crate) loaded: bool,
     /// Whether this node takes no more of it.
     pub(crate) full: bool,
+    /// Whether it is to begin with a snapshot: until it does, or is not to any more, nothing is pulled.
+    pub(crate) sought: bool,
     /// Whether the store is being asked how it stands.
     pub(crate) loading: bool,
     /// Whether something changed since the store was asked, so that the answer may be old.

@@ -16,6 +16,7 @@ use super::machine::{Doing, Machine};
 use super::timers::Timer;
 use super::vouch::{Vouch, Vouched};
 use super::wire::{Answer, Frontier, HEADS_MAX, Heads, Verdict, joint, list, listed, numbers};
+use super::words::Worded;
 use crate::layout::Number;
 
 /// How far logs have got here, and whether more is taken.
@@ -39,7 +40,11 @@ impl Machine {
             Ok(Done::Compared(compared)) => self.verdicts(from, request, compared),
             Ok(Done::Served(Some(page))) => {
                 let upto = listed(&page.upto);
-                self.reply(request, &Answer::Page(page.parcels, upto, page.more));
+                let answer = match page.short {
+                    Some(short) => Answer::Short(short.logs, short.snapshot),
+                    None => Answer::Page(page.parcels, upto, page.more),
+                };
+                self.reply(request, &answer);
             }
             Ok(Done::Received(Some(taken))) => self.received(from, request, taken),
             Ok(Done::Heard(Some(heard))) => {
@@ -67,6 +72,10 @@ impl Machine {
             Ok(Done::Blobs(Blobbed::Served(Some(blocks)))) => {
                 self.reply(request, &Answer::Blocks(blocks));
             }
+            Ok(Done::Words(Worded::Listed(Some(listed)))) => {
+                self.reply(request, &Answer::Snapshots(listed.words.clone()));
+                self.answer_words(from, &listed);
+            }
             Ok(Done::Located(Located::Told(Some(told)))) => self.tell_where(from, request, told),
             Ok(Done::Decided(Some(verdict))) => self.decided(request, verdict),
             Ok(
@@ -78,11 +87,14 @@ impl Machine {
                 | Done::Vouched(Vouched::Signed(None))
                 | Done::Erased(ErasedBy::Signed(None))
                 | Done::Located(Located::Told(None))
-                | Done::Blobs(Blobbed::Listed(None) | Blobbed::Served(None)),
+                | Done::Blobs(Blobbed::Listed(None) | Blobbed::Served(None))
+                | Done::Words(Worded::Listed(None)),
             ) => {
                 self.out.push(Output::Refuse(request));
                 self.fault(from, PROBE);
             }
+            // It had, so that it is no attacker.
+            Ok(Done::Removed) => self.out.push(Output::Refuse(request)),
             // The disk is full, or fails: nothing that the peer could mend.
             Ok(_) | Err(_) => self.busy(request),
         }
@@ -99,6 +111,7 @@ impl Machine {
                     probes += PROBE;
                     Verdict::Unknown
                 }
+                Compared::Removed => Verdict::Unknown,
                 Compared::Same(thread, proof) => {
                     proofs.push(proof);
                     self.shares(from, thread);
@@ -185,6 +198,7 @@ impl Machine {
         if new {
             self.locate_soon(id);
             self.may_have_blobs(thread, id);
+            self.may_have_words(thread, id);
         }
         if let Some(active) = self.active.get_mut(&thread) {
             let linked = active.links.contains_key(&id);

@@ -62,6 +62,7 @@ impl Machine {
         active.loaded = !std::mem::take(&mut active.outdated);
         active.own = loaded.own.into_iter().collect();
         active.full = loaded.full;
+        active.sought = loaded.sought;
         let stripped = loaded.stripped;
         let moved = std::mem::take(&mut active.moved);
         let heads = numbers(&loaded.heads);
@@ -199,6 +200,19 @@ impl Machine {
             Ok(Done::Page(page)) if !page.parcels.is_empty() => {
                 let ask = Ask::Push(link.claim, page.parcels);
                 self.call(peer, &ask, Call::Push(thread, peer, page.upto));
+            }
+            Ok(Done::Page(super::io::Page {
+                short: Some(short), ..
+            })) if !link.telling => {
+                // It is to ask for them, and is told then.
+                (link.pushing, link.telling) = (false, true);
+                let claim = link.claim;
+                let active = self.active.get(&thread);
+                let heads = active.map_or_else(Frontier::new, |active| active.heads.clone());
+                let is_short = |log: &_| short.logs.iter().any(|(of, _)| of == log);
+                let news = heads.into_iter().filter(|(log, _)| is_short(log)).collect();
+                let ask = Ask::Have(claim, self.named(thread, &news));
+                self.call(peer, &ask, Call::Have(thread, peer, news));
             }
             _ => {
                 link.pushing = false;

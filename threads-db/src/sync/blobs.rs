@@ -31,8 +31,9 @@ pub(crate) enum Blobbing {
     List(PeerId, Claim, BlobList, BlobList),
     /// Take in a part of a peer's list.
     Take(Number, PeerId, BlobList, Vec<(u64, Cid)>),
-    /// What is missing of the blobs from a place on, and how these peers are asked.
-    Plan(Number, Option<Place>, Vec<PeerId>),
+    /// What is missing of the blobs from a place on, and in one of them from where an earlier round ended; and how
+    /// these peers are asked.
+    Plan(Number, (Option<Place>, Option<Place>), Vec<PeerId>),
     /// The blocks that a peer asks for.
     Serve(PeerId, Claim, Vec<Cid>),
     /// Keep what a peer gave, and note what it has not.
@@ -109,6 +110,9 @@ struct Getting {
     peers: BTreeMap<PeerId, Asked>,
     /// Where the last plan ended, in this round.
     from: Option<Place>,
+    /// Where the last plan ended within a blob: who begins anew goes on there, or it would take for ever to get to the
+    /// end of a large one.
+    mark: Option<Place>,
     /// Whether it was the last one.
     gone_through: bool,
     planning: bool,
@@ -155,12 +159,12 @@ impl Getting {
     }
 
     /// Where to go on: none to begin anew, when all were gone through.
-    fn next_round(&mut self) -> Option<Place> {
+    fn next_round(&mut self) -> (Option<Place>, Option<Place>) {
         self.planning = true;
         if std::mem::take(&mut self.again) || self.gone_through {
             (self.from, self.came) = (None, false);
         }
-        self.from
+        (self.from, self.mark)
     }
 
     /// A peer is not asked any more: what it gave, or has not.
@@ -203,7 +207,7 @@ impl Machine {
     }
 
     /// Something became known of blobs that are wanted.
-    fn look_for_blobs(&mut self, thread: Number) {
+    pub(super) fn look_for_blobs(&mut self, thread: Number) {
         let getting = self.fetching.threads.entry(thread).or_default();
         getting.again = true;
         for wanted in getting.wanted.values_mut() {
@@ -212,7 +216,7 @@ impl Machine {
         self.timers.set(Timer::Blobs(thread), self.now);
     }
 
-    fn proven_of(&self, thread: Number) -> Vec<PeerId> {
+    pub(super) fn proven_of(&self, thread: Number) -> Vec<PeerId> {
         let peers = self.peers.iter();
         let proven = peers.filter(|(_, known)| known.proven.contains(&thread));
         proven.map(|(peer, _)| *peer).collect()
@@ -337,6 +341,11 @@ impl Machine {
         getting.planning = false;
         getting.came |= plan.whole;
         (getting.from, getting.gone_through) = (plan.next, plan.next.is_none());
+        match plan.next {
+            Some(Place::Behind(_)) => {}
+            // All is looked through once more, the next time.
+            within => getting.mark = within,
+        }
         // What is on its way is waited for.
         getting.wanted.retain(|_, wanted| wanted.asked.is_some());
         for cid in plan.wanted {
@@ -353,7 +362,8 @@ impl Machine {
         }
         self.timers.set(Timer::Blobs(thread), self.now);
         if plan.whole {
-            // There is more to be told of.
+            // There is more to be told of, and what was whole for snapshots is known with their words.
+            self.have_words(thread);
             for peer in self.proven_of(thread) {
                 let at = self.now + TELL_AFTER_MS;
                 self.timers.set(Timer::BlobList(thread, peer), at);

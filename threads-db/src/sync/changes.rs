@@ -78,20 +78,10 @@ impl SyncChanges {
     /// ```
     pub fn next_timeout(&mut self, wait: Duration) -> Result<Option<SyncStatus>> {
         let node = self.db.node();
-        let (clock, notifier) = (&node.inner.clock, &node.inner.notifier);
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let end = clock.now_ms().saturating_add(wait_ms);
-        let mut left = wait;
-        loop {
-            let seen = notifier.commits();
-            if let Some(status) = self.try_next()? {
-                return Ok(Some(status));
-            }
-            // Whatever else is committed on the node wakes it too.
-            if left.is_zero() || !notifier.wait(seen, left) {
-                return self.try_next();
-            }
-            left = left.min(Duration::from_millis(end.saturating_sub(clock.now_ms())));
+        let (clock, notifier) = (&*node.inner.clock, &node.inner.notifier);
+        match notifier.next(clock, wait, || self.try_next())? {
+            None => self.try_next(),
+            found => Ok(found),
         }
     }
 }

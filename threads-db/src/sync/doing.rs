@@ -1,6 +1,6 @@
 //! What the machine waits for: replies of peers, and work on the store.
 
-use threads_core::{Cid, PeerId};
+use threads_core::{Cid, Error, PeerId};
 
 use super::io::{PublicationId, RequestId, Share, Which};
 use super::locate::Words;
@@ -28,6 +28,8 @@ pub(super) enum Call {
     /// A part of a peer's list of blobs.
     Blobs(Number, PeerId, BlobList),
     Blocks(Number, PeerId, Vec<Cid>),
+    /// What a peer knows of snapshots.
+    Words(Number, PeerId),
 }
 
 /// What an operation on the store is for.
@@ -79,13 +81,26 @@ pub(super) enum Doing {
     Blobs(Number),
     /// Blocks of blobs are kept.
     Blocks(Number, PeerId),
+    /// What a peer is told of snapshots, or told of them.
+    Words(Number, PeerId),
+    /// How a snapshot stands that a thread is to begin with.
+    Sought(Number),
     /// Something is noted; nothing follows from it.
     Note,
 }
 
 impl Doing {
+    pub(super) fn is_of_words(&self) -> bool {
+        matches!(self, Self::Words(..) | Self::Sought(_))
+    }
+
     pub(super) fn is_of_blobs(&self) -> bool {
         let told = matches!(self, Self::BlobList(..) | Self::BlobsTaken(..));
         told || matches!(self, Self::Blobs(_) | Self::Blocks(..))
     }
+}
+
+/// The error of an answer that does not fit what was asked.
+pub(super) fn unfit() -> Error {
+    Error::rejected("a peer's answer does not fit what it was asked")
 }

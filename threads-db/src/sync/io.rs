@@ -9,8 +9,10 @@ use super::locate::{Locate, Located};
 use super::overheard::{Gossip, Gossiped};
 use super::ranges::{Found, Span};
 use super::refill::Lacking;
+use super::short::Short;
 use super::vouch::{Vouch, Vouched};
 use super::wire::{Claim, Digest, Frontier, Heads, Parcel, Proof, Range};
+use super::words::{Worded, Wording};
 use crate::access::Farewell;
 use crate::invite::{PendingJoin, Verdict};
 use crate::layout::Number;
@@ -166,6 +168,8 @@ pub(crate) enum Fresh {
     Address(PeerId),
     /// Blobs of a thread became whole, or are to be got.
     Blobs(Number),
+    /// There is a snapshot of a thread to tell of.
+    Words(Number),
     /// Somebody waits, for so many milliseconds, until peers have signed for a thread.
     Awaited(Number, u64),
 }
@@ -178,6 +182,7 @@ impl News {
             | Fresh::Shared(thread, _)
             | Fresh::Members(thread)
             | Fresh::Blobs(thread)
+            | Fresh::Words(thread)
             | Fresh::Awaited(thread, _) => Some(thread),
             Fresh::Asked(_) | Fresh::Address(_) | Fresh::Removed(_) => None,
         }
@@ -229,6 +234,8 @@ pub(crate) enum Op {
     Level(PeerId, Vec<(Number, Frontier)>),
     /// Note that a peer has the same of these threads as this node has, and nothing more.
     Same(PeerId, Vec<(Number, Frontier)>),
+    /// Note that a peer has not any more what it was asked for, and says so.
+    Short(Number, PeerId, Short),
     /// About what peers sign for.
     Vouch(Vouch),
     Erase(Erase),
@@ -240,6 +247,8 @@ pub(crate) enum Op {
     Gossip(Gossip),
     /// About blobs.
     Blobs(Blobbing),
+    /// About snapshots that are kept.
+    Words(Wording),
 }
 
 /// Which of the threads that are shared with a peer are to be compared.
@@ -286,6 +295,9 @@ pub(crate) enum Done {
     Located(Located),
     Gossiped(Gossiped),
     Blobs(Blobbed),
+    /// The peer has no right to ask any more.
+    Removed,
+    Words(Worded),
     Noted,
 }
 
@@ -305,6 +317,8 @@ pub(crate) struct Share {
 #[derive(Debug)]
 pub(crate) enum Compared {
     Unknown,
+    /// The peer was in, and is no more: to it, that is the same.
+    Removed,
     Same(Number, Proof),
     /// With what shows the peer the key when this node asks it something.
     Differs(Number, Proof, Claim, Heads),
@@ -342,6 +356,8 @@ pub(crate) struct Loaded {
     pub(crate) full: bool,
     /// Whether it has records that came emptied, and nothing here says why.
     pub(crate) stripped: bool,
+    /// Whether it is to begin with a snapshot, and takes in no records.
+    pub(crate) sought: bool,
     /// What shows each peer that this node holds the key.
     pub(crate) claims: Vec<(PeerId, Claim)>,
 }
@@ -354,6 +370,8 @@ pub(crate) struct Page {
     pub(crate) upto: Frontier,
     /// Whether the ranges ask for more than is in it.
     pub(crate) more: bool,
+    /// What of them was dropped here, where it has no records.
+    pub(crate) short: Option<Short>,
 }
 
 /// What became of records.

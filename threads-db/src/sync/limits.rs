@@ -125,5 +125,9 @@ pub(crate) const BLOB_LOOK_AFTER_MS: u64 = 500;
 /// for.
 pub(crate) const BLOB_CALLS_MAX: usize = 2;
 pub(crate) const BLOCKS_ASKED_MAX: usize = 16;
+/// How often it is looked how a snapshot stands that a thread is to begin with, in milliseconds.
+pub(crate) const SOUGHT_STEP_MS: u64 = 500;
+/// How long it takes at least until a peer is asked again in turn which snapshots it knows of.
+pub(crate) const ASK_APART_MS: u64 = 1_000;
 /// How many parts of a peer's list of blobs are asked for in a row.
 pub(crate) const LISTS_ASKED_MAX: u32 = 1_000;

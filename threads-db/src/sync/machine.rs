@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::rand_core::CryptoRng;
 use threads_core::transport::Acceptance;
-use threads_core::{Error, LogId, PeerId, Result};
+use threads_core::{LogId, PeerId, Result};
 
 use super::active::{Active, Link, Sent};
 use super::blobs::{Blobbing, Fetching};
 use super::comparison::Comparing;
 use super::conduct::{Allowance, Conducts, STALE, cost};
 use super::dial::Dial;
-pub(super) use super::doing::{Call, Doing};
+pub(super) use super::doing::{Call, Doing, unfit};
 use super::erasures::Erase;
 use super::gossip::Gossiping;
 use super::io::{
@@ -28,6 +28,7 @@ use super::refill::Refilling;
 use super::timers::{Timer, Timers};
 use super::vouch::{Vouch, Vouched, Vouching};
 use super::wire::{self, Answer, Ask, Claim};
+use super::words::Wording;
 use crate::layout::Number;
 
 /// What this node knows of its peers and of the threads in use. See the [module](super).
@@ -69,8 +70,7 @@ pub(super) struct Peer {
     pub(super) threads: BTreeSet<Number>,
     /// Those that are not shared with it any more. What it had asked before that is answered late.
     pub(super) barred: BTreeSet<Number>,
-    /// Those of which it showed the key since it connected. Of others it is told a digest, and
-    /// nothing else.
+    /// Those of which it showed the key since it connected. Of others it is told a digest, and nothing else.
     pub(super) proven: BTreeSet<Number>,
     /// Whether the two have compared their threads since they connected, or are about to.
     pub(super) greeted: bool,
@@ -85,6 +85,7 @@ pub(super) struct Peer {
     /// How many of its requests wait for the store.
     pub(super) answering: usize,
     pub(super) allowance: Allowance,
+    pub(super) told: super::words::Told,
 }
 
 impl Machine {
@@ -143,8 +144,7 @@ impl Machine {
         idle && self.calls.is_empty() && self.doing.is_empty()
     }
 
-    /// Takes in what happened at `now_ms`, of a clock that never goes back, and gives what to do, in
-    /// this order. See the [type](Self) for an example.
+    /// Takes in what happened at `now_ms`, of a clock that never goes back; gives what to do, in order. See [`Machine`].
     ///
     /// ```
     /// # use threads_core::{PeerId, system_rng};
@@ -181,11 +181,11 @@ impl Machine {
                 self.follow(Some(thread));
             }
             Input::News(News(Fresh::Blobs(thread))) => self.have_blobs(thread),
+            Input::News(News(Fresh::Words(thread))) => self.have_words(thread),
             Input::News(News(Fresh::Awaited(thread, wait_ms))) => self.awaited(thread, wait_ms),
             Input::Near(peer) => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.near = true;
-                }
+                let known = self.peers.get_mut(&peer);
+                known.into_iter().for_each(|peer| peer.near = true);
             }
             Input::Moved => self.moved(),
             Input::Woken => {}
@@ -205,6 +205,8 @@ impl Machine {
                 Timer::Seek(thread) => self.seek(thread, rng),
                 Timer::BlobList(thread, peer) => self.greet_with_blobs(thread, peer),
                 Timer::Blobs(thread) => self.see_to_blobs(thread),
+                Timer::Words(thread, peer) => self.greet_with_words(thread, peer),
+                Timer::Sought(thread) => self.see_to_sought(thread),
             }
         }
         std::mem::take(&mut self.out)
@@ -229,6 +231,7 @@ impl Machine {
                 unfound: BTreeSet::new(),
                 answering: 0,
                 allowance: Allowance::new(REQUESTS_PER_SECOND, REQUESTS_BURST, self.now),
+                told: Default::default(),
             },
         );
         // One of the two asks; the other only if it was not asked.
@@ -382,6 +385,7 @@ impl Machine {
             (Doing::Seek(thread, peer), Ok(Done::Shared(all))) => self.ask_for(thread, peer, all),
             (doing, Ok(Done::Gossiped(done))) => self.gossiped(doing, done, rng),
             (doing, done) if doing.is_of_blobs() => self.blobs_done(doing, done, rng),
+            (doing, done) if doing.is_of_words() => self.words_done(doing, done),
             (Doing::Overhear(_, publication), Err(_)) => {
                 self.judge(publication, Acceptance::Ignore);
             }
@@ -406,6 +410,7 @@ impl Machine {
         | Call::Erased(_, peer)
         | Call::Blobs(_, peer, _)
         | Call::Blocks(_, peer, _)
+        | Call::Words(_, peer)
         | Call::Refill(_, peer)) = call;
         let answer = match reply.map(|frame| Answer::decode(&frame)) {
             Ok(Ok(answer)) => Ok(answer),
@@ -425,6 +430,7 @@ impl Machine {
             Call::Blocks(thread, peer, asked) => {
                 self.blocks_came((thread, peer), &asked, answer, rng);
             }
+            Call::Words(thread, peer) => self.words_came(thread, peer, answer),
             Call::Refill(thread, peer) => self.refilled((thread, peer), answer, rng),
             Call::Where(thread, peer, known) => self.heard_where((thread, peer), &known, answer),
             Call::Farewell(thread, peer) => self.told_removed(thread, peer, &answer),
@@ -466,6 +472,7 @@ impl Machine {
                 Op::Blobs(Blobbing::List(from, claim, heard, theirs))
             }
             Ok(Ask::Blocks(claim, cids)) => Op::Blobs(Blobbing::Serve(from, claim, cids)),
+            Ok(Ask::Snapshots(claim, known)) => Op::Words(Wording::List(from, claim, known)),
             Ok(Ask::Where(claim, known)) => {
                 Op::Locate(Locate::Tell(from, claim, known.into_iter().collect()))
             }
@@ -490,9 +497,4 @@ impl std::fmt::Debug for Machine {
             .field("active", &self.active.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The error of an answer that does not fit what was asked.
-pub(super) fn unfit() -> Error {
-    Error::rejected("a peer's answer does not fit what it was asked")
 }

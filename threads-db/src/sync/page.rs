@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use threads_core::books::HeadBook;
 use threads_core::datastore::ReadTxn;
 use threads_core::record::SignedRecord;
-use threads_core::{LogId, Result};
+use threads_core::{LogId, PeerId, Result};
 
 use super::io::Page;
 use super::limits::READ_RECORDS_MAX;
+use super::short;
 use super::wire::{PAGE_BYTES_MAX, Range};
+use crate::access;
 use crate::chain::{self, Blocks};
+use crate::db::Db;
 use crate::layout::{Number, Place};
 use crate::line::{self, Line};
+use crate::node::Node;
 use crate::purge;
 use crate::thread::Thread;
 
@@ -86,6 +90,30 @@ pub(crate) fn read(txn: &dyn ReadTxn, thread: &Thread, ranges: &[Range]) -> Resu
     }
     page.more |= reading.rests.values().any(|rest| rest.withheld);
     Ok(page)
+}
+
+/// The same, or what was dropped here in place of it.
+pub(super) fn read_or_short(txn: &dyn ReadTxn, thread: &Thread, ranges: &[Range]) -> Result<Page> {
+    let mut page = read(txn, thread, ranges)?;
+    if page.parcels.is_empty() {
+        page.short = short::short(txn, thread, ranges)?;
+    }
+    Ok(page)
+}
+
+impl Node {
+    /// A page for a peer; an empty one when it may not have the thread any more.
+    pub(super) fn page_for(&self, db: &Db, peer: &PeerId, ranges: &[Range]) -> Result<Page> {
+        let txn = self.snapshot_on_disk()?;
+        match access::may_share(&*self.inner.policy, &*txn, db.id(), peer)? {
+            true => read_or_short(&*txn, db.thread(), ranges),
+            false => read(&*txn, db.thread(), &[]),
+        }
+    }
+
+    pub(super) fn page(&self, db: &Db, ranges: &[Range]) -> Result<Page> {
+        read_or_short(&*self.snapshot_on_disk()?, db.thread(), ranges)
+    }
 }
 
 struct Reading<'a> {

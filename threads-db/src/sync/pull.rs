@@ -11,6 +11,7 @@ use super::io::{Done, Op};
 use super::limits::{PAGES_STORING_MAX, PUSH_RECORDS_MAX, UNFOUND_MAX};
 use super::machine::{Call, Doing, Machine, unfit};
 use super::pause::put_off;
+use super::short::Short;
 use super::timers::Timer;
 use super::wire::{Answer, Ask, Frontier, frontier, numbers};
 use crate::layout::Number;
@@ -24,6 +25,9 @@ impl Machine {
         let Some(active) = self.active.get_mut(&thread) else {
             return;
         };
+        if active.sought {
+            return;
+        }
         if active
             .pull
             .as_ref()
@@ -128,6 +132,9 @@ impl Machine {
                 self.op(Op::TakeIn(thread, parcels), doing);
                 self.ask_for_more(thread);
             }
+            Ok(Answer::Short(logs, snapshot)) => {
+                self.told_short(thread, peer, Short { logs, snapshot });
+            }
             // It has more than others may have of it now, and says again when they may.
             Ok(Answer::Page(parcels, _, true)) if parcels.is_empty() => {
                 self.give_up_on(thread, &peer);
@@ -176,7 +183,7 @@ impl Machine {
     }
 
     /// Forgets what a peer said it has, until it says so again, and pulls from others.
-    fn give_up_on(&mut self, thread: Number, peer: &PeerId) {
+    pub(super) fn give_up_on(&mut self, thread: Number, peer: &PeerId) {
         let Some(active) = self.active.get_mut(&thread) else {
             return;
         };

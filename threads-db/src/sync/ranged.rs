@@ -145,7 +145,7 @@ impl Node {
             (
                 heads_within(&*txn, &id, spans)?,
                 replica,
-                self.is_full_for(&*txn, &id)?,
+                self.takes_none_of(&*txn, thread, &id)?,
             )
         };
         let (found, met) = ranges::answer(&ours, spans);

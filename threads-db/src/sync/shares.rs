@@ -11,6 +11,7 @@ use super::wire::Frontier;
 use super::{located, standing};
 use crate::layout::{Number, Prefix, peers};
 use crate::line;
+use crate::snapshot;
 
 /// The most peers that share one thread.
 pub(crate) const PEERS_PER_THREAD_MAX: usize = 10_000;
@@ -52,10 +53,12 @@ pub(crate) fn remove(txn: &mut dyn WriteTxn, thread: Number, peer: &PeerId) -> R
         txn.delete(Keyspace::Peers, &[peers::acks(thread, peer), key].concat())?;
     }
     txn.delete(Keyspace::Peers, &peers::full(thread, peer))?;
+    txn.delete(Keyspace::Peers, &peers::dropped(thread, peer))?;
     if of_peer(txn.as_read(), peer)?.is_empty() {
         located::forget(txn, peer)?;
     }
     txn.delete(Keyspace::Peers, &peers::announced(thread, peer))?;
+    snapshot::forget_words(txn, thread, peer)?;
     standing::remove(txn, thread, peer)
 }
 

@@ -8,6 +8,7 @@ use threads_core::{Cid, LogId, PeerId, Result};
 
 use super::overheard::{self, Announced};
 use super::shares;
+use super::short::{self, Dropped};
 use super::standing::{self, FailedCheck};
 use super::wire::Frontier;
 use crate::access::{self, Removal};
@@ -15,6 +16,7 @@ use crate::db::Db;
 use crate::held::{self, HeldCounts};
 use crate::line;
 use crate::purge::{self, EmptiedCounts};
+use crate::snapshot::{FromSnapshot, Seek};
 
 /// Where a thread stands.
 ///
@@ -44,6 +46,9 @@ pub struct SyncStatus {
     /// Why what this node does for the rules by itself could not be done when records last came, if so: root's
     /// checkpoint, or new keys. It is tried again with the next ones; see [`Db::attend_access`].
     pub unattended: Option<String>,
+    /// How far it is with the snapshot that the thread was to begin with here, if it was: see
+    /// [`JoinOptions`](crate::JoinOptions).
+    pub from_snapshot: Option<FromSnapshot>,
 }
 
 /// Where one log stands.
@@ -94,6 +99,9 @@ pub struct PeerStatus {
     /// Whether it said last that it takes no more: it keeps what it acknowledged, and has used up its room
     /// for threads of others.
     pub full: bool,
+    /// What it said that it dropped of what is not here, if so. It gives none of that; another peer may, or its
+    /// snapshot stands for it.
+    pub dropped: Option<Dropped>,
     /// When it last showed a record that it had signed for, in milliseconds since 1970; none if it
     /// never did.
     pub shown_ms: Option<u64>,
@@ -162,10 +170,8 @@ impl Db {
         let mut logs = Vec::new();
         for id in known {
             let of_line = |all: &BTreeMap<PeerId, Frontier>| {
-                let peers = all.iter();
-                peers
-                    .filter_map(|(peer, of_peer)| Some((*peer, *of_peer.get(&id)?)))
-                    .collect()
+                let of = |(peer, of_peer): (&PeerId, &Frontier)| Some((*peer, *of_peer.get(&id)?));
+                all.iter().filter_map(of).collect()
             };
             let line = lines.get(&id).map(|(line, _)| line);
             logs.push(LogStatus {
@@ -198,6 +204,7 @@ impl Db {
                 missing: gap(acked, &have),
                 announced: announced.filter(|news| here(&news.log) < news.seq),
                 full: shares::is_full(&*txn, thread.number, peer)?,
+                dropped: short::dropped(&*txn, thread.number, peer, |log, last| here(log) < last)?,
                 shown_ms: checked.shown_ms,
                 failed_check: checked.failed,
             })
@@ -210,6 +217,7 @@ impl Db {
             removed: access::removal(&*txn, thread)?,
             locked: thread.locked(&*txn)?,
             unattended: thread.unattended(),
+            from_snapshot: Seek::get(&*txn, thread.number)?.map(|seek| seek.status()),
         })
     }
 }

@@ -11,15 +11,15 @@ use super::limits::COMPARED_MAX;
 use super::ranges::LISTED_MAX;
 use super::taking::Taking;
 use super::wire::{
-    Check, Claim, Digest, Frontier, Heads, Parcel, Range, agreed, check_of, digest, numbers,
+    Check, Claim, Digest, Frontier, Heads, Parcel, agreed, check_of, digest, numbers,
 };
-use super::{addresses, page, refill::lacks, shares};
+use super::{addresses, refill::lacks, shares};
 use crate::access;
 use crate::chain::Blocks;
 use crate::layout::{self, Number, meta};
 use crate::node::{self, Node};
 use crate::thread::{OwnLog, books};
-use crate::{Db, held, ingest, line};
+use crate::{Db, held, ingest, line, snapshot};
 
 impl Node {
     /// Does work that the [machine](super::Machine) of this node asked for. It waits for the disk.
@@ -45,7 +45,9 @@ impl Node {
     pub(crate) fn perform_on(&self, work: Work) -> (Worked, Option<Db>) {
         let Work(id, op) = work;
         let mut worked_on = None;
+        let asks = op.asks();
         let done = self.carry_out(op, &mut worked_on);
+        let done = done.and_then(|done| self.refused(asks, done));
         (Worked(id, done), worked_on)
     }
 
@@ -69,13 +71,10 @@ impl Node {
             }
             Op::Addresses(peer) => self.addresses_of(&peer).map(Done::Addresses),
             Op::Joins(peer) => self.pending_joins(&peer).map(Done::Joins),
-            Op::Decide(from, invite, secret, card) => {
-                let Ok(card) = PeerCard::from_bytes(&card) else {
-                    return Ok(Done::Decided(None));
-                };
-                self.decide(&from, &invite, &secret, &card)
-                    .map(Done::Decided)
-            }
+            Op::Decide(from, invite, secret, card) => match PeerCard::from_bytes(&card) {
+                Ok(card) => (self.decide(&from, &invite, &secret, &card)).map(Done::Decided),
+                Err(_) => Ok(Done::Decided(None)),
+            },
             Op::Admit(invite, key, secret) => {
                 let db = on.insert(self.take_admission(&invite, &key, &secret)?);
                 Ok(Done::Admitted(db.thread().number))
@@ -123,12 +122,14 @@ impl Node {
             Op::Acked(thread, peer, heads, room) => self.acked(thread, &peer, &heads, room),
             Op::Level(peer, threads) => self.level(&peer, &threads),
             Op::Same(peer, threads) => self.same(&peer, &threads),
+            Op::Short(thread, peer, short) => self.is_short(thread, &peer, short),
             Op::Vouch(what) => self.vouch(what),
             Op::Lacking(peer, chance) => self.lacking(&peer, chance).map(Done::Lacking),
             Op::Erase(what) => self.erase(what),
             Op::Locate(what) => self.locate(what),
             Op::Gossip(what) => self.gossip(what),
             Op::Blobs(what) => self.blobs_for_peers(what).map(Done::Blobs),
+            Op::Words(what) => self.words_for_peers(what).map(Done::Words),
         }
     }
 
@@ -244,7 +245,7 @@ impl Node {
 
     /// The thread that a claim names, with its key, if it was shown. What is looked up and computed
     /// is the same for a thread that is not here as for a proof that is wrong.
-    fn proved(
+    pub(super) fn proved(
         &self,
         txn: &dyn ReadTxn,
         peer: &PeerId,
@@ -264,17 +265,6 @@ impl Node {
         Ok(thread.filter(|_| proved).map(|thread| (thread, replica)))
     }
 
-    /// Threads of which a peer showed the key that was removed from them: it is told so.
-    fn say_removed(&self, peer: &PeerId, threads: &[Number]) -> Result<()> {
-        let owe = |txn: &mut dyn WriteTxn| {
-            let mut threads = threads.iter();
-            threads.try_for_each(|thread| access::owe(txn, *thread, peer))
-        };
-        self.inner.store.transact(Durability::Relaxed, owe)?;
-        self.inner.notifier.notify_of(News(Fresh::Removed(*peer)));
-        Ok(())
-    }
-
     fn compare(&self, peer: &PeerId, claims: &[(Claim, Digest)]) -> Result<Vec<Compared>> {
         let (mut new, mut level, mut removed) = (Vec::new(), Vec::new(), Vec::new());
         let compared: Vec<_> = {
@@ -286,7 +276,10 @@ impl Node {
                 let id = node::thread_id(&*txn, thread)?;
                 if !access::may_share(&*self.inner.policy, &*txn, &id, peer)? {
                     removed.push(thread);
-                    return Ok(Compared::Unknown);
+                    return Ok(match self.was_in(&*txn, thread, peer)? {
+                        true => Compared::Removed,
+                        false => Compared::Unknown,
+                    });
                 }
                 if !shares::has(&*txn, thread, peer)? {
                     new.push(thread);
@@ -335,22 +328,9 @@ impl Node {
             cuts: line::cuts(&*txn, thread.number)?,
             full: self.is_full_for(&*txn, &thread.id)?,
             stripped: lacks(&*txn, thread.number)?,
+            sought: snapshot::is_sought(&*txn, thread.number)?,
             claims: peers.iter().map(claim).collect(),
         })
-    }
-
-    /// A page for a peer; an empty one when it may not have the thread any more.
-    fn page_for(&self, db: &Db, peer: &PeerId, ranges: &[Range]) -> Result<super::io::Page> {
-        let txn = self.snapshot_on_disk()?;
-        match access::may_share(&*self.inner.policy, &*txn, db.id(), peer)? {
-            true => page::read(&*txn, db.thread(), ranges),
-            false => page::read(&*txn, db.thread(), &[]),
-        }
-    }
-
-    fn page(&self, db: &Db, ranges: &[Range]) -> Result<super::io::Page> {
-        let txn = self.snapshot_on_disk()?;
-        page::read(&*txn, db.thread(), ranges)
     }
 
     /// Takes records in.
@@ -358,7 +338,7 @@ impl Node {
         let blocks: Vec<Blocks> = parcels.into_iter().map(Blocks::from).collect();
         let mut taken = Taking::default();
         // What is on its way when it gets full is kept whole, up to a page.
-        if !self.is_full_for(&*self.inner.store.read()?, db.id())? {
+        if !self.takes_none_of(&*self.inner.store.read()?, db.thread().number, db.id())? {
             taken.take(db, &blocks)?;
         }
         if !db.thread().is_blind() {
@@ -381,7 +361,7 @@ impl Node {
             keys: db.thread().later.came(),
             removed: taken.removed,
             refused: taken.refused,
-            full: self.is_full_for(&*txn, db.id())?,
+            full: self.takes_none_of(&*txn, db.thread().number, db.id())?,
             due_in_ms: self.due_in_ms(&*txn, db)?,
         })
     }
@@ -431,7 +411,7 @@ impl Node {
         let (ours, full) = {
             let txn = self.snapshot_on_disk()?;
             let ours = heads_of(&*txn, &id, theirs.keys())?;
-            (ours, self.is_full_for(&*txn, &id)?)
+            (ours, self.takes_none_of(&*txn, thread, &id)?)
         };
         let now_ms = self.inner.clock.now_ms();
         let (mut less, mut room) = (Vec::new(), None);

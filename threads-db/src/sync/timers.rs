@@ -34,6 +34,10 @@ pub(crate) enum Timer {
     BlobList(Number, PeerId),
     /// See what is to be got of blobs.
     Blobs(Number),
+    /// Tell a peer of snapshots, or ask it for some.
+    Words(Number, PeerId),
+    /// See how a snapshot stands that a thread is to begin with.
+    Sought(Number),
 }
 
 /// Each timer once, at the earliest time that was asked for.

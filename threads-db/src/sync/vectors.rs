@@ -2,6 +2,7 @@
 //!
 //! `THREADS_VECTORS=write cargo test -p threads-db --lib vectors` rewrites the files.
 
+mod blobs;
 mod ranges;
 mod refused;
 
@@ -16,6 +17,7 @@ use threads_core::{
 
 use super::wire::{Answer, Ask, Claim, Digest, Head, Parcel, Range, Verdict, digest, joint};
 use crate::chain::Blocks;
+use crate::snapshot::Word;
 use crate::vectors::{TestRng, array, bytes, check, hex, text};
 
 #[test]
@@ -86,6 +88,10 @@ fn erasures() -> Vec<Erasure> {
     };
     let sign = |purge| Erasure::sign(&key, &thread, purge, erased).unwrap();
     purges.map(sign).to_vec()
+}
+
+fn snapshot(of: u8) -> Cid {
+    *Block::raw(vec![of]).cid()
 }
 
 fn blob(of: u8) -> Cid {
@@ -164,25 +170,14 @@ fn requests() -> Vec<Value> {
             "what two purges erased",
             Ask::Erased(claim(), erasures().iter().map(Erasure::purge).collect()),
         ),
-        (
-            "the blobs behind the seventh, by who has two of its own",
-            Ask::Blobs(claim(), (u64::MAX, 7), (1, 2)),
-        ),
-        (
-            "a manifest and a chunk",
-            Ask::Blocks(
-                claim(),
-                vec![*Block::cbor(vec![1]).cid(), *Block::raw(vec![2]).cid()],
-            ),
-        ),
-        ("no block", Ask::Blocks(claim(), vec![])),
     ];
     let vector = |(name, ask): (&str, Ask)| {
         let frame = ask.encode().unwrap();
         json!({"name": format!("request: {name}"), "kind": "request", "bytes": hex(frame), "value": show_ask(&ask)})
     };
     let ranges = ranges::asks(claim());
-    asks.into_iter().chain(ranges).map(vector).collect()
+    let asks = asks.into_iter().chain(blobs::asks());
+    asks.chain(ranges).map(vector).collect()
 }
 
 fn checked(of: u8, seq: u64) -> Head {
@@ -207,6 +202,10 @@ fn replies() -> Vec<Value> {
             Answer::Page(vec![parcel(b"r", b"e", b"b")], vec![(log(1), 7)], true),
         ),
         ("an empty page", Answer::Page(vec![], vec![], false)),
+        (
+            "what was dropped of two logs",
+            Answer::Short(vec![(log(1), 7), (log(2), u64::MAX)], snapshot(1)),
+        ),
         ("how far a log is", Answer::Have(vec![checked(1, 7)])),
         (
             "how far a log is, and no further",
@@ -236,15 +235,6 @@ fn replies() -> Vec<Value> {
                 "/dns4/example.org/tcp/4001",
             ])),
         ),
-        ("no blobs", Answer::Blobs((0, 0), vec![])),
-        (
-            "two blobs of nine",
-            Answer::Blobs((u64::MAX, 9), vec![(8, blob(1)), (9, blob(2))]),
-        ),
-        (
-            "a block, and one that is not there",
-            Answer::Blocks(vec![b"block".to_vec().into(), vec![].into()]),
-        ),
         ("not now", Answer::Busy(200)),
     ];
     let vector = |(name, answer): (&str, Answer)| {
@@ -252,7 +242,8 @@ fn replies() -> Vec<Value> {
         json!({"name": format!("reply: {name}"), "kind": "reply", "bytes": hex(frame), "value": show_answer(&answer)})
     };
     let ranges = ranges::answers();
-    answers.into_iter().chain(ranges).map(vector).collect()
+    let answers = answers.into_iter().chain(blobs::answers());
+    answers.chain(ranges).map(vector).collect()
 }
 
 fn show_parcel(parcel: &Parcel) -> Value {
@@ -304,6 +295,10 @@ fn show_ask(ask: &Ask) -> Value {
             json!({"where": [show_claim(claim), known.iter().map(show).collect::<Value>()]})
         }
         Ask::Blobs(claim, heard, ours) => json!({"blobs": [show_claim(claim), heard, ours]}),
+        Ask::Snapshots(claim, known) => {
+            let show = |(peer, seq): &(PeerId, u64)| json!([hex(peer.key_bytes()), seq]);
+            json!({"snapshots": [show_claim(claim), known.iter().map(show).collect::<Value>()]})
+        }
         Ask::Blocks(claim, cids) => {
             let cids: Vec<_> = cids.iter().map(|cid| hex(cid.to_bytes())).collect();
             json!({"blocks": [show_claim(claim), cids]})
@@ -332,6 +327,9 @@ fn show_answer(answer: &Answer) -> Value {
         Answer::Page(parcels, upto, more) => {
             let parcels: Value = parcels.iter().map(show_parcel).collect();
             json!({"page": [parcels, show_places(upto), more]})
+        }
+        Answer::Short(logs, snapshot) => {
+            json!({"short": [show_places(logs), hex(snapshot.to_bytes())]})
         }
         Answer::Have(heads) => json!({"have": show_heads(heads)}),
         Answer::Full(heads) => json!({"full": show_heads(heads)}),
@@ -373,6 +371,14 @@ fn show_answer(answer: &Answer) -> Value {
                 json!([peer, word.seq(), word.until_ms(), addrs, sig])
             };
             json!({"where": words.iter().map(show).collect::<Value>()})
+        }
+        Answer::Snapshots(words) => {
+            let show = |word: &Word| {
+                let (peer, blob) = (hex(word.peer().key_bytes()), hex(word.blob().to_bytes()));
+                let (sealed, sig) = (hex(word.sealed()), hex(word.signature()));
+                json!([peer, word.seq(), blob, word.epoch(), sealed, sig])
+            };
+            json!({"snapshots": words.iter().map(show).collect::<Value>()})
         }
         Answer::Busy(ms) => json!({"busy": ms}),
     }

@@ -221,6 +221,12 @@ impl Machine {
                 self.vouching.misses.remove(&missed);
                 Some(parcels)
             }
+            // It has dropped it, and says so: what it signed for counts for nothing, and that is no fault.
+            Ok(Answer::Short(..)) => {
+                self.vouching.misses.remove(&missed);
+                let examine = Vouch::Examine(peer, pick, Some(Vec::new()));
+                return self.op(Op::Vouch(examine), Doing::Note);
+            }
             // Who is gone did not refuse, and who is busy says so.
             Ok(Answer::Busy(_)) => return,
             _ if !self.peers.contains_key(&peer) => return,

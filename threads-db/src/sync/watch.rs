@@ -115,21 +115,13 @@ impl NodeSyncChanges {
     /// ```
     pub fn next_timeout(&mut self, wait: Duration) -> Result<Option<(Db, SyncStatus)>> {
         let node = self.node.clone();
-        let (clock, notifier) = (&node.inner.clock, &node.inner.notifier);
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let end = clock.now_ms().saturating_add(wait_ms);
-        let mut left = wait;
-        loop {
-            let seen = notifier.commits();
-            if let Some(changed) = self.try_next()? {
-                return Ok(Some(changed));
-            }
-            // Whatever else is committed on the node wakes it too.
-            if left.is_zero() || !notifier.wait(seen, left) {
+        let (clock, notifier) = (&*node.inner.clock, &node.inner.notifier);
+        match notifier.next(clock, wait, || self.try_next())? {
+            None => {
                 self.all_from = Some(0);
-                return self.try_next();
+                self.try_next()
             }
-            left = left.min(Duration::from_millis(end.saturating_sub(clock.now_ms())));
+            found => Ok(found),
         }
     }
 }

@@ -12,8 +12,13 @@ use threads_core::block::{self, DAG_CBOR, sha256};
 use threads_core::{Cid, Erasure, Error, LogId, PeerId, Receipt, ReplicaKey, Result, Whereabouts};
 
 use super::few::few;
-use super::ranges::{self, Edge, Found, SPANS_MAX, Said, Span};
+use super::ranges::{self, Found, SPANS_MAX, Span};
 use crate::chain::Blocks;
+use crate::snapshot::{SIGNERS_MAX, Word};
+
+mod samples;
+
+pub(crate) use samples::samples;
 
 /// The most threads that one frame asks about.
 pub(crate) const CLAIMS_MAX: usize = 8_192;
@@ -175,6 +180,11 @@ pub(crate) enum Ask {
         Claim,
         #[serde(deserialize_with = "few::<BLOCKS_MAX, _, _>")] Vec<Cid>,
     ),
+    /// Which snapshots are kept there? I know these words of who signed them.
+    Snapshots(
+        Claim,
+        #[serde(deserialize_with = "few::<SIGNERS_MAX, _, _>")] Vec<(PeerId, u64)>,
+    ),
 }
 
 /// What a peer answers. A peer that does not answer at all may have any reason.
@@ -191,6 +201,12 @@ pub(crate) enum Answer {
         #[serde(deserialize_with = "few::<PAGE_RECORDS_MAX, _, _>")] Vec<Parcel>,
         #[serde(deserialize_with = "few::<RANGES_MAX, _, _>")] Vec<(LogId, u64)>,
         bool,
+    ),
+    /// To [`Ask::Pull`]: the records that are asked for first were dropped, of these logs up to these numbers, and
+    /// this snapshot stands for them.
+    Short(
+        #[serde(deserialize_with = "few::<RANGES_MAX, _, _>")] Vec<(LogId, u64)>,
+        Cid,
     ),
     /// To [`Ask::Push`] and [`Ask::Have`]: how far the logs concerned have got here, on disk.
     Have(#[serde(deserialize_with = "few::<HEADS_MAX, _, _>")] Vec<Head>),
@@ -216,6 +232,8 @@ pub(crate) enum Answer {
     /// To [`Ask::Blocks`]: the first ones, in the order in which they were asked for; nothing for each that is
     /// not here.
     Blocks(#[serde(deserialize_with = "few::<BLOCKS_MAX, _, _>")] Vec<ByteBuf>),
+    /// To [`Ask::Snapshots`]: later words of those who signed snapshots whose content is here.
+    Snapshots(#[serde(deserialize_with = "few::<SIGNERS_MAX, _, _>")] Vec<Word>),
     /// To anything: not now. Ask again after so many milliseconds.
     Busy(u64),
 }
@@ -341,7 +359,9 @@ impl Ask {
                 return Err(malformed("the id of a link is too long"));
             }
             Self::Sign(_, places) => drop(frontier(places)?),
-            Self::Where(_, known) => ascending(known.iter().map(|(peer, _)| peer))?,
+            Self::Where(_, known) | Self::Snapshots(_, known) => {
+                ascending(known.iter().map(|(peer, _)| peer))?;
+            }
             Self::Heads(claims) => {
                 // What it costs to look at a thread is to be paid once.
                 let threads: BTreeSet<_> =
@@ -382,6 +402,13 @@ impl Answer {
                 }
             }
             Self::Page(_, upto, _) => drop(frontier(upto)?),
+            Self::Short(logs, snapshot) => {
+                frontier(logs)?;
+                let sound = block::check_link(snapshot).is_ok() && snapshot.codec() == block::RAW;
+                if logs.is_empty() || !sound {
+                    return Err(malformed("no log is short, or no snapshot is named"));
+                }
+            }
             Self::Have(listed) | Self::Full(listed) => drop(heads(listed)?),
             Self::Signed(receipts) => {
                 let places = receipts.iter().map(|one| (one.log(), one.seq()));
@@ -390,6 +417,13 @@ impl Answer {
             Self::Where(words) => {
                 let peers: Vec<_> = words.iter().map(Whereabouts::peer).collect();
                 ascending(&peers)?;
+            }
+            Self::Snapshots(words) => {
+                let peers: Vec<_> = words.iter().map(Word::peer).collect();
+                ascending(&peers)?;
+                if !words.iter().all(Word::is_sound) {
+                    return Err(malformed("a word for a snapshot breaks a bound"));
+                }
             }
             Self::Erased(erasures) => {
                 let purges: Vec<_> = erasures.iter().map(Erasure::purge).collect();
@@ -415,73 +449,10 @@ impl Answer {
     }
 }
 
-/// One of each kind.
-fn all() -> (Vec<Ask>, Vec<Answer>) {
-    let log = LogId::from_key_bytes([1; 32]);
-    let claim = Claim(ByteArray::new([2; 32]));
-    let parcel = Parcel(vec![1].into(), vec![2].into(), vec![3].into());
-    let range = Range {
-        log,
-        from: 1,
-        to: 2,
-    };
-    let head = (log, 7, ByteArray::new([7; 8]));
-    let edge = Edge::between(&LogId::from_key_bytes([0; 32]), &log);
-    let digest = ByteArray::new([3; 16]);
-    let asks = vec![
-        Ask::Heads(vec![(claim, digest)]),
-        Ask::Pull(claim, vec![range]),
-        Ask::Push(claim, vec![parcel.clone()]),
-        Ask::Have(claim, vec![(log, 7, ByteArray::new([7; 8]))]),
-        Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
-        Ask::Sign(claim, vec![(log, 7)]),
-        Ask::Where(claim, vec![(PeerId::from_key_bytes([1; 32]), 7)]),
-        Ask::Erased(claim, vec![block::cid_of(DAG_CBOR, b"purge")]),
-        Ask::Blobs(claim, (1, 2), (3, 4)),
-        Ask::Blocks(claim, vec![block::cid_of(block::RAW, b"chunk")]),
-        Ask::Ranges(
-            claim,
-            vec![
-                (edge.clone(), Said::Skip),
-                (Edge::end(), Said::Each(vec![head], digest)),
-            ],
-        ),
-    ];
-    let differs = Verdict::Differs(vec![(log, 2, ByteArray::new([7; 8]))]);
-    let answers = vec![
-        Answer::Heads(
-            vec![Verdict::Unknown, Verdict::Same, differs, Verdict::Many],
-            ByteArray::new([4; 16]),
-        ),
-        Answer::Page(vec![parcel], vec![(log, 1)], true),
-        Answer::Have(vec![(log, 1, ByteArray::new([7; 8]))]),
-        Answer::Full(vec![(log, 1, ByteArray::new([7; 8]))]),
-        Answer::Ranges(vec![
-            Found::Same,
-            Found::Each(vec![head]),
-            Found::Parts(vec![(edge, digest), (Edge::end(), digest)]),
-            Found::Later,
-        ]),
-        Answer::Waiting,
-        Answer::Admitted(vec![1].into(), vec![2].into()),
-        Answer::Where(vec![]),
-        Answer::Erased(vec![]),
-        Answer::Blobs((1, 2), vec![(2, block::cid_of(DAG_CBOR, b"manifest"))]),
-        Answer::Blocks(vec![vec![1].into(), ByteBuf::new()]),
-        Answer::Busy(100),
-    ];
-    (asks, answers)
-}
-
-/// One frame of each kind, for the fuzzer to begin with.
-pub(crate) fn samples() -> Result<Vec<Vec<u8>>> {
-    let (asks, answers) = all();
-    let asks = asks.iter().map(Ask::encode);
-    asks.chain(answers.iter().map(Answer::encode)).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::ranges::{Edge, Said};
+    use super::samples::all;
     use super::*;
 
     fn log(byte: u8) -> LogId {

@@ -12,6 +12,7 @@ use super::edit;
 use super::walk::{self, Replayer};
 use crate::collection::Collection;
 use crate::db::Db;
+use crate::entity::Life;
 use crate::history::{self, Replayed};
 use crate::thread::Thread;
 
@@ -45,7 +46,8 @@ pub struct Blame {
 
 impl Db {
     /// For each field of an entity, who gave it the value that it has. A member of an object in an object is a field
-    /// of its own, a list is one value.
+    /// of its own, a list is one value. Fields are those that the collection shows: of one of a
+    /// [module](crate::InstalledModule) those of its version, whichever version changed them.
     ///
     /// It is found by replaying the entity and comparing what is seen before and after each event, and so for every
     /// codec, whatever its events say; as much work as there are events, times what the entity takes to read. Where
@@ -150,7 +152,11 @@ impl Db {
         let applied = rows.iter().filter(|row| row.turns.is_applied());
         let places: Vec<_> = applied.map(|row| row.place).collect();
         let begins = replayer.begins(id.as_str())?;
-        let mut shown = history::view(thread, &begins, id.as_str())?;
+        let show = |life: &Life| -> Result<Option<Value>> {
+            let stored = history::view(thread, life, id.as_str())?;
+            Ok(stored.map(|stored| collection.shows(stored)))
+        };
+        let mut shown = show(&begins)?;
         if shown.is_some() {
             tell(None, None, shown.as_ref())?;
         }
@@ -158,7 +164,7 @@ impl Db {
             if step.before == step.after {
                 return Ok(());
             }
-            let after = history::view(thread, step.after, id.as_str())?;
+            let after = show(step.after)?;
             tell(
                 Some(&Source::of(&*txn, thread, &step)?),
                 shown.as_ref(),

@@ -9,6 +9,7 @@ use threads_core::{CollectionName, EntityId, Result};
 use super::edit::{self, Edit};
 use super::walk::{self, Entities, Kept, Replayer};
 use super::{Cut, Point};
+use crate::collection::Collection;
 use crate::db::Db;
 use crate::document::Document;
 use crate::feed;
@@ -59,6 +60,18 @@ pub struct EntityDiff {
 }
 
 impl EntityDiff {
+    /// The same of what is seen of both values; none where that is the same.
+    fn seen(self, see: impl Fn(Value) -> Value) -> Option<Self> {
+        let (before, after) = (self.before.map(&see), self.after.map(&see));
+        Some(Self {
+            action: feed::net_kind(before.as_ref(), after.as_ref())?,
+            edits: edit::edits(before.as_ref(), after.as_ref()),
+            before,
+            after,
+            ..self
+        })
+    }
+
     /// The edits as a JSON Patch (RFC 6902). Of an entity that is created or deleted it concerns the whole value.
     ///
     /// ```
@@ -74,7 +87,8 @@ impl EntityDiff {
 }
 
 impl Db {
-    /// Every entity that differs between two points, in memory; see [`Db::each_diff`].
+    /// Every entity that differs between two points, in memory, as it is stored; see [`Db::each_diff`], and
+    /// [`Collection::diff`] for what a version of a module sees.
     ///
     /// # Errors
     ///
@@ -144,6 +158,63 @@ impl Db {
             }
         }
         Ok(())
+    }
+}
+
+impl<T> Collection<T> {
+    /// Every entity of this collection that differs between two points, in memory; see [`Collection::each_diff`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::as_of`], for both points.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// use threads_db::Point;
+    /// let before = Point::Records(db.heads().unwrap());
+    /// people.patch("bob", &serde_json::json!({"age": 43})).unwrap();
+    /// let diffs = people.diff(&before, &Point::Now).unwrap();
+    /// assert_eq!(diffs[0].edits[0].to_string(), "age: 42 → 43");
+    /// ```
+    pub fn diff(&self, from: &Point, to: &Point) -> Result<Vec<EntityDiff>> {
+        let mut diffs = Vec::new();
+        self.each_diff(from, to, &mut |diff| {
+            diffs.push(diff);
+            Ok(true)
+        })?;
+        Ok(diffs)
+    }
+
+    /// Gives each entity of this collection that differs between two points, by id, as the collection shows it: one of
+    /// a [module](crate::InstalledModule) shows what its version sees, and leaves out what makes no difference to that.
+    /// See [`Db::each_diff`] for what it costs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::each_diff`].
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/example_read.txt")]
+    /// use threads_db::Point;
+    /// people.each_diff(&Point::Now, &Point::Now, &mut |diff| {
+    ///     println!("{}", diff.entity);
+    ///     Ok(true)
+    /// }).unwrap();
+    /// ```
+    pub fn each_diff(
+        &self,
+        from: &Point,
+        to: &Point,
+        each: &mut dyn FnMut(EntityDiff) -> Result<bool>,
+    ) -> Result<()> {
+        let scope = DiffScope::Collection(self.name().clone());
+        self.db().each_diff(from, to, &scope, &mut |diff| {
+            let diff = match self.view() {
+                Some(_) => diff.seen(|stored| self.shows(stored)),
+                None => Some(diff),
+            };
+            diff.map_or(Ok(true), &mut *each)
+        })
     }
 }
 

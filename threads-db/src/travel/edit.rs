@@ -80,7 +80,7 @@ pub(super) fn under(pointer: &str, name: &str) -> String {
 }
 
 /// The edits that make `after` of `before`.
-pub(super) fn edits(before: Option<&Value>, after: Option<&Value>) -> Vec<Edit> {
+pub(crate) fn edits(before: Option<&Value>, after: Option<&Value>) -> Vec<Edit> {
     let mut edits = Vec::new();
     compare("", before, after, &mut edits);
     edits

@@ -20,6 +20,7 @@ use crate::feed::{self, Rejudged};
 use crate::held::{self, HeldReason};
 use crate::history::{self, HistoryRow, Replayed};
 use crate::layout::{self, EventPlace, Number};
+use crate::modules::View;
 use crate::opened::Opened;
 use crate::purge;
 use crate::thread::Thread;
@@ -75,7 +76,8 @@ pub struct Moment {
     pub codec: CodecId,
     /// What became of it.
     pub fate: Fate,
-    /// What it changed; nothing unless it was applied.
+    /// What it changed, as the collection shows it; nothing unless it was applied, and of a version of a
+    /// [module](crate::InstalledModule) nothing where it changed only what that does not see.
     pub edits: Vec<Edit>,
     /// The record that its record takes back, where it is of an undo or a redo.
     #[serde(
@@ -136,7 +138,7 @@ impl std::fmt::Display for Fate {
 }
 
 impl Db {
-    /// The history of an entity, in memory; see [`Db::each_moment`].
+    /// The history of an entity, in memory, as the collection shows it; see [`Db::each_moment`].
     ///
     /// # Errors
     ///
@@ -203,6 +205,7 @@ impl Db {
             txn: &*txn,
             thread,
             id: &id,
+            view: collection.view(),
         };
         if let Some(number) = walk::number(&*txn, thread, collection.name())? {
             let mut replayer = Replayer::new(&*txn, thread, number);
@@ -218,6 +221,8 @@ struct Teller<'a> {
     txn: &'a dyn ReadTxn,
     thread: &'a Thread,
     id: &'a EntityId,
+    /// How a version of a module sees the entity.
+    view: Option<&'a View>,
 }
 
 impl Teller<'_> {
@@ -259,15 +264,19 @@ impl Teller<'_> {
         let fate = self.fate(step)?;
         let mut moment = self.moment(step.place, step.record, step.event, fate)?;
         if step.before != step.after {
-            let before = self.view(step.before)?;
-            let after = self.view(step.after)?;
+            let before = self.shown(step.before)?;
+            let after = self.shown(step.after)?;
             moment.edits = edit::edits(before.as_ref(), after.as_ref());
         }
         Ok(moment)
     }
 
-    fn view(&self, life: &Life) -> Result<Option<Value>> {
-        history::view(self.thread, life, self.id.as_str())
+    fn shown(&self, life: &Life) -> Result<Option<Value>> {
+        let stored = history::view(self.thread, life, self.id.as_str())?;
+        Ok(match self.view {
+            Some(view) => stored.map(|stored| view.value(&stored)),
+            None => stored,
+        })
     }
 
     /// Why an event had no effect, if it had none.

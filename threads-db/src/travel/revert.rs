@@ -30,7 +30,7 @@ impl WriteTransaction<'_> {
     /// assert_eq!(people.get("bob").unwrap().unwrap(), serde_json::json!({"_id": "bob", "age": 42}));
     /// ```
     pub fn revert<T>(&mut self, collection: &Collection<T>, id: &str, to: &Point) -> Result<()> {
-        let definition = self.definition(collection)?;
+        let definition = self.writable(collection)?;
         let id: EntityId = id.parse()?;
         let told = |error: Error| error.with("collection", &definition.name).with("_id", &id);
         if self.life(&definition, &id)? == Life::Deleted {

@@ -5,6 +5,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use threads_core::{EntityId, Error, Result};
 
+use super::own_id::{Fault, own_id};
+
 /// A value, and the id that it lacks.
 #[derive(Debug)]
 pub(super) struct Identified<'v, T> {
@@ -36,14 +38,15 @@ impl<T: Serialize> Serialize for Identified<'_, T> {
 impl<'v, T: Serialize> Identified<'v, T> {
     /// A value and its id; `make` gives one to a value without.
     pub(super) fn new(value: &'v T, make: impl FnOnce() -> EntityId) -> Result<(EntityId, Self)> {
-        let json = serde_json::to_value(value)
-            .map_err(|cause| Error::invalid("an entity must be JSON").caused_by(cause))?;
-        let Value::Object(members) = json else {
-            return Err(Error::invalid(
-                "an entity is a JSON object, such as {\"name\": \"Bob\"}",
-            ));
-        };
-        let (id, added) = match members.get("_id") {
+        let own = own_id(value).map_err(|fault| match fault {
+            Fault::NoObject => {
+                Error::invalid("an entity is a JSON object, such as {\"name\": \"Bob\"}")
+            }
+            fault @ Fault::Unwritable(_) => {
+                Error::invalid("an entity must be JSON").caused_by(fault)
+            }
+        })?;
+        let (id, added) = match own {
             Some(Value::String(id)) => (id.parse()?, None),
             Some(_) => return Err(Error::invalid("an entity's _id is a string")),
             None => {

@@ -46,7 +46,7 @@ impl State {
         }
         if !default.is_empty() {
             // Things are sealed to whoever has what everybody has, if it is known how.
-            for peer in self.cards.peers() {
+            for peer in self.cards.peers(&self.evaluator) {
                 let known = rules.peers.entry(*peer);
                 known.or_insert_with(|| self.peer_rules(peer));
             }
@@ -61,7 +61,7 @@ impl State {
         PeerRules {
             thread: self.roles(peer, &Scope::Thread).unwrap_or_default(),
             acl: self.roles(peer, &Scope::Acl).unwrap_or_default(),
-            card: self.cards.of(peer),
+            card: self.cards.of(&self.evaluator, peer),
         }
     }
 

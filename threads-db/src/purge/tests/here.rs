@@ -146,6 +146,7 @@ fn an_export_carries_what_is_left() {
         file,
         &ExportOptions {
             passphrase: passphrase(),
+            ..Default::default()
         },
         &mut |_| (),
     )
@@ -153,7 +154,7 @@ fn an_export_carries_what_is_left() {
     let other = builder(&Arc::default()).policy(Acl::new()).open().unwrap();
     let options = RestoreOptions {
         passphrase: passphrase(),
-        name: None,
+        ..Default::default()
     };
     let (copy, _) = other.restore(&path, &options, &mut |_| ()).unwrap();
     assert_eq!(entities(&copy), entities(&db));

@@ -16,6 +16,12 @@ fn rows(db: &Db, space: Keyspace) -> usize {
         .count()
 }
 
+pub(super) fn even_alone() -> CompactOptions {
+    let mut options = CompactOptions::new(Keep::Latest);
+    options.even_alone = true;
+    options
+}
+
 fn edits(db: &Db, count: u64) {
     for n in 0..count {
         patch(db, "a", &json!({"text": format!("{n}")}));
@@ -265,9 +271,7 @@ fn a_removal_that_is_about_what_is_gone_is_told() {
     patch(&bob.db, "a", &json!({"text": "bob's"}));
     level(&ann.db, &bob.db);
     assert_eq!(notes(&ann.db)[0]["text"], "bob's");
-    let mut even = CompactOptions::new(Keep::Latest);
-    even.even_alone = true;
-    ann.db.compact(&even, &mut |_| ()).unwrap();
+    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
     clean(&ann.db);
     assert_eq!(ann.db.base().unwrap().unwrap().owes, None);
     // Root had not seen what Bob wrote when it removed him.
@@ -304,9 +308,7 @@ fn a_removal_by_whoever_had_seen_it_all_owes_nothing() {
     take(&bob.db, &records(&root.db));
     patch(&bob.db, "a", &json!({"text": "bob's"}));
     take(&root.db, &records(&bob.db));
-    let mut even = CompactOptions::new(Keep::Latest);
-    even.even_alone = true;
-    root.db.compact(&even, &mut |_| ()).unwrap();
+    root.db.compact(&even_alone(), &mut |_| ()).unwrap();
     root.db
         .write(|txn| txn.revoke(peer, Scope::Thread, Role::Write))
         .unwrap();
@@ -322,7 +324,7 @@ fn a_removal_by_whoever_had_seen_it_all_owes_nothing() {
 }
 
 /// Whether a word is anywhere in what a node keeps, in the clear or within a record that it can open.
-fn has_word(db: &Db, word: &str) -> bool {
+pub(super) fn has_word(db: &Db, word: &str) -> bool {
     let txn = db.thread().node.store.read().unwrap();
     let within = |bytes: &[u8]| {
         bytes
@@ -375,9 +377,7 @@ fn who_has_dropped_records_leaves_the_purge_to_others_and_does_it_with_them() {
     save(&root.db, "b", "kept");
     patch(&root.db, "a", &json!({"text": "another secret"}));
     level(&root.db, &ann.db);
-    let mut even = CompactOptions::new(Keep::Latest);
-    even.even_alone = true;
-    ann.db.compact(&even, &mut |_| ()).unwrap();
+    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
     let name = || ("Note".parse().unwrap(), "a".parse().unwrap());
     let refused = ann.db.purge([name()]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
@@ -570,9 +570,7 @@ fn a_removal_that_came_late_is_carried_out_once_the_older_records_are_back() {
     take(&ann.db, &records(&root.db));
     take(&ann.db, &records(&bob.db));
     let all = records(&ann.db);
-    let mut even = CompactOptions::new(Keep::Latest);
-    even.even_alone = true;
-    ann.db.compact(&even, &mut |_| ()).unwrap();
+    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
     root.db
         .write(|txn| txn.revoke(peer, Scope::Thread, Role::Write))
         .unwrap();
@@ -585,4 +583,82 @@ fn a_removal_that_came_late_is_carried_out_once_the_older_records_are_back() {
     assert_eq!(notes(&ann.db)[0]["text"], "one");
     assert_eq!(ann.db.held_counts().unwrap().quarantined, 1);
     clean(&ann.db);
+}
+
+#[test]
+fn what_is_kept_since_a_time_is_whole_though_older_ones_came_between() {
+    let ann = Peer::made(Variant::Raw);
+    let bob = Peer::copy(&ann.db.keys());
+    save(&ann.db, "a", "one");
+    take(&bob.db, &records(&ann.db));
+    save(&bob.db, "b", "old");
+    save(&bob.db, "c", "old");
+    let bobs = records(&bob.db);
+    ann.clock.set(NOW_MS + 10_000);
+    save(&ann.db, "a", "new");
+    save(&ann.db, "d", "new");
+    take(&ann.db, &bobs[bobs.len() - 2..]);
+    save(&ann.db, "e", "new");
+    let before = ann.db.log(None).unwrap();
+    compact(&ann.db, Keep::SinceMs(NOW_MS + 5_000));
+    clean(&ann.db);
+    // What stays is listed, what goes is not.
+    let listed: Vec<_> = ann
+        .db
+        .log(None)
+        .unwrap()
+        .iter()
+        .map(|entry| entry.record)
+        .collect();
+    let stays = |entry: &&crate::LogEntry| entry.time.wall_ms >= NOW_MS + 5_000;
+    let kept: Vec<_> = before
+        .iter()
+        .filter(stays)
+        .map(|entry| entry.record)
+        .collect();
+    assert_eq!(listed[1..], kept, "the first one is who signed");
+    assert_eq!(ann.db.log(Some(2)).unwrap().len(), 2);
+    let history = ann
+        .db
+        .history(&ann.db.collection("Note").unwrap(), "a")
+        .unwrap();
+    assert_eq!((history.moments.len(), history.older), (1, true));
+    ann.clock.set(NOW_MS + 20_000);
+    save(&ann.db, "a", "newest");
+    compact(&ann.db, Keep::SinceMs(NOW_MS + 15_000));
+    clean(&ann.db);
+    compact(&ann.db, Keep::Latest);
+    clean(&ann.db);
+    assert_eq!(notes(&ann.db).len(), 5);
+}
+
+#[test]
+fn who_keeps_what_is_from_before_a_change_of_rules_is_told_from_when_it_can() {
+    let root = Peer::made(Variant::AccessControlled);
+    save(&root.db, "a", "one");
+    edits(&root.db, 20);
+    root.clock.set(NOW_MS + 10_000);
+    let to = Subject::Peer(PeerId::from_key_bytes([9; 32]));
+    root.db
+        .write(|txn| txn.grant(to, Scope::Thread, Role::Read))
+        .unwrap();
+    root.clock.set(NOW_MS + 20_000);
+    edits(&root.db, 5);
+    let keep = |since_ms| CompactOptions {
+        keep: Keep::SinceMs(since_ms),
+        ..even_alone()
+    };
+    let refused = root
+        .db
+        .compact(&keep(NOW_MS + 5_000), &mut |_| ())
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    let changed_ms = format!("{}", NOW_MS + 10_000);
+    assert!(refused.to_string().contains(&changed_ms), "{refused}");
+    let did = root
+        .db
+        .compact(&keep(NOW_MS + 10_001), &mut |_| ())
+        .unwrap();
+    assert!(did.dropped > 0);
+    clean(&root.db);
 }

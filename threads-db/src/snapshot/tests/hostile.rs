@@ -1,10 +1,11 @@
 //! Snapshots by those who lie, and what is cut short.
 
-use super::super::content::{EntityItem, Item, LogItem, Reader};
+use super::super::content::{EntityItem, Item, LogItem, MarksItem, Reader};
 use super::*;
+use crate::base::marks::Mark;
 use crate::entity::Life;
 
-fn items(db: &Db) -> (Vec<Item>, Cid) {
+pub(super) fn items(db: &Db) -> (Vec<Item>, Cid) {
     let txn = db.thread().node.store.read().unwrap();
     let covered = covered_until(&*txn, db.thread(), None).unwrap();
     let mut content = Content::new(&*txn, db.thread(), covered).unwrap();
@@ -20,9 +21,9 @@ fn bytes(items: &[Item]) -> Vec<u8> {
 }
 
 /// Has a node that knows nothing of the thread open it from these items under their own name.
-fn opened(db: &Db, items: &[Item]) -> Result<()> {
+pub(super) fn opened(db: &Db, items: &[Item]) -> Result<()> {
     let bytes = bytes(items);
-    let mut name = content::Name::default();
+    let mut name = Name::default();
     name.update(&bytes);
     let device = Peer::copy(&db.keys());
     open(device.db.thread(), &bytes[..], &name.finish().0)
@@ -155,7 +156,7 @@ fn a_lie_that_somebody_signed_is_found_by_whoever_has_the_records() {
             *entity = EntityItem::new(name, Life::Deleted, entity.time().unwrap(), place).unwrap();
         }
     }
-    let mut name = content::Name::default();
+    let mut name = Name::default();
     name.update(&bytes(&items));
     let right = ann.db.snapshot().unwrap();
     let lie = Snapshot {
@@ -191,7 +192,7 @@ fn a_lie_is_healed_on_a_device_that_believed_it_once_the_records_come() {
         *entities -= 1;
     }
     let bytes = bytes(&items);
-    let mut name = content::Name::default();
+    let mut name = Name::default();
     name.update(&bytes);
     let device = Peer::copy(&ann.db.keys());
     open(device.db.thread(), &bytes[..], &name.finish().0).unwrap();
@@ -203,6 +204,49 @@ fn a_lie_is_healed_on_a_device_that_believed_it_once_the_records_come() {
         ["a", "b"]
     );
     assert_eq!(notes(&device.db), notes(&ann.db));
+    assert_eq!(now(&device.db), now(&ann.db));
+    clean(&device.db);
+}
+
+#[test]
+fn a_lie_about_which_records_there_were_is_healed_too() {
+    let ann = Peer::made(Variant::Raw);
+    for n in 0..40 {
+        save(&ann.db, "a", &format!("{n}"));
+    }
+    let all = records(&ann.db);
+    let (mut items, _) = items(&ann.db);
+    let carried: Vec<_> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Record(record) => Some(record.seq as usize),
+            _ => None,
+        })
+        .collect();
+    for item in &mut items {
+        let Item::Marks(marks) = item else { continue };
+        let mut altered = marks.marks().unwrap();
+        let linked = |seq: usize| carried.contains(&seq) || carried.contains(&(seq + 1));
+        for (mark, seq) in altered.iter_mut().zip(1..) {
+            let is_skipped = (1..50).any(|from| {
+                let links = threads_core::record::skip_target(from) == Some(seq as u64);
+                links && carried.contains(&(from as usize))
+            });
+            if !linked(seq) && !is_skipped {
+                *mark = Mark::from_bytes([9; 8]);
+            }
+        }
+        *marks = MarksItem::new(marks.log, marks.first, &altered);
+    }
+    let bytes = bytes(&items);
+    let mut name = Name::default();
+    name.update(&bytes);
+    let device = Peer::copy(&ann.db.keys());
+    open(device.db.thread(), &bytes[..], &name.finish().0).unwrap();
+    // They come in the order of their times, and each is known by the one after it.
+    take(&device.db, &all);
+    assert_eq!(device.db.regain().unwrap().lacking, 0);
+    assert!(device.db.held().unwrap().is_empty());
     assert_eq!(now(&device.db), now(&ann.db));
     clean(&device.db);
 }

@@ -1,6 +1,9 @@
 //! Histories by chance: a snapshot and what comes after it give what all records give.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::held::HeldReason;
 
 /// Numbers by chance, from a seed.
 struct Chance(u64);
@@ -22,111 +25,336 @@ impl Chance {
     }
 }
 
-/// Some change by chance.
-fn change(peer: &Peer, chance: &mut Chance) {
-    let id = format!("{}", chance.below(6));
-    let value = chance.below(1_000);
-    let name = *[("Note"), ("Score")].get(chance.below(2) as usize).unwrap();
-    let collection = peer.db.collection(name).unwrap();
-    let known = collection.get(&id).unwrap();
-    // What cannot be, as the entity is dead, is not.
-    match chance.below(12) {
-        0 if known.is_some() => collection.delete(&id).unwrap(),
-        1..=6 if known.is_some() && name == "Note" => {
-            collection
-                .patch(&id, &json!({format!("f{}", value % 4): value}))
-                .unwrap();
+/// What a history has besides changes, levelling and offline writers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kind {
+    ruled: bool,
+    purges: bool,
+    ahead: bool,
+}
+
+const COLLECTIONS: [&str; 2] = ["Note", "Score"];
+const ENTITIES: u64 = 6;
+const HOUR_MS: u64 = 3_600_000;
+
+/// Some change by chance of one to three entities, in one transaction. What cannot be is not.
+fn change(db: &Db, chance: &mut Chance) {
+    let mut changes = Vec::new();
+    for _ in 0..1 + chance.below(3) {
+        let name = COLLECTIONS[chance.below(2) as usize];
+        changes.push((
+            name,
+            chance.below(ENTITIES),
+            chance.below(12),
+            chance.below(1_000),
+        ));
+    }
+    let _ = db.write(|txn| {
+        for (name, id, kind, value) in changes {
+            let (collection, id) = (db.collection(name)?, id.to_string());
+            let known = txn.get(&collection, &id)?;
+            match kind {
+                0 if known.is_some() => txn.delete(&collection, &id)?,
+                1..=6 if known.is_some() && name == "Note" => {
+                    txn.patch(&collection, &id, &json!({format!("f{}", value % 4): value}))?;
+                }
+                _ => _ = txn.save(&collection, &json!({"_id": id, "value": value}))?,
+            }
         }
-        _ => _ = collection.save(&json!({"_id": id, "value": value})),
+        Ok(())
+    });
+}
+
+/// Root, who is the first, gives a writer the right to write, or takes it.
+fn rule(peers: &[Peer], chance: &mut Chance) {
+    let peer = &peers[1 + chance.below(peers.len() as u64 - 1) as usize];
+    let peer = Subject::Peer(peer.db.node().peer_id());
+    let revokes = chance.below(2) == 0;
+    let ruled = peers[0].db.write(|txn| match revokes {
+        true => txn.revoke(peer, Scope::Thread, Role::Write),
+        false => txn.grant(peer, Scope::Thread, Role::Write),
+    });
+    ruled.unwrap();
+}
+
+/// Somebody adopts what is in quarantine with it, if anything is.
+fn adopt(db: &Db, chance: &mut Chance) {
+    let held = db.held().unwrap();
+    let by_rules = |held: &&crate::HeldRecord| matches!(held.reason, HeldReason::Access(_));
+    let apart: Vec<_> = held.iter().filter(by_rules).collect();
+    if !apart.is_empty() {
+        let record = apart[chance.below(apart.len() as u64) as usize].record;
+        let _ = db.write(|txn| txn.adopt(&record));
     }
 }
 
-fn history(seed: u64) {
-    let mut chance = Chance(seed);
-    let ann = Peer::made(Variant::Raw);
-    let writers = [Peer::copy(&ann.db.keys()), Peer::copy(&ann.db.keys()), ann];
-    take(&writers[0].db, &records(&writers[2].db));
-    take(&writers[1].db, &records(&writers[2].db));
-    let mut now_ms = NOW_MS;
-    for _ in 0..20 + chance.below(20) {
-        now_ms += chance.below(50);
-        let writer = &writers[chance.below(3) as usize];
-        writer.clock.set(now_ms);
-        match chance.below(6) {
-            0 => level(&writers[0].db, &writers[1].db),
-            1 => level(&writers[1].db, &writers[2].db),
-            _ => change(writer, &mut chance),
+fn purge(db: &Db, chance: &mut Chance) {
+    let name = COLLECTIONS[chance.below(2) as usize].parse().unwrap();
+    let id = chance.below(ENTITIES).to_string().parse().unwrap();
+    // It is refused where it would take something else along.
+    let _ = db.purge([(name, id)]);
+}
+
+/// Writers who are offline most of the time.
+fn write(peers: &[Peer], now_ms: &mut u64, kind: Kind, chance: &mut Chance) {
+    let count = peers.len() as u64;
+    for _ in 0..25 + chance.below(25) {
+        *now_ms += chance.below(50);
+        let (one, other) = (chance.below(count) as usize, chance.below(count) as usize);
+        let writer = &peers[one];
+        writer.clock.set(*now_ms);
+        match chance.below(24) {
+            0..=4 if one != other => level(&writer.db, &peers[other].db),
+            5 if kind.ruled => rule(peers, chance),
+            6 if kind.ruled => adopt(&writer.db, chance),
+            7 if kind.purges => purge(&peers[0].db, chance),
+            8 if kind.ahead => {
+                writer.clock.set(*now_ms + HOUR_MS);
+                change(&writer.db, chance);
+            }
+            _ => change(&writer.db, chance),
         }
     }
-    // One of them makes a snapshot of what it knows, for a new device, and drops what is old itself.
-    let maker = &writers[chance.below(3) as usize];
-    let file = exported(&maker.db);
-    let keys = maker.db.keys();
-    let whole = Peer::copy(&keys);
-    let device = Peer::restored(&file).unwrap();
-    let mut tail: Vec<Blocks> = Vec::new();
-    for writer in &writers {
-        tail.extend(records(&writer.db));
+}
+
+fn made(kind: Kind) -> Vec<Peer> {
+    let variant = match kind.ruled {
+        true => Variant::AccessControlled,
+        false => Variant::Raw,
+    };
+    let root = Peer::made(variant);
+    let mut peers = vec![root];
+    for _ in 0..2 {
+        let peer = Peer::copy(&peers[0].db.keys());
+        let to = Subject::Peer(peer.db.node().peer_id());
+        if kind.ruled {
+            // Who loses the right to write still reads.
+            for role in [Role::Read, Role::Write, Role::Delete] {
+                let grant =
+                    |txn: &mut crate::WriteTransaction<'_>| txn.grant(to, Scope::Thread, role);
+                peers[0].db.write(grant).unwrap();
+            }
+        }
+        peers.push(peer);
     }
-    compact(&maker.db, Keep::Latest);
-    for peer in [&whole, &device, maker] {
-        peer.clock.set(now_ms + 1_000);
+    for peer in &peers[1..] {
+        take(&peer.db, &records(&peers[0].db));
     }
-    take(&whole.db, &tail);
-    chance.shuffle(&mut tail);
-    let some = tail.len() / 3;
-    for part in tail.chunks(some.max(1)) {
-        take(&device.db, part);
-        take(&maker.db, part);
+    peers
+}
+
+/// Has somebody drop what is old, if anything may be dropped there now: says whether.
+fn drop_old(peer: &Peer, now_ms: u64, chance: &mut Chance) -> bool {
+    let mut options = CompactOptions::new(match chance.below(2) {
+        0 => Keep::SinceMs(now_ms - chance.below(1_000)),
+        _ => Keep::Latest,
+    });
+    options.even_alone = true;
+    match peer.db.compact(&options, &mut |_| ()) {
+        Ok(report) => report.dropped > 0,
+        Err(error) => {
+            // Who may not write cannot sign for what it drops.
+            let may = [ErrorKind::Unavailable, ErrorKind::Rejected];
+            assert!(may.contains(&error.kind()), "{error}");
+            false
+        }
     }
-    take(&whole.db, &records(&maker.db));
-    take(&device.db, &records(&maker.db));
-    for peer in [&device, maker] {
+}
+
+/// A history by chance, and what nodes make of it that have only a part: says how many begin with a snapshot.
+fn history(seed: u64, kind: Kind) -> u64 {
+    let mut chance = Chance(seed);
+    let mut peers = made(kind);
+    let mut now_ms = NOW_MS;
+    write(&peers, &mut now_ms, kind, &mut chance);
+    let mut all: Vec<Blocks> = peers.iter().flat_map(|peer| records(&peer.db)).collect();
+    // One makes a snapshot of what it knows, for a new device; two drop what is old, at other times.
+    let maker = chance.below(3) as usize;
+    let mut file = Vec::new();
+    let exported = peers[maker]
+        .db
+        .export_snapshot(&mut file, &with_keys(), &mut |_| ());
+    let device = exported.ok().and_then(|_| Peer::restored(&file).ok());
+    all.extend(records(&peers[maker].db));
+    let mut short = u64::from(drop_old(&peers[maker], now_ms, &mut chance));
+    write(&peers, &mut now_ms, kind, &mut chance);
+    all.extend(peers.iter().flat_map(|peer| records(&peer.db)));
+    let other = (maker + 1) % 3;
+    short += u64::from(drop_old(&peers[other], now_ms, &mut chance));
+    all.extend(peers.iter().flat_map(|peer| records(&peer.db)));
+
+    let whole = Peer::copy(&peers[0].db.keys());
+    peers.extend(device);
+    now_ms += 1_000;
+    for peer in peers.iter().chain([&whole]) {
+        peer.clock.set(now_ms);
+    }
+    take(&whole.db, &all);
+    // The older ones come last, but for some.
+    let newest = |blocks: &Blocks, db: &Db| {
+        let record = db.thread().open_record(&blocks.record).unwrap();
+        let base = db.base().unwrap();
+        let logs = base.iter().flat_map(|base| &base.logs);
+        let fields = record.fields();
+        logs.clone()
+            .all(|(log, last)| *log != fields.log || fields.seq > *last)
+    };
+    for peer in &mut peers {
+        let mut tail: Vec<_> = all
+            .iter()
+            .filter(|blocks| newest(blocks, &peer.db))
+            .cloned()
+            .collect();
+        chance.shuffle(&mut tail);
+        for part in tail.chunks((tail.len() / 3).max(1)) {
+            take(&peer.db, part);
+            if chance.below(3) == 0 {
+                peer.reopen();
+            }
+        }
+        settled(peer);
+    }
+    settled(&whole);
+    if kind.ahead {
+        // Until then who dated it ahead is the only one that shows it.
+        later(&peers, &whole, now_ms);
+    }
+    for peer in &peers {
         compare(peer, &whole, seed);
     }
+    for peer in &peers {
+        regained(peer, (&whole, &all), (seed, kind));
+    }
+    short
 }
 
-/// A node that had a snapshot is as one that has all records, but for what it says it waits with.
-fn compare(peer: &Peer, whole: &Peer, seed: u64) {
+fn settled(peer: &Peer) {
+    peer.db.retry_held().unwrap();
     clean(&peer.db);
-    let waiting: Vec<_> = peer.db.held().unwrap();
-    let waits = |id: &str| {
-        waiting
-            .iter()
-            .any(|held| held.reason.to_string().ends_with(&format!("Note/{id}")))
-    };
-    let only_older = |held: &crate::HeldRecord| matches!(held.reason, crate::HeldReason::Older(_));
-    assert!(waiting.iter().all(only_older), "{seed}: {waiting:?}");
-    if waiting.is_empty() {
-        assert_eq!(now(&peer.db), now(&whole.db), "{seed}");
+}
+
+/// All clocks have come to what was dated ahead.
+fn later(peers: &[Peer], whole: &Peer, now_ms: u64) {
+    for peer in peers.iter().chain([whole]) {
+        peer.clock.set(now_ms + 3 * HOUR_MS);
+        settled(peer);
     }
-    for (name, id) in ["Note", "Score"]
-        .iter()
-        .flat_map(|name| (0..6).map(move |id| (name, id)))
-    {
-        let id = id.to_string();
-        let of = |db: &Db| db.collection(name).unwrap().get(&id).unwrap();
+}
+
+/// The entities that records change which wait for older ones.
+fn waiting(db: &Db) -> BTreeSet<(String, String)> {
+    let (thread, txn) = (db.thread(), db.thread().node.store.read().unwrap());
+    let mut waiting = BTreeSet::new();
+    for arrival in crate::held::arrivals(&*txn, thread.number).unwrap() {
+        let entry = crate::held::get(&*txn, thread.number, arrival)
+            .unwrap()
+            .unwrap();
+        if !matches!(entry.row.why, crate::held::Why::Older(_)) {
+            continue;
+        }
+        let place = chain::locate(&*txn, thread.number, &entry.row.record).unwrap();
+        let blocks = entry
+            .blocks
+            .unwrap_or_else(|| chain::expect(&*txn, place.unwrap()).unwrap());
+        let opened = thread.open(&blocks).unwrap();
+        let events = opened.batch().map_or(&[][..], |batch| &batch.events);
+        let name = |event: &threads_core::batch::EntityEvent| {
+            (event.collection.to_string(), event.entity.to_string())
+        };
+        waiting.extend(events.iter().map(name));
+    }
+    waiting
+}
+
+fn entities() -> impl Iterator<Item = (&'static str, String)> {
+    COLLECTIONS
+        .into_iter()
+        .flat_map(|name| (0..ENTITIES).map(move |id| (name, id.to_string())))
+}
+
+fn of(db: &Db, name: &str, id: &str) -> Option<Value> {
+    db.collection(name).unwrap().get(id).unwrap()
+}
+
+/// A node that begins with a snapshot is as one that has all records, but for what it says it waits with.
+fn compare(peer: &Peer, whole: &Peer, seed: u64) {
+    let base = peer.db.base().unwrap();
+    if base.is_some_and(|base| base.owes.is_some()) {
+        // It says so, and hands on nothing of it.
+        assert!(peer.db.snapshot().is_err());
+        return;
+    }
+    let waiting = waiting(&peer.db);
+    for (name, id) in entities() {
+        let waits = waiting.contains(&(name.to_owned(), id.clone()));
+        let (ours, theirs) = (of(&peer.db, name, &id), of(&whole.db, name, &id));
         assert!(
-            waits(&id) || of(&peer.db) == of(&whole.db),
+            waits || ours == theirs,
+            "{seed}: {name}/{id}: {ours:?}, not {theirs:?}"
+        );
+    }
+}
+
+/// Once all records are there nothing is left to wait for, and nothing differs.
+fn regained(peer: &Peer, (whole, all): (&Peer, &[Blocks]), (seed, kind): (u64, Kind)) {
+    let owes = peer
+        .db
+        .base()
+        .unwrap()
+        .is_some_and(|base| base.owes.is_some());
+    take(&peer.db, all);
+    let regained = peer.db.regain().unwrap();
+    assert_eq!(regained.lacking, 0, "{seed}");
+    assert!(owes || regained.wrong.is_empty(), "{seed}: {regained:?}");
+    settled(peer);
+    for (name, id) in entities() {
+        assert_eq!(
+            of(&peer.db, name, &id),
+            of(&whole.db, name, &id),
             "{seed}: {name}/{id}"
         );
     }
-    // The records that it had dropped came with the others, so in the end nothing is left to wait for.
-    let regained = peer.db.regain().unwrap();
-    assert_eq!(
-        (regained.lacking, &regained.wrong[..]),
-        (0, &[][..]),
-        "{seed}"
-    );
-    assert_eq!(now(&peer.db), now(&whole.db), "{seed}");
-    clean(&peer.db);
+    // What was purged here may not have been there.
+    if !kind.purges {
+        assert_eq!(now(&peer.db), now(&whole.db), "{seed}");
+    }
+}
+
+fn histories(kind: Kind) {
+    let seeds = std::env::var("THREADS_SNAPSHOT_SEEDS").ok();
+    let seeds = seeds.map_or(5, |seeds| seeds.parse().unwrap());
+    let short: u64 = (0..seeds).map(|seed| history(seed, kind)).sum();
+    assert!(short >= seeds / 2, "too little was dropped: {short}");
 }
 
 #[test]
 fn a_snapshot_and_what_comes_after_it_give_what_all_records_give() {
-    let seeds = std::env::var("THREADS_SNAPSHOT_SEEDS").ok();
-    let seeds = seeds.map_or(20, |seeds| seeds.parse().unwrap());
-    for seed in 0..seeds {
-        history(seed);
+    histories(Kind::default());
+}
+
+#[test]
+fn the_same_where_writers_come_and_go_and_their_changes_are_adopted() {
+    histories(Kind {
+        ruled: true,
+        ..Kind::default()
+    });
+}
+
+#[test]
+fn the_same_where_clocks_are_ahead() {
+    histories(Kind {
+        ahead: true,
+        ..Kind::default()
+    });
+}
+
+#[test]
+fn the_same_where_things_are_purged() {
+    for ruled in [false, true] {
+        histories(Kind {
+            ruled,
+            purges: true,
+            ahead: false,
+        });
     }
 }

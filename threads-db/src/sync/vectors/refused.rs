@@ -1,7 +1,7 @@
 //! Frames that are refused.
 
 use serde_json::{Value, json};
-use threads_core::block::{BLOCK_BYTES_MAX, Block, encode};
+use threads_core::block::{BLOCK_BYTES_MAX, Block, DAG_CBOR, RAW, cid_of, encode};
 
 use super::super::wire::{
     CLAIMS_MAX, PAGE_RECORDS_MAX, PLACES_MAX, RANGES_MAX, WHOM_MAX, WORDS_MAX,
@@ -123,6 +123,15 @@ fn verdicts(verdicts: &[Vec<u8>]) -> Vec<u8> {
     one("heads", list(&[list(verdicts), blob([9; 16])]))
 }
 
+/// The link of a block of this codec.
+fn link(codec: u64) -> Vec<u8> {
+    encode(&cid_of(codec, b"snapshot")).unwrap()
+}
+
+fn dropped(logs: &[Vec<u8>], snapshot: Vec<u8>) -> Vec<u8> {
+    one("short", list(&[list(logs), snapshot]))
+}
+
 /// A receipt for the number 1 of a log, with a signature of so many bytes.
 fn signed(of: u8, signature: usize) -> Vec<u8> {
     let head = encode(Block::cbor(vec![of]).cid()).unwrap();
@@ -161,6 +170,15 @@ fn unsound_replies() -> Vec<Case> {
             one("page", list(&[list(&[]), list(&[]), uint(1)])),
         ),
         ("a page that leads to 0", one("page", to_nothing)),
+        ("nothing that was dropped", dropped(&[], link(RAW))),
+        (
+            "what was dropped up to 0",
+            dropped(&[place(1, 0)], link(RAW)),
+        ),
+        (
+            "what was dropped for what is no snapshot",
+            dropped(&[place(1, 7)], link(DAG_CBOR)),
+        ),
         (
             "a signature of 63 bytes",
             one("signed", list(&[signed(1, 63)])),
