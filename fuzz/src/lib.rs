@@ -11,18 +11,23 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "a target says so when it cannot go on")]
 
+mod bound;
 mod check;
 mod seeds;
 mod targets {
     pub(crate) mod automerge;
+    pub(crate) mod blobs;
     pub(crate) mod codec;
     pub(crate) mod files;
     pub(crate) mod formats;
+    pub(crate) mod modules;
+    pub(crate) mod shapes;
+    pub(crate) mod states;
     pub(crate) mod sync;
     pub(crate) mod texts;
 }
 
-use targets::{automerge, codec, files, formats, sync, texts};
+use targets::{automerge, blobs, codec, files, formats, modules, shapes, states, sync, texts};
 
 /// Something to try bytes on.
 ///
@@ -61,16 +66,27 @@ const fn target(
 /// Every target, each with a name of its own.
 ///
 /// ```
-/// assert!(threads_fuzz::TARGETS.len() >= 19);
+/// assert!(threads_fuzz::TARGETS.len() >= 27);
 /// ```
 pub const TARGETS: &[Target] = &[
     target("record", formats::record, seeds::record, seeds::RECORD),
     target("event", formats::event, seeds::event, &[]),
     target("header", formats::header, seeds::header, seeds::HEADER),
     target("batch", formats::batch, seeds::batch, seeds::BATCH),
+    target(
+        "manifest",
+        blobs::manifest,
+        seeds::manifest,
+        seeds::MANIFEST,
+    ),
+    target("blob", blobs::reference, seeds::reference, seeds::REFERENCE),
     target("change", codec::change, seeds::change, &[]),
     target("lww", codec::lww, seeds::lww, seeds::LWW),
     target("automerge", automerge::change, seeds::automerge, &[]),
+    target("state", states::state, states::seeds, &[]),
+    target("shapes", shapes::shapes, seeds::shapes, seeds::SHAPES),
+    target("lens", modules::lens, modules::lens_seeds, &[]),
+    target("module", modules::module, modules::module_seeds, &[]),
     target("patch", codec::patch, seeds::patch, seeds::PATCH),
     target("merge", codec::merge, seeds::merge, &[]),
     target("definition", codec::definition, seeds::definition, &[]),
@@ -81,6 +97,12 @@ pub const TARGETS: &[Target] = &[
     target("cursor", texts::cursor, seeds::cursor, &[]),
     target("keys", texts::keys, seeds::keys, seeds::KEYS),
     target("car", files::car, seeds::car, &[]),
+    target(
+        "snapshot",
+        files::snapshot,
+        seeds::snapshot,
+        seeds::SNAPSHOT,
+    ),
     target("frame", sync::frame, seeds::frame, seeds::FRAME),
     target("invite", sync::invite, seeds::invite, &[]),
     target("secret", files::secret, seeds::secret, seeds::SECRET_WORDS),

@@ -5,12 +5,19 @@ use std::path::Path;
 use ipld_core::ipld::Ipld;
 use serde_json::{Value, json};
 use threads_core::block::{self, Block};
+use threads_core::datastore::Memory;
 use threads_core::multibase::Base::Base16Lower;
 use threads_core::{IdentityKey, LogId, PeerId, ReadKey, ReplicaKey, ThreadId};
-use threads_db::fuzzing;
+use threads_db::{Node, fuzzing};
 
+use crate::bound::aad;
 use crate::targets::automerge::{contents, events};
-use crate::targets::formats::aad;
+
+mod blobs;
+mod snapshots;
+
+pub(crate) use blobs::{MANIFEST, REFERENCE, manifest, reference};
+pub(crate) use snapshots::{SNAPSHOT, device, snapshot};
 
 /// What the sealed secret among the seeds was sealed with, and what it is.
 pub(crate) const PASSPHRASE: &str = "pass";
@@ -245,6 +252,33 @@ pub(crate) fn lww() -> Vec<Vec<u8>> {
 
 pub(crate) const LWW: &[&str] = &["{\"set\":{", "\"remove\":{", "18446744073709551615", "-0.0"];
 
+/// Entities of every shape, a position, and the id of a key.
+pub(crate) fn shapes() -> Vec<Vec<u8>> {
+    let position =
+        "000001748e0b3a0000000001-12D3KooWHFBSYrg59HGkJuCo5U1TiKdJ9wMDmMMwSQem3gyErqBB-0001";
+    let entities = [
+        json!({"_id": "ui/theme", "value": "dark"}),
+        json!({"_id": "k", "value": {"base64": "m/w"}}),
+        json!({"_id": position, "item": 9}),
+        json!({"_id": "all 12D3KooWHFBSYrg59HGkJuCo5U1TiKdJ9wMDmMMwSQem3gyErqBB", "up": 3, "down": u64::MAX}),
+        json!({"_id": "r", "n": -4, "next": "r"}),
+    ];
+    let entities = entities.map(|entity| entity.to_string().into_bytes());
+    let texts = [position, "!00~ff", "a!20b"].map(|text| text.as_bytes().to_vec());
+    entities.into_iter().chain(texts).collect()
+}
+
+pub(crate) const SHAPES: &[&str] = &[
+    "\"_id\"",
+    "\"value\"",
+    "\"base64\"",
+    "\"item\"",
+    "\"up\"",
+    "\"down\"",
+    "\"next\"",
+    "18446744073709551615",
+];
+
 pub(crate) fn definition() -> Vec<Vec<u8>> {
     let definitions = [
         json!({"_id": "Person", "codec": "jsonpatch/1", "schema": null, "version": 0}),
@@ -407,8 +441,7 @@ pub(crate) fn frame() -> Vec<Vec<u8>> {
 /// A card, and an invite of it, as bytes and as texts.
 pub(crate) fn invite() -> Vec<Vec<u8>> {
     use threads_core::IdentityKey;
-    use threads_core::datastore::Memory;
-    use threads_db::{InviteOptions, Node, Role};
+    use threads_db::{InviteOptions, Role};
     let card = IdentityKey::from_bytes(&[7; 32]).card();
     let node = Node::builder(Memory::new()).open().unwrap();
     let db = node.create("a").unwrap();

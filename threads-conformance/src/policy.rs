@@ -95,4 +95,6 @@ laws! { $
         "a node has one policy, and many threads";
     "PO-11" learning::what_it_tells_was_said: "It tells every statement that it keeps as it was made, by whom, and in which record.",
         "nobody could find out why something is refused";
+    "PO-12" learning::which_purges_count_does_not_depend_on_the_order: "Which purges count follows from what was learned, whatever the order, and another instance says the same.",
+        "one peer would erase for good what another one shows";
 }

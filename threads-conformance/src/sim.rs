@@ -25,6 +25,11 @@
 //! seeds::check(&lab, 0..2);
 //! ```
 //!
+//! A lab may say more of what must hold: what [looks on](lab::Lab::watch) while peers run, and what
+//! [must be](lab::Lab::check) in the end. [`generate::with`] adds to the scripts what a lab is about: peers that
+//! lack a codec and get it later, that compact, that begin with a snapshot, that only meet through one that cannot
+//! read, and whatever [a lab has them do](lab::Lab::act).
+//!
 //! [`Ruled`](lab::Ruled) makes a lab one of threads with access rules: peers grant roles, take them, restrict
 //! entities and rotate keys meanwhile, and some of them only keep the thread. There is more that must hold then:
 //!
@@ -46,4 +51,5 @@ pub mod script;
 pub mod seeds;
 pub mod store;
 mod trace;
+pub mod watch;
 mod world;

@@ -6,7 +6,7 @@ use threads_core::{Error, ErrorKind};
 use threads_db::fuzzing;
 
 use crate::check::{canonical, refused};
-use crate::seeds::{CONTEXT, PASSPHRASE, SECRET, keystore_peer};
+use crate::seeds::{CONTEXT, PASSPHRASE, SECRET, device, keystore_peer};
 
 /// What a secret may ask for here at most, in KiB and passes: the least that opens.
 const CHEAP: (i128, i128) = (19 * 1024, 2);
@@ -51,6 +51,41 @@ pub(crate) fn car(input: &[u8]) {
         if let Ok((_, blocks)) = fuzzing::read_car(&file[..cut]) {
             assert!(blocks.iter().any(|block| *block.cid() == root));
         }
+    }
+}
+
+/// The content of a snapshot (after a 0), to be opened by a new device (after a 1), or what a file says of the one in
+/// it. What opens can be verified, and read.
+pub(crate) fn snapshot(input: &[u8]) {
+    let Some((mode, rest)) = input.split_first() else {
+        return;
+    };
+    let refusals = [
+        ErrorKind::Rejected,
+        ErrorKind::Corrupt,
+        ErrorKind::Invalid,
+        ErrorKind::Unsupported,
+        ErrorKind::Unavailable,
+    ];
+    match mode {
+        0 => match fuzzing::recode_snapshot(rest) {
+            Ok(bytes) => assert_eq!(bytes, rest),
+            Err(error) => refused(&error, &[ErrorKind::Rejected]),
+        },
+        1 => {
+            let db = device();
+            match fuzzing::open_snapshot(&db, rest) {
+                Ok(()) => {
+                    db.verify(&mut |_| ()).unwrap();
+                    db.missing_codecs().unwrap();
+                }
+                Err(error) => refused(&error, &refusals),
+            }
+        }
+        _ => match fuzzing::recode_manifest(rest) {
+            Ok(bytes) => assert_eq!(bytes, rest),
+            Err(error) => refused(&error, &refusals),
+        },
     }
 }
 

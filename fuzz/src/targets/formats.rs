@@ -10,31 +10,12 @@ use threads_core::event::{Event, Position};
 use threads_core::record::{Record, SignedRecord, Verified, skip_target};
 use threads_core::{Cid, IdentityKey, LogId, ReadKey, ReplicaKey, ThreadId, system_rng};
 
+use crate::bound::aad;
 use crate::check::{canonical, rejected};
 use crate::seeds;
 
-/// The domain under which what a ciphertext is bound to is written: spec/03-encryption.md.
-const AAD_DOMAIN: &[u8] = b"threads/aad/1";
 const LAYER_RECORD: u8 = 0;
 const LAYER_HEADER: u8 = 1;
-
-/// What a ciphertext is bound to, from the specification.
-pub(crate) fn aad(
-    layer: u8,
-    thread: &ThreadId,
-    place: Option<(&LogId, u64)>,
-    epoch: u64,
-) -> Vec<u8> {
-    let mut aad = AAD_DOMAIN.to_vec();
-    aad.extend([layer, thread.as_bytes().len() as u8]);
-    aad.extend(thread.as_bytes());
-    aad.extend(epoch.to_be_bytes());
-    if let Some((log, seq)) = place {
-        aad.extend(log.key_bytes());
-        aad.extend(seq.to_be_bytes());
-    }
-    aad
-}
 
 /// Sealed blocks, as anybody can send them (after a 0), and what is sealed in them, as whoever has
 /// the replica key can make it.

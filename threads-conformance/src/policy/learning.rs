@@ -186,3 +186,25 @@ pub(super) fn what_it_tells_was_said(subject: &Subject) -> Checked {
         Ok(())
     })
 }
+
+pub(super) fn which_purges_count_does_not_depend_on_the_order(subject: &Subject) -> Checked {
+    for_all(stories(), |story| {
+        let first = Node::new(subject);
+        first.learn_all(story, 0)?;
+        let wanted = first.purges(&story.thread)?;
+        for seed in 1..ORDERS {
+            let node = Node::new(subject);
+            node.learn_all(story, seed)?;
+            let found = (
+                node.purges(&story.thread)?,
+                node.again(subject).purges(&story.thread)?,
+            );
+            ensure(
+                found.0 == wanted && found.1 == wanted,
+                format_args!("it learned in the order {:?}", story.order(seed)),
+                format_args!("the purges that count are {found:?} in place of {wanted:?}"),
+            )?;
+        }
+        Ok(())
+    })
+}

@@ -1,11 +1,12 @@
 //! A policy with its datastore, as a node has them.
 
-use threads_core::ThreadId;
+use std::collections::BTreeMap;
+
 use threads_core::access::Rules;
 use threads_core::datastore::{Datastore, DatastoreExt, Durability, Memory};
 use threads_core::policy::{AccessPolicy, AccessRecord, Learned, Verdict, policy_prefix};
 use threads_core::reducer::View;
-use threads_core::{Result, access};
+use threads_core::{Cid, Result, ThreadId, access};
 
 use super::Subject;
 use super::story::{Datum, PEERS, Story, Told, peer};
@@ -69,6 +70,18 @@ impl Node {
             all.push(self.judge(&story.thread, datum)? == Verdict::Accept);
             Ok(all)
         })
+    }
+
+    /// The records that state a purge, and whether that counts.
+    pub(super) fn purges(&self, thread: &ThreadId) -> Result<BTreeMap<Cid, bool>> {
+        let stated = self.policy.statements(thread, &*self.store.read()?)?;
+        let purges = stated
+            .into_iter()
+            .filter_map(|stated| match stated.statement {
+                access::Statement::Purge { .. } => Some((stated.record, stated.void.is_none())),
+                _ => None,
+            });
+        Ok(purges.collect())
     }
 
     /// What it says of the peers, and the rules.

@@ -89,6 +89,7 @@ impl fmt::Debug for Told {
                     write!(f, " a restriction of {entity}{}", Seen(seen))
                 }
                 Statement::Leave { seen } => write!(f, " its leaving{}", Seen(seen)),
+                Statement::Purge { .. } => write!(f, " a purge"),
                 other => write!(f, " {other:?}"),
             })
     }
@@ -248,7 +249,7 @@ fn statement(thread: &ThreadId, choice: &Choice) -> Result<Statement> {
         _ => Subject::Peer(peer(target)),
     };
     let upto = |number| (seen > 0).then(|| dep(number, seen));
-    Ok(match kind % 8 {
+    Ok(match kind % 9 {
         0..=3 => Statement::Grant {
             to: subject,
             scope,
@@ -266,6 +267,9 @@ fn statement(thread: &ThreadId, choice: &Choice) -> Result<Statement> {
         6 => Statement::Restrict {
             entity: tag,
             seen: (0..PEERS).filter_map(upto).collect(),
+        },
+        7 => Statement::Purge {
+            records: vec![dep(target, seen.max(1))],
         },
         _ if author == 0 => Statement::Checkpoint,
         _ => Statement::Leave {

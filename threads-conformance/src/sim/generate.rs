@@ -12,8 +12,10 @@ use super::script::{Act, PEERS_MAX, SKEW_MS_MAX, Script, Step};
 use super::trace::chance;
 
 mod ruled;
+mod with;
 
 pub use ruled::ruled;
+pub use with::{Also, with};
 
 /// How many things happen at most, but for what ends them.
 const ACTS_MAX: u64 = 28;

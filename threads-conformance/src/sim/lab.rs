@@ -25,9 +25,12 @@ use threads_db::{Db, NodeBuilder, WriteTransaction};
 
 use super::generate;
 use super::script::Script;
+use super::watch::Watch;
 
+mod applications;
 mod ruled;
 
+pub use applications::Applications;
 pub use ruled::Ruled;
 
 /// What is tried. See the [module](self) for an example.
@@ -35,6 +38,12 @@ pub trait Lab: Sync {
     /// Adds codecs, a policy and reducers to a node; the simulator has given it a store, a clock,
     /// randomness and an identity.
     fn equip(&self, builder: NodeBuilder) -> NodeBuilder;
+
+    /// The same on a peer that lacks parts, as [`Act::Equip`](super::script::Act::Equip) has it: codecs, say. Such
+    /// a peer may fail to write, or to act, for want of them. By default it lacks nothing.
+    fn equip_less(&self, builder: NodeBuilder) -> NodeBuilder {
+        self.equip(builder)
+    }
 
     /// Sees to it that the thread has what is written to. Called before each write.
     ///
@@ -58,6 +67,44 @@ pub trait Lab: Sync {
     /// Any; it ends the run.
     fn state(&self, db: &Db) -> Result<Vec<u8>> {
         state(db)
+    }
+
+    /// Has a peer do something else than to write, whatever `rng` says: nothing by default. See
+    /// [`Act::Own`](super::script::Act::Own).
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the run, unless the power has failed.
+    fn act(&self, _db: &Db, _rng: &mut dyn CryptoRng) -> Result<()> {
+        Ok(())
+    }
+
+    /// What looks on while a peer runs: nothing by default. Asked for after commits until there is something.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the run.
+    fn watch(&self, _db: &Db) -> Result<Vec<Box<dyn Watch>>> {
+        Ok(Vec::new())
+    }
+
+    /// Has peers do what is left, once all have the same: nothing by default. Given are all that can read, and
+    /// the run goes on until they are level again.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the run.
+    fn finish(&self, _peers: &[&Db]) -> Result<()> {
+        Ok(())
+    }
+
+    /// What must hold in the end of all that can read, besides that they are alike: nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// Any: it says what does not hold.
+    fn check(&self, _peers: &[&Db]) -> Result<()> {
+        Ok(())
     }
 
     /// What happens in the run of a seed: by default [`generate::script`].

@@ -27,11 +27,13 @@ pub(super) struct Oracle {
     records: BTreeMap<(LogId, u64), Cid>,
     /// Who holds records back that it does not have yet.
     holding: BTreeSet<usize>,
-    /// Who has begun anew with an empty disk, or with a backup.
+    /// Who has begun anew with an empty disk, or with a backup, or dropped old records.
     lost_disk: BTreeSet<usize>,
     /// Whether a backup was put back. From then on logs may be forked: their lines end earlier than
     /// they did, and what a number was about is not what it is about.
     forks: bool,
+    /// Who does not have all records up to its heads: others find no older ones there.
+    partial: BTreeSet<usize>,
     /// How many commits of each peer have been looked at.
     commits: BTreeMap<usize, u64>,
 }
@@ -100,6 +102,14 @@ impl Oracle {
         }
         let synced = synced.into_iter().map(|(log, (seq, _))| (log, seq));
         self.synced.insert(at, synced.collect());
+        match up.db.base()?.is_some() {
+            true => {
+                // What it signed for before it cannot show.
+                self.lost_disk.insert(at);
+                self.partial.insert(at)
+            }
+            false => self.partial.remove(&at),
+        };
         let status = up.db.sync_status()?;
         match status.held.pending + status.held.quarantined {
             0 => self.holding.remove(&at),
@@ -193,7 +203,7 @@ impl Oracle {
             return false;
         }
         let mut kept = self.synced.clone();
-        kept.retain(|peer, _| !may_go.contains(peer));
+        kept.retain(|peer, _| !may_go.contains(peer) && !self.partial.contains(peer));
         let most = |of_peers: &BTreeMap<usize, Heads>, log: &LogId| {
             let others = of_peers.iter().filter(|(other, _)| **other != at);
             others
@@ -204,6 +214,20 @@ impl Oracle {
         let here = self.synced.get(&at).into_iter().flatten();
         let mut logs = here.map(|(log, seq)| (log, (*seq).min(most(&self.ever_synced, log))));
         logs.all(|(log, needed)| needed <= most(&kept, log))
+    }
+
+    /// Whether others that have all records have each that is on the disk of a peer.
+    pub(super) fn is_kept_elsewhere(&self, at: usize) -> bool {
+        let full = |other: &usize| *other != at && !self.partial.contains(other);
+        let here = self.synced.get(&at).into_iter().flatten();
+        let mut logs = here.map(|(log, seq)| {
+            let others = self.synced.iter().filter(|(other, _)| full(other));
+            *seq <= others
+                .map(|(_, heads)| of(Some(heads), log))
+                .max()
+                .unwrap_or(0)
+        });
+        !self.holding.contains(&at) && logs.all(|kept| kept)
     }
 
     /// How far the logs have got on a peer.

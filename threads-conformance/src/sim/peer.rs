@@ -14,11 +14,14 @@ use threads_db::{Db, Node, ThreadKeys};
 use super::lab::Lab;
 use super::store::{Disk, Lie};
 use super::trace::chance;
+use super::watch::Watch;
+
+pub(super) mod anew;
 
 /// The name of the thread on every peer.
 const NAME: &str = "shared";
 /// When the simulation begins, in milliseconds since 1970.
-const BEGIN_MS: u64 = 1_600_000_000_000;
+pub(super) const BEGIN_MS: u64 = 1_600_000_000_000;
 
 /// How often peers have others show what they signed for, while the script runs.
 const CHECK_EVERY_MS: u64 = 10_000;
@@ -62,10 +65,19 @@ pub(super) struct Peer {
     /// How often it has started.
     pub(super) life: u64,
     pub(super) up: Option<Up>,
+    /// Whether it lacks parts of the lab.
+    pub(super) lacks: bool,
     /// How often it has others show what they signed for.
     check_every_ms: Option<u64>,
     /// Until when its disk is busy.
     pub(super) busy_until: u64,
+}
+
+/// What a peer has a thread from that it does not have.
+pub(super) enum Begin {
+    Keys(ThreadKeys),
+    /// A file with a snapshot.
+    Snapshot(Vec<u8>),
 }
 
 /// A peer that runs.
@@ -82,6 +94,9 @@ pub(super) struct Up {
     pub(super) topics: BTreeSet<Vec<u8>>,
     /// When it is to be woken.
     pub(super) wake: Option<u64>,
+    /// What looks on, and how many commits there were when it did.
+    pub(super) watches: Vec<Box<dyn Watch>>,
+    pub(super) watched: u64,
 }
 
 impl Peer {
@@ -99,6 +114,7 @@ impl Peer {
             skew_ms: 0,
             life: 0,
             up: None,
+            lacks: false,
             check_every_ms: Some(CHECK_EVERY_MS),
             busy_until: 0,
         }
@@ -160,7 +176,7 @@ impl Peer {
         &mut self,
         lab: &dyn Lab,
         (seed, at): (u64, usize),
-        keys: Result<ThreadKeys, Variant>,
+        begin: Result<Begin, Variant>,
         others: &[PeerId],
     ) -> Result<()> {
         self.life += 1;
@@ -169,12 +185,17 @@ impl Peer {
             .clock(self.clock.clone())
             .rng(rng("node"))
             .identity(IdentityKey::from_bytes(&self.identity));
-        let node = lab.equip(builder).open()?;
+        let node = match self.lacks {
+            true => lab.equip_less(builder),
+            false => lab.equip(builder),
+        };
+        let node = node.open()?;
         // From here on the node remembers what it does.
         node.news();
-        let db = match (node.threads()?.is_empty(), keys) {
+        let db = match (node.threads()?.is_empty(), begin) {
             (false, _) => node.open(NAME)?,
-            (true, Ok(keys)) => node.add_thread(NAME, &keys)?,
+            (true, Ok(Begin::Keys(keys))) => node.add_thread(NAME, &keys)?,
+            (true, Ok(Begin::Snapshot(file))) => anew::restore(&node, &file)?,
             (true, Err(variant)) => node.create_with(NAME, variant)?,
         };
         for other in others.iter().filter(|other| **other != self.id) {
@@ -192,6 +213,8 @@ impl Peer {
             next_request: 0,
             topics: BTreeSet::new(),
             wake: None,
+            watches: Vec::new(),
+            watched: 0,
         });
         Ok(())
     }

@@ -37,7 +37,7 @@ pub struct Script {
     /// Whether the thread has access rules. Its root is the first peer, who lets the others in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rules: bool,
-    /// Peers that have the thread and never could read it, where there are rules.
+    /// Peers that have the thread and never could read it; never the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blind: Vec<usize>,
     /// What happens, in the order of time.
@@ -119,6 +119,37 @@ pub enum Act {
         /// The peer.
         peer: usize,
     },
+    /// A peer does something of the lab's own, chosen by `seed`: see [`Lab::act`](super::lab::Lab::act).
+    Own {
+        /// The peer.
+        peer: usize,
+        /// What it does.
+        seed: u64,
+    },
+    /// A peer's program is exchanged: it starts again on its disk, and lacks [parts](super::lab::Lab::equip_less)
+    /// of what the lab needs, or has all.
+    Equip {
+        /// The peer.
+        peer: usize,
+        /// Whether it lacks parts.
+        lacks: bool,
+    },
+    /// A peer drops old records, if others that dropped none have all that is on its disk.
+    Compact {
+        /// The peer.
+        peer: usize,
+        /// What it keeps, as [`Keep`](threads_db::Keep) is written.
+        keep: String,
+    },
+    /// A peer that has crashed starts again with a new disk, from a snapshot that another one writes to a file.
+    /// It has its disk in any case while that is the only one with something that others have seen, while the
+    /// other one can make no snapshot, and while its clock is behind that of the other one.
+    Anew {
+        /// The peer.
+        peer: usize,
+        /// Who makes the snapshot.
+        of: usize,
+    },
     /// A peer's clock is set wrong.
     Clock {
         /// The peer.
@@ -162,12 +193,16 @@ impl Act {
     pub fn peers(&self) -> Vec<usize> {
         match self {
             Self::Cut { from, to } | Self::Heal { from, to } => vec![*from, *to],
+            Self::Anew { peer, of } => vec![*peer, *of],
             Self::State { peer, says } => [*peer].into_iter().chain(says.target()).collect(),
             Self::Write { peer, .. }
             | Self::Crash { peer, .. }
             | Self::Restart { peer, .. }
             | Self::Backup { peer }
             | Self::PutBack { peer }
+            | Self::Own { peer, .. }
+            | Self::Equip { peer, .. }
+            | Self::Compact { peer, .. }
             | Self::Clock { peer, .. }
             | Self::Slow { peer, .. }
             | Self::Silent { peer, .. } => vec![*peer],
@@ -210,10 +245,14 @@ impl FromStr for Script {
             .map_err(|cause| Error::invalid("this is no script").caused_by(cause))?;
         let named = script.steps.iter().flat_map(|step| step.act.peers());
         let named = named.chain(script.blind.iter().copied()).max();
+        let blind = script.blind.contains(&0);
         let in_order = script.steps.is_sorted_by_key(|step| step.at_ms);
-        if !(2..=PEERS_MAX).contains(&script.peers) || named >= Some(script.peers) || !in_order {
-            let error =
-                "a script has 2 to 8 peers, names no others, and steps in the order of time";
+        if !(2..=PEERS_MAX).contains(&script.peers)
+            || named >= Some(script.peers)
+            || !in_order
+            || blind
+        {
+            let error = "a script has 2 to 8 peers of which the first can read, names no others, and steps in the order of time";
             return Err(Error::invalid(error));
         }
         Ok(script)

@@ -18,6 +18,7 @@ use super::trace::{Digest, chance};
 mod gossip;
 mod links;
 mod lives;
+mod own;
 mod rules;
 mod settle;
 
@@ -239,6 +240,10 @@ impl<'a> World<'a> {
             Act::Restart { peer, disk } => return self.restart(peer, disk),
             Act::Backup { peer } => self.peers[peer].back_up(),
             Act::PutBack { peer } => return self.put_back(peer),
+            Act::Own { peer, seed } => return self.own(peer, seed),
+            Act::Equip { peer, lacks } => return self.exchange(peer, lacks),
+            Act::Compact { peer, ref keep } => return self.compact(peer, keep),
+            Act::Anew { peer, of } => return self.anew(peer, of),
             Act::Clock { peer, skew_ms } => self.peers[peer].skew_ms = skew_ms,
             Act::Slow { peer, factor } => self.net.slow(peer, factor),
             Act::Silent { peer, for_ms } => self.net.silence(peer, self.now + for_ms),
@@ -259,6 +264,10 @@ impl<'a> World<'a> {
         let Some(up) = &self.peers[at].up else {
             return Ok(());
         };
+        if self.script.blind.contains(&at) && !self.script.rules {
+            // It keeps the thread, and writes nothing.
+            return Ok(());
+        }
         let mut rng = chance(seed, "write");
         let prepared = self.lab.prepare(&up.db);
         if self.script.rules && prepared.is_err() && !self.has_failed(at) {
@@ -278,7 +287,7 @@ impl<'a> World<'a> {
                 self.sound(at, "does not tell what it wrote", noted)?;
             }
             Ok(_) => {}
-            Err(_) if self.has_failed(at) => {}
+            Err(_) if self.has_failed(at) || self.peers[at].lacks => {}
             Err(error) => {
                 let wronged = self.is_wronged(at, &up.db);
                 let wronged = self.sound(at, "does not tell its roles", wronged)?;
@@ -395,6 +404,7 @@ impl<'a> World<'a> {
             self.crash(at);
             return Ok(());
         }
+        self.look_on(at)?;
         let (now, life) = (self.now, self.peers[at].life);
         let Some(up) = &mut self.peers[at].up else {
             return Ok(());

@@ -28,6 +28,7 @@ pub(crate) enum Fault {
     RemembersWhatWasGivenUp,
     BansInAllThreads,
     TellsOfOthers,
+    CountsPurgesByChance,
 }
 
 /// As random as a test can be: another number each time.
@@ -252,11 +253,15 @@ impl AccessPolicy for Broken {
             if self.is(Fault::TellsOfOthers) {
                 author = PeerId::from_key_bytes([99; 32]);
             }
-            stated.extend(statements.into_iter().map(|statement| Stated {
-                record,
-                author,
-                statement,
-                void: None,
+            let by_chance = self.is(Fault::CountsPurgesByChance);
+            stated.extend(statements.into_iter().map(|statement| {
+                Stated {
+                    record,
+                    author,
+                    statement,
+                    void: (by_chance && RANDOM.fetch_add(1, Ordering::Relaxed).is_multiple_of(2))
+                        .then(|| "it does not count".to_owned()),
+                }
             }));
         }
         Ok(stated)

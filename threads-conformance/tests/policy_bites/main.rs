@@ -59,6 +59,7 @@ bites! {
     // A ban that is remembered without what was seen is one of all records, until the next start.
     threads_mix: "PO-10" finds BansInAllThreads and so do "PO-6" "PO-8" "PO-9";
     others_said_it: "PO-11" finds TellsOfOthers;
+    purges_count_by_chance: "PO-12" finds CountsPurgesByChance;
 }
 
 #[test]

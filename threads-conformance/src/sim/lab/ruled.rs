@@ -10,6 +10,7 @@ use threads_db::{Db, NodeBuilder, WriteTransaction};
 use super::Lab;
 use crate::sim::generate;
 use crate::sim::script::Script;
+use crate::sim::watch::Watch;
 
 /// Another lab, in threads that have access rules: scripts grant roles, take them, and rotate keys. The
 /// lab adds the policy to its nodes.
@@ -46,6 +47,10 @@ impl<L: Lab> Lab for Ruled<L> {
         self.0.equip(builder)
     }
 
+    fn equip_less(&self, builder: NodeBuilder) -> NodeBuilder {
+        self.0.equip_less(builder)
+    }
+
     fn prepare(&self, db: &Db) -> Result<()> {
         self.0.prepare(db)
     }
@@ -57,6 +62,22 @@ impl<L: Lab> Lab for Ruled<L> {
         rng: &mut dyn CryptoRng,
     ) -> Result<()> {
         self.0.write(db, txn, rng)
+    }
+
+    fn act(&self, db: &Db, rng: &mut dyn CryptoRng) -> Result<()> {
+        self.0.act(db, rng)
+    }
+
+    fn watch(&self, db: &Db) -> Result<Vec<Box<dyn Watch>>> {
+        self.0.watch(db)
+    }
+
+    fn finish(&self, peers: &[&Db]) -> Result<()> {
+        self.0.finish(peers)
+    }
+
+    fn check(&self, peers: &[&Db]) -> Result<()> {
+        self.0.check(peers)
     }
 
     fn state(&self, db: &Db) -> Result<Vec<u8>> {

@@ -3,10 +3,21 @@
 use threads_core::Variant;
 use threads_db::sync::Input;
 
+use super::super::peer::Begin;
 use super::{Event, Played, World, lie};
 
 impl World<'_> {
     pub(super) fn start(&mut self, at: usize, new_disk: bool) -> Played {
+        self.start_from(at, new_disk, None)
+    }
+
+    /// Starts a peer, which has the thread from a file if it is given one.
+    pub(super) fn start_from(
+        &mut self,
+        at: usize,
+        new_disk: bool,
+        snapshot: Option<Vec<u8>>,
+    ) -> Played {
         self.oracle.starts(at, new_disk);
         self.set_clock(at);
         let others = if new_disk {
@@ -19,11 +30,11 @@ impl World<'_> {
             true => Variant::AccessControlled,
             false => Variant::Raw,
         });
-        let keys = keys.map(|keys| match self.script.blind.contains(&at) {
-            true => keys.without_read(),
-            false => keys,
+        let begin = keys.map(|keys| match self.script.blind.contains(&at) {
+            true => Begin::Keys(keys.without_read()),
+            false => snapshot.map_or(Begin::Keys(keys), Begin::Snapshot),
         });
-        let started = self.peers[at].start(self.lab, place, keys, &others);
+        let started = self.peers[at].start(self.lab, place, begin, &others);
         self.sound(at, "cannot start", started)?;
         if self.script.rules && self.keys.is_none() {
             self.let_in(at)?;

@@ -14,6 +14,7 @@ impl World<'_> {
         self.heal()?;
         self.until_quiet()?;
         self.compare()?;
+        self.finish()?;
         if self.script.rules {
             let written = self.write_across()?;
             self.until_quiet()?;
@@ -24,7 +25,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn until_quiet(&mut self) -> Played {
+    pub(super) fn until_quiet(&mut self) -> Played {
         let end = self.now + HEALED_MS_MAX;
         // Ends: each turn takes time, and there is so much of it.
         loop {
@@ -66,6 +67,7 @@ impl World<'_> {
             {
                 disk.repair();
             }
+            self.exchange(at, false)?;
             if self.peers[at].up.is_none() {
                 self.start(at, false)?;
             }
