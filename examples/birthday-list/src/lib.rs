@@ -37,9 +37,7 @@ pub fn celebrate(people: &Collection<Value>, id: &str) -> Result<()> {
 
 /// What is new since the last time it was asked. See the example of the [module](self).
 pub fn news(people: &Collection<Value>) -> Result<impl FnMut() -> Result<Vec<String>>> {
-    let people = people.clone();
-    let filter = ChangeFilter::all().collection(people.name().clone());
-    let mut listener = people.db().listen(filter)?;
+    let mut listener = people.listen(ChangeFilter::all())?;
     Ok(move || {
         let mut lines = Vec::new();
         while lines.len() < NEWS_MAX {
@@ -47,10 +45,9 @@ pub fn news(people: &Collection<Value>) -> Result<impl FnMut() -> Result<Vec<Str
                 break;
             };
             if let Notice::Change(change) = notice
-                && let Some(stored) = &change.after
+                && let Some(person) = &change.after
             {
-                // A listener tells what is stored, which other versions see too.
-                lines.push(line(&people.seen(stored)?));
+                lines.push(line(person));
             }
         }
         Ok(lines)

@@ -154,7 +154,7 @@ fn every_test_that_the_architecture_names_exists() {
 }
 
 /// The attacks that concern what is built.
-const ATTACKS: [std::ops::RangeInclusive<u32>; 2] = [1..=48, 50..=59];
+const ATTACKS: [std::ops::RangeInclusive<u32>; 2] = [1..=48, 50..=60];
 
 #[test]
 fn every_attack_names_a_test_that_carries_its_number() {
@@ -255,13 +255,109 @@ fn core_and_db_never_spawn_sleep_or_read_a_clock() {
     }
 }
 
+/// Rows of what one wants that lead to no code in Rust: the start is above them, a shell has none, another language has its own.
+const WITHOUT_RUST: [&str; 3] = [
+    "build an application",
+    "do all of this from a shell",
+    "read threads in another language",
+];
+
+/// What applications choose among: each is in some row.
+const WANTED: [&str; 18] = [
+    "threads-db/README.md#several-codecs",
+    "threads-codec-lww/README.md",
+    "threads-codec-automerge/README.md",
+    "threads-shapes/src/kv.rs",
+    "threads-shapes/src/feed.rs",
+    "threads-shapes/src/counter.rs",
+    "threads-shapes/src/table.rs",
+    "threads-shapes/src/docs.rs",
+    "docs/snapshots.md",
+    "docs/time-travel.md",
+    "docs/live-views.md",
+    "docs/live-views.md#a-view-of-your-own",
+    "docs/blobs.md",
+    "modules/person/README.md",
+    "modules/photos/README.md",
+    "modules/messages/README.md",
+    "docs/publishing-a-module.md",
+    "docs/publishing-a-module.md#minute-30-make-a-later-version",
+];
+
+/// A heading as links name it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        '-' | '_' => Some(c),
+        c if c.is_alphanumeric() => Some(c.to_ascii_lowercase()),
+        _ => None,
+    });
+    kept.collect()
+}
+
+/// Whether cargo compiles the code of a page: a source with examples, or one that a library includes.
+fn compiles(path: &str, included: &[String]) -> bool {
+    let text = read(path);
+    if path.ends_with(".rs") {
+        return text.contains("/// ```\n") || text.contains("//! ```\n");
+    }
+    let page = fs::canonicalize(root().join(path)).unwrap();
+    let is_page = |found: &String| fs::canonicalize(found).is_ok_and(|found| found == page);
+    text.contains("```rust\n") && included.iter().any(is_page)
+}
+
+#[test]
+fn what_one_wants_leads_to_code_that_compiles() {
+    let mut sources = Vec::new();
+    files(&root(), "lib.rs", 0, &mut sources);
+    let mut included = Vec::new();
+    for source in &sources {
+        let text = fs::read_to_string(source).unwrap();
+        for part in text.split("include_str!(\"").skip(1) {
+            let page = part.split('"').next().unwrap();
+            let page = source.parent().unwrap().join(page);
+            included.push(page.display().to_string());
+        }
+    }
+    let text = read("README.md");
+    let table = text.split("| I want to… |").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let mut pages = Vec::new();
+    for row in table.lines().filter(|row| row.starts_with("| ")) {
+        let want = row.trim_start_matches("| ").split(" | ").next().unwrap();
+        let links = row.split("](").skip(1);
+        let links: Vec<_> = links.map(|rest| rest.split(')').next().unwrap()).collect();
+        let mut shown = false;
+        for link in &links {
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let is_heading = |line: &str| {
+                line.starts_with('#') && anchor(line.trim_start_matches('#').trim()) == heading
+            };
+            let there = heading.is_empty() || read(path).lines().any(is_heading);
+            assert!(there, "{want}: {link} has no such heading");
+            shown |= root().join(path).is_file() && compiles(path, &included);
+        }
+        let exempt = WITHOUT_RUST.contains(&want);
+        assert!(
+            shown != exempt,
+            "{want} leads to no code that compiles: {links:?}"
+        );
+        pages.extend(links);
+    }
+    for wanted in WANTED {
+        assert!(pages.contains(&wanted), "nobody is led to {wanted}");
+    }
+}
+
 #[test]
 fn every_file_of_the_library_is_in_the_code_map() {
     let text = read("ARCHITECTURE.md");
     for package in [
         "threads-core",
         "threads-db",
+        "threads-store-group",
         "threads-store-lmdb",
+        "threads-store-redb",
         "threads-codec-jsonpatch",
         "threads-codec-lww",
         "threads-shapes",

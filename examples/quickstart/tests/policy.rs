@@ -70,12 +70,13 @@ fn what_the_policy_refuses_is_never_seen() {
     let passphrase = || Some("correct horse".to_owned().into());
     let options = ExportOptions {
         passphrase: passphrase(),
+        ..Default::default()
     };
     db.export(File::create(&path).unwrap(), &options, &mut |_| ())
         .unwrap();
     let options = RestoreOptions {
         passphrase: passphrase(),
-        name: None,
+        ..Default::default()
     };
     let node = strict().open().unwrap();
     let error = node.restore(&path, &options, &mut |_| ()).unwrap_err();

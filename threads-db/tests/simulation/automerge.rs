@@ -1,11 +1,18 @@
 //! Documents that merge, on peers that write, meet and fall down by chance.
 
+use std::collections::BTreeMap;
+
+use serde_json::json;
 use threads_codec_automerge::{Automerge, Counter, Text};
+use threads_codec_lww::Lww;
+use threads_conformance::sim::generate::{self, Also};
 use threads_conformance::sim::lab::{Lab, Things};
+use threads_conformance::sim::script::Script;
 use threads_conformance::sim::seeds;
 use threads_core::module::CollectionSpec;
 use threads_core::rand_core::CryptoRng;
-use threads_core::{ErrorKind, Result};
+use threads_core::{Error, ErrorKind, Result};
+use threads_db::query::Query;
 use threads_db::{Db, NodeBuilder, WriteTransaction};
 
 fn equip(node: NodeBuilder) -> NodeBuilder {
@@ -81,4 +88,96 @@ impl Lab for Together {
 #[test]
 fn peers_who_write_one_page_together_agree_once_all_is_healed() {
     seeds::check(&Together, seeds::from_env(60));
+}
+
+/// Each peer has pages of its own, which all step the counters of; each step is told in another collection, of
+/// another codec, in the transaction that does it.
+#[derive(Default)]
+pub(super) struct Counted {
+    /// A defect to be found: some steps are told to nobody.
+    pub(super) keeps_back: bool,
+}
+
+/// What is told.
+const TOLD: &str = "Told";
+
+impl Lab for Counted {
+    fn equip(&self, builder: NodeBuilder) -> NodeBuilder {
+        equip(builder).codec(Lww::new())
+    }
+
+    fn prepare(&self, db: &Db) -> Result<()> {
+        for (name, codec) in [("Page", "automerge/1"), (TOLD, "lww/1")] {
+            if db.collection(name).is_err() {
+                db.define(&CollectionSpec::new(name.parse()?, codec.parse()?))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        db: &Db,
+        txn: &mut WriteTransaction<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<()> {
+        let (pages, told) = (db.typed::<Page>("Page")?, db.collection(TOLD)?);
+        let own = txn.log()?.to_string();
+        if !txn.has(&pages, &own)? {
+            let body = own.as_str().into();
+            let (_id, steps, lines) = (own.clone(), Counter(0), vec![]);
+            txn.create(
+                &pages,
+                &Page {
+                    _id,
+                    body,
+                    steps,
+                    lines,
+                },
+            )?;
+        }
+        // Its own, or one of another peer that it knows.
+        let all = db.collection("Page")?.find(&Query::new())?;
+        let one = all.get(rng.next_u32() as usize % all.len().max(1));
+        let id = one.and_then(|page| page["_id"].as_str()).unwrap_or(&own);
+        let Some(mut page) = txn.get(&pages, id)? else {
+            return Ok(());
+        };
+        let by = i64::from(rng.next_u32() % 20) - 9;
+        page.steps.0 += by;
+        txn.save(&pages, &page)?;
+        if self.keeps_back && by == 3 {
+            return Ok(());
+        }
+        let number = format!("{:08x}{:08x}", rng.next_u32(), rng.next_u32());
+        let step = json!({"_id": number, "page": id, "by": by});
+        txn.create(&told, &step).map(drop)
+    }
+
+    fn script(&self, seed: u64) -> Script {
+        generate::with(seed, &[Also::NoBackups])
+    }
+
+    fn check(&self, peers: &[&Db]) -> Result<()> {
+        for db in peers.iter().filter(|db| db.collection(TOLD).is_ok()) {
+            let mut due: BTreeMap<String, i64> = BTreeMap::new();
+            for page in db.typed::<Page>("Page")?.find(&Query::new())? {
+                due.insert(page._id, -page.steps.0);
+            }
+            for step in db.collection(TOLD)?.find(&Query::new())? {
+                let page = step["page"].as_str().unwrap_or_default();
+                *due.entry(page.to_owned()).or_default() += step["by"].as_i64().unwrap_or_default();
+            }
+            if due.values().any(|left| *left != 0) {
+                return Err(Error::corrupt("a counter is not the sum of its steps")
+                    .with("left", format_args!("{due:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_counter_is_the_sum_of_the_steps_that_were_told() {
+    seeds::check(&Counted::default(), seeds::from_env(15));
 }

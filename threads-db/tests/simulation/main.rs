@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod automerge;
+mod blobs;
+mod codecs;
+mod compaction;
 mod planted;
 mod scripts;
+mod spoilt;
 
 use std::sync::Arc;
 

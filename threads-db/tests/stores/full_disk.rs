@@ -2,7 +2,6 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says why")]
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,8 +13,8 @@ use threads_db::{Db, Node};
 use threads_store_lmdb::LmdbOptions;
 
 use crate::lmdb::suite::common::{all, assert_clean, spec};
+use crate::small_disk::{MIB, SmallDisk};
 
-const MIB: u64 = 1 << 20;
 /// In a child: where the store is.
 const DIR: &str = "THREADS_FAULTS_DIR";
 /// More transactions than fit on any disk here.
@@ -112,54 +111,12 @@ fn a_limit_on_files_is_a_full_disk() {
     assert_holds(&db, entities + 1);
 }
 
-/// A small file system of its own, taken away again at the end.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None`, with a printed reason, where this process may not mount one.
-    fn new(bytes: u64) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let options = format!("size={bytes},mode=700");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(dir.path());
-        match mount.output() {
-            Ok(run) if run.status.success() => Some(Self(dir)),
-            other => {
-                println!("skipped: cannot mount a small file system: {other:?}");
-                None
-            }
-        }
-    }
-
-    /// Takes all the space that is left.
-    fn fill(&self) {
-        let mut filler = fs::File::create(self.0.path().join("filler")).unwrap();
-        while filler.write(&[0; 4_096]).is_ok_and(|bytes| bytes > 0) {}
-    }
-
-    /// Empties the file before it goes: a process that another test is starting may hold it.
-    fn free(&self) {
-        let filler = self.0.path().join("filler");
-        fs::write(&filler, "").unwrap();
-        fs::remove_file(filler).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Left mounted, it is lost with the temporary directory's name at worst.
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_keeps_what_was_committed_and_works_again_when_it_is_not() {
     let Some(disk) = SmallDisk::new(12 * MIB) else {
         return;
     };
-    let store = disk.0.path().join("store");
+    let store = disk.store();
     let db = make(&store);
     let people = db.collection("Person").unwrap();
     (0..100)

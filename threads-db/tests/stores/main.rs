@@ -13,3 +13,6 @@ mod redb;
 
 #[cfg(target_os = "linux")]
 mod full_disk;
+#[cfg(target_os = "linux")]
+#[path = "../../../threads-store-group/tests/support/small_disk.rs"]
+mod small_disk;

@@ -13,6 +13,9 @@ use threads_db::{Db, InviteOptions};
 
 use crate::net::{How, Net};
 
+mod admins;
+mod told;
+
 pub(crate) const ROOT: usize = 0;
 pub(crate) const WRITER: usize = 1;
 pub(crate) const REPLICA: usize = 2;
@@ -210,85 +213,6 @@ fn cut_off(net: &mut Net, node: usize, is_cut: bool) {
 }
 
 #[test]
-fn row_22_what_a_removed_admin_granted_without_knowing_it_is_void_and_all_built_on_it() {
-    let mut net = team();
-    make_admins(&mut net, &[WRITER]);
-    let writer = Subject::Peer(peer(&net, WRITER));
-    let sock = PeerId::from_key_bytes([9; 32]);
-    cut_off(&mut net, WRITER, true);
-    net.db(ROOT)
-        .write(|txn| txn.revoke(writer, Scope::Acl, Role::Write))
-        .unwrap();
-    net.db(WRITER)
-        .write(|txn| {
-            txn.grant(Subject::Peer(sock), Scope::Thread, Role::Write)?;
-            txn.grant(Subject::Peer(sock), Scope::Acl, Role::Write)
-        })
-        .unwrap();
-    cut_off(&mut net, WRITER, false);
-    assert_level(&net);
-    for node in 0..4 {
-        for scope in [Scope::Thread, Scope::Acl] {
-            assert_eq!(
-                net.db(node).roles(&sock, &scope).unwrap(),
-                Some(vec![]),
-                "{node}"
-            );
-        }
-        let history = net.db(node).access_history().unwrap();
-        let void = history.iter().filter(|stated| stated.void.is_some());
-        assert_eq!(void.count(), 2, "{node}");
-    }
-}
-
-#[test]
-fn row_24_admins_who_remove_each_other_are_both_out_and_root_is_not() {
-    let mut net = team();
-    make_admins(&mut net, &[WRITER, OTHER]);
-    // Root, who would say which of them it heard of first, is away.
-    cut_off(&mut net, ROOT, true);
-    cut_off(&mut net, OTHER, true);
-    for (by, whom) in [(WRITER, OTHER), (OTHER, WRITER), (OTHER, ROOT)] {
-        let whom = Subject::Peer(peer(&net, whom));
-        net.db(by)
-            .write(|txn| txn.revoke(whom, Scope::Acl, Role::Write))
-            .unwrap();
-    }
-    net.connect(OTHER, WRITER);
-    net.connect(OTHER, REPLICA);
-    net.run();
-    let acl = |net: &Net, node: usize| {
-        let of = |of: usize| net.db(node).roles(&peer(net, of), &Scope::Acl).unwrap();
-        [ROOT, WRITER, OTHER].map(|peer| of(peer).unwrap())
-    };
-    for node in 1..4 {
-        let roles = acl(&net, node);
-        assert_eq!(roles, [vec![Role::Write], vec![], vec![]], "{node}");
-    }
-    cut_off(&mut net, ROOT, false);
-    assert_level(&net);
-    for node in 1..4 {
-        assert_eq!(acl(&net, node), acl(&net, ROOT), "{node}");
-    }
-    assert_eq!(acl(&net, ROOT)[ROOT], [Role::Write]);
-}
-
-#[test]
-fn row_23_root_seals_what_admins_remove_by_itself() {
-    let mut net = team();
-    make_admins(&mut net, &[WRITER, OTHER]);
-    remove(net.db(WRITER), peer(&net, OTHER));
-    net.run();
-    let history = net.db(ROOT).access_history().unwrap();
-    let last = history.last().unwrap();
-    assert_eq!(
-        (last.author, &last.statement),
-        (peer(&net, ROOT), &Statement::Checkpoint)
-    );
-    assert!(!net.db(WRITER).rules().unwrap().unwrap().unsealed);
-}
-
-#[test]
 fn row_42_only_who_may_change_the_rules_changes_definitions() {
     let net = team();
     let spec = spec("Task");
@@ -341,6 +265,58 @@ fn who_leaves_has_no_role_any_more() {
 }
 
 #[test]
+fn a_blind_replica_leaves_and_everybody_knows() {
+    let mut net = team();
+    net.put(WRITER, json!({"_id": "before"}));
+    net.run();
+    assert!(net.db(REPLICA).collection("Thing").is_err(), "it is blind");
+    net.db(REPLICA).leave().unwrap();
+    net.run();
+    let me = peer(&net, REPLICA);
+    for node in [ROOT, WRITER, OTHER, REPLICA] {
+        assert_eq!(roles(&net, REPLICA, node), [], "{node}");
+    }
+    let removal = net.db(REPLICA).removal().unwrap().unwrap();
+    assert_eq!(removal.by, me, "by its own word");
+    assert!(net.db(REPLICA).verify(&mut |_| ()).unwrap().is_clean());
+    let records = |net: &Net| {
+        let logs = net.db(REPLICA).sync_status().unwrap().logs.into_iter();
+        logs.map(|log| log.have).sum::<u64>()
+    };
+    let before = records(&net);
+    net.put(WRITER, json!({"_id": "after"}));
+    net.run();
+    assert_eq!(net.get(OTHER, "after"), Some(json!({"_id": "after"})));
+    assert_eq!(records(&net), before, "it gets nothing more");
+}
+
+/// Whoever was removed may go on asking: it is refused, for this thread, and not cut off for it.
+#[test]
+fn who_was_removed_or_left_and_asks_on_is_refused_and_not_cut_off() {
+    let mut net = team();
+    // One is told of it by nobody, and one knows it.
+    cut_off(&mut net, WRITER, true);
+    remove(net.db(ROOT), peer(&net, WRITER));
+    net.db(OTHER).leave().unwrap();
+    net.run();
+    for round in 0..40 {
+        let things = net.db(WRITER).collection("Thing").unwrap();
+        // Refused as soon as it was told that it is out.
+        drop(things.save(&json!({"_id": format!("mine {round}")})));
+        cut_off(&mut net, WRITER, false);
+        cut_off(&mut net, WRITER, true);
+        for other in [ROOT, REPLICA] {
+            net.part(OTHER, other);
+            net.run();
+            net.connect(OTHER, other);
+            net.run();
+        }
+    }
+    assert_eq!(net.cut_off(), []);
+    assert_eq!(net.get(ROOT, "mine 1"), None);
+}
+
+#[test]
 fn who_was_removed_reads_nothing_that_is_written_after() {
     let mut net = team();
     net.put(ROOT, json!({"_id": "before"}));
@@ -359,7 +335,7 @@ fn who_was_removed_reads_nothing_that_is_written_after() {
     net.db(REPLICA).export(out, &export, &mut |_| ()).unwrap();
     let options = threads_db::RestoreOptions {
         passphrase: None,
-        name: None,
+        ..Default::default()
     };
     // Whether it takes the records in or not, it cannot read them.
     drop(net.node(WRITER).restore(&file, &options, &mut |_| ()));
@@ -440,126 +416,6 @@ fn whoever_was_in_with_everybody_gets_nothing_more_when_that_is_taken() {
     net.put(ROOT, json!({"_id": "later"}));
     net.run();
     assert_eq!(net.get(GUEST, "later"), None);
-}
-
-/// What the status of a node says of its removal: by whom.
-fn removed_by(net: &Net, node: usize) -> Option<PeerId> {
-    let status = net.db(node).sync_status().unwrap();
-    assert_eq!(status.removed, net.db(node).removal().unwrap());
-    status.removed.map(|removal| removal.by)
-}
-
-fn assert_refused_as_removed(net: &Net, node: usize) {
-    let things = net.db(node).collection("Thing").unwrap();
-    let refused = things.save(&json!({"_id": "mine"})).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Rejected);
-    let by = format!("removed from the thread by {}", peer(net, ROOT));
-    assert!(refused.to_string().contains(&by), "{refused}");
-}
-
-#[test]
-fn who_is_removed_while_connected_is_told_by_whom_and_has_nothing_more() {
-    let mut net = team();
-    remove(net.db(ROOT), peer(&net, WRITER));
-    net.put(ROOT, json!({"_id": "later"}));
-    net.run();
-    assert_eq!(removed_by(&net, WRITER), Some(peer(&net, ROOT)));
-    assert_refused_as_removed(&net, WRITER);
-    assert_eq!(net.get(WRITER, "later"), None);
-    for node in [ROOT, REPLICA, OTHER] {
-        assert_eq!(removed_by(&net, node), None);
-    }
-}
-
-#[test]
-fn who_was_removed_while_away_is_told_by_whomever_it_meets() {
-    for meets in [ROOT, REPLICA, OTHER] {
-        let mut net = team();
-        net.put(WRITER, json!({"_id": "seen"}));
-        net.run();
-        cut_off(&mut net, WRITER, true);
-        // There is much between what it has and its removal.
-        for n in 0..3 {
-            net.put(ROOT, json!({"_id": "meanwhile", "n": n}));
-            net.put(OTHER, json!({"_id": "meanwhile", "m": n}));
-            net.run();
-        }
-        remove(net.db(ROOT), peer(&net, WRITER));
-        net.put(ROOT, json!({"_id": "later"}));
-        net.run();
-        net.put(WRITER, json!({"_id": "unseen"}));
-        net.run();
-        assert_eq!(removed_by(&net, WRITER), None);
-        net.connect(WRITER, meets);
-        net.run();
-        assert_eq!(
-            removed_by(&net, WRITER),
-            Some(peer(&net, ROOT)),
-            "by {meets}"
-        );
-        assert_refused_as_removed(&net, WRITER);
-        for id in ["meanwhile", "later"] {
-            assert_eq!(net.get(WRITER, id), None, "nothing else comes with it");
-        }
-    }
-}
-
-#[test]
-fn who_is_let_in_again_knows_no_more_of_its_removal() {
-    let mut net = team();
-    let replica = peer(&net, REPLICA);
-    cut_off(&mut net, REPLICA, true);
-    net.put(ROOT, json!({"_id": "meanwhile"}));
-    remove(net.db(ROOT), replica);
-    net.run();
-    net.connect(REPLICA, OTHER);
-    net.run();
-    assert_eq!(removed_by(&net, REPLICA), Some(peer(&net, ROOT)));
-    let again = Subject::Peer(replica);
-    net.db(ROOT)
-        .write(|txn| txn.grant(again, Scope::Thread, Role::Replicate))
-        .unwrap();
-    net.run();
-    net.part(REPLICA, OTHER);
-    cut_off(&mut net, REPLICA, false);
-    assert_eq!(removed_by(&net, REPLICA), None);
-    assert_level(&net);
-}
-
-#[test]
-fn row_13_who_never_had_a_part_is_told_nothing_though_it_has_the_key() {
-    let mut net = team();
-    net.add(RULED);
-    let guest = net.node(GUEST).add_thread("team", &net.db(ROOT).keys());
-    net.use_thread(GUEST, guest.unwrap());
-    net.db(GUEST).share_with(&peer(&net, ROOT)).unwrap();
-    net.connect(GUEST, ROOT);
-    net.run();
-    assert_eq!(net.db(GUEST).log(None).unwrap().len(), 0);
-    assert!(net.db(GUEST).held().unwrap().is_empty());
-    assert_eq!(removed_by(&net, GUEST), None);
-}
-
-#[test]
-fn nobody_is_told_a_removal_by_one_who_may_not_remove() {
-    let mut net = team();
-    // Of its own accord, a writer without a say states it, against its own program's rules.
-    let writer = peer(&net, WRITER);
-    cut_off(&mut net, WRITER, true);
-    make_admins(&mut net, &[OTHER]);
-    remove(net.db(OTHER), writer);
-    net.run();
-    net.connect(WRITER, OTHER);
-    net.run();
-    assert_eq!(
-        removed_by(&net, WRITER),
-        None,
-        "it has not heard that he may"
-    );
-    net.part(WRITER, OTHER);
-    net.connect(WRITER, ROOT);
-    net.run();
-    assert_eq!(removed_by(&net, WRITER), None);
 }
 
 #[test]

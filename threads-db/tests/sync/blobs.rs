@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_bytes::ByteBuf;
 use serde_json::json;
 use threads_core::block::{decode, encode};
-use threads_core::datastore::{Datastore, Direction, Keyspace};
+use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace, WriteTxn};
 use threads_core::{Error, ErrorKind};
 use threads_db::Db;
 
@@ -144,6 +144,101 @@ fn what_was_broken_off_goes_on_where_it_was() {
         "{again} bytes for {missing} that were missing"
     );
     assert!(received > 0);
+}
+
+/// Flips a bit in the first chunks of blobs that a node has, so many of them.
+fn damage(net: &Net, node: usize, chunks: usize) {
+    let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    let rows: Vec<_> = {
+        let txn = net.store(node).read().unwrap();
+        let rows = txn.scan(Keyspace::Blobs, all, Direction::Forward).unwrap();
+        let rows = rows
+            .map(|row| row.unwrap())
+            .filter(|(_, value)| value.len() > 100 * KIB);
+        rows.map(|(key, value)| (key.into_owned(), value.into_owned()))
+            .take(chunks)
+            .collect()
+    };
+    assert_eq!(rows.len(), chunks);
+    let flip = |txn: &mut dyn WriteTxn| {
+        let mut rows = rows.into_iter();
+        rows.try_for_each(|(key, mut value)| {
+            value[KIB] ^= 1;
+            txn.put(Keyspace::Blobs, &key, &value)
+        })
+    };
+    net.store(node).transact(Durability::Group, flip).unwrap();
+}
+
+#[test]
+fn what_is_damaged_is_fetched_again_and_never_given_to_others() {
+    let mut net = Net::new(2);
+    net.shared_thread();
+    net.connect_all();
+    net.run();
+    let content = content(3_000 * KIB, 7);
+    let named = net.db(0).blobs().put(&content[..]).unwrap();
+    net.db(1).blobs().fetch(named.cid()).unwrap();
+    net.run();
+    assert!(out(net.db(1), &named) == content);
+
+    damage(&net, 1, 2);
+    let error = net.db(1).blobs().get(&named, std::io::sink()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let before = net.frames(1).len();
+    net.db(1).blobs().fetch(named.cid()).unwrap();
+    net.run();
+    assert!(out(net.db(1), &named) == content);
+    let again = net.frames(1).len() - before;
+    assert!(again < 700 * KIB, "{again} bytes for two chunks");
+
+    damage(&net, 0, 2);
+    net.db(1).blobs().remove(named.cid()).unwrap();
+    net.db(1).blobs().fetch(named.cid()).unwrap();
+    net.run();
+    let missing = net.db(1).blobs().missing(named.cid()).unwrap();
+    assert_eq!(missing.blocks, 2, "the others came");
+    assert!(net.connected(0, 1), "a disk that fails is no forgery");
+    net.db(0).blobs().put(&content[..]).unwrap();
+    net.run();
+    assert!(out(net.db(1), &named) == content);
+}
+
+#[test]
+fn row_60_the_keeper_of_a_replica_clears_what_it_cannot_read_and_nobody_else_can() {
+    let mut net = replicas::net();
+    net.connect(0, 1);
+    net.run();
+    let (first, second) = (content(500 * KIB, 1), content(600 * KIB, 2));
+    let old = net.db(0).blobs().put(&first[..]).unwrap();
+    let pinned = net.db(0).blobs().put(&b"pinned"[..]).unwrap();
+    net.run();
+    net.db(1).blobs().pin(pinned.cid(), true).unwrap();
+    net.run_for(3_600_000);
+    let new = net.db(0).blobs().put(&second[..]).unwrap();
+    // What a member clears is no word to the replica.
+    net.db(0).blobs().remove(pinned.cid()).unwrap();
+    net.run();
+    let (blobs, has) = (net.db(1).blobs(), |named: &threads_core::blob::BlobRef| {
+        net.db(1).blobs().has(named.cid()).unwrap()
+    });
+    assert!(has(&old) && has(&pinned) && has(&new));
+    let cleared = blobs.clear(Duration::ZERO).unwrap();
+    assert_eq!(cleared.blobs, 0, "it cannot tell what is named");
+
+    let before = net.node(1).kept_for_others().unwrap();
+    let cleared = blobs.clear_unread(Duration::from_secs(1_800)).unwrap();
+    assert_eq!(cleared.blobs, 1);
+    assert!(!has(&old) && has(&pinned) && has(&new));
+    let after = net.node(1).kept_for_others().unwrap();
+    assert_eq!(after, before - cleared.bytes);
+    let error = net.db(0).blobs().clear_unread(Duration::ZERO).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    net.run();
+    assert!(
+        !net.db(1).blobs().has(old.cid()).unwrap(),
+        "it does not come back by itself"
+    );
 }
 
 /// The manifest, and the first of the chunks that are asked for; of the others nothing for now.

@@ -471,6 +471,7 @@ fn an_export_carries_the_keys_of_all_epochs() {
     let file = std::fs::File::create(&path).unwrap();
     let options = ExportOptions {
         passphrase: passphrase(),
+        ..Default::default()
     };
     net.db(0).export(file, &options, &mut |_| ()).unwrap();
     let other = HOW(threads_db::Node::builder(
@@ -481,7 +482,7 @@ fn an_export_carries_the_keys_of_all_epochs() {
     .unwrap();
     let options = RestoreOptions {
         passphrase: passphrase(),
-        name: None,
+        ..Default::default()
     };
     let (copy, report) = other.restore(&path, &options, &mut |_| ()).unwrap();
     assert_eq!(report.held, 0);

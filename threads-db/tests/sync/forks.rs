@@ -245,7 +245,10 @@ fn an_export_of_a_forked_thread_restores() {
     let path = dir.path().join("thread.car");
     let file = std::fs::File::create(&path).unwrap();
     let passphrase = Some("correct horse".to_owned().into());
-    let options = ExportOptions { passphrase };
+    let options = ExportOptions {
+        passphrase,
+        ..Default::default()
+    };
     net.db(1).export(file, &options, &mut |_| ()).unwrap();
 
     let node = Node::builder(Memory::new())

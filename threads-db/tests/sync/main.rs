@@ -15,6 +15,7 @@ mod gossip;
 mod invites;
 mod many;
 mod net;
+mod newcomers;
 mod once;
 mod purge;
 mod receipts;

@@ -1,9 +1,13 @@
 //! Nodes that dropped old records, and those that need them.
 
 use serde_json::json;
+use threads_core::LogId;
+use threads_core::block::{RAW, cid_of, decode, encode};
+use threads_db::sync::PeerStatus;
 use threads_db::{CompactOptions, Keep};
 
-use crate::net::Net;
+use crate::frames::Ask;
+use crate::net::{Net, Reply};
 
 const HERE: usize = 0;
 const THERE: usize = 1;
@@ -81,6 +85,86 @@ fn who_asks_for_what_was_dropped_gets_it_elsewhere_and_is_not_called_level() {
     net.run_for(60_000);
     assert_eq!(net.get(LATER, "x"), net.get(THERE, "x"));
     clean(&net, LATER);
+}
+
+#[test]
+fn who_dropped_records_says_so_and_is_not_blamed() {
+    let mut net = edited(3);
+    compact(&net, HERE);
+    let snapshot = net.db(HERE).base().unwrap().unwrap().snapshot;
+    // Asked again and again for a day, as the other has nobody else to ask.
+    net.connect(HERE, LATER);
+    for _ in 0..24 {
+        net.run_for(60 * 60_000);
+    }
+    assert_eq!(net.cut_off(), []);
+    let status = net.db(LATER).sync_status().unwrap();
+    let told = |peer: &PeerStatus| peer.peer == net.node(HERE).peer_id();
+    let told = status.peers.iter().find(|peer| told(peer)).unwrap();
+    let dropped = told.dropped.as_ref().unwrap();
+    assert_eq!((dropped.snapshot, dropped.logs.len()), (snapshot, 1));
+    let covered = net.db(HERE).base().unwrap().unwrap().logs[0];
+    assert_eq!(dropped.logs[0], covered);
+    assert!(told.missing > 0 && !status.is_in_sync());
+    // What comes from another is lacking no more.
+    net.connect(THERE, LATER);
+    net.run_for(600_000);
+    assert_eq!(net.get(LATER, "x"), net.get(THERE, "x"));
+    let status = net.db(LATER).sync_status().unwrap();
+    assert!(status.peers.iter().all(|peer| peer.dropped.is_none()));
+    clean(&net, LATER);
+}
+
+#[test]
+fn what_was_signed_for_and_dropped_counts_no_more_and_costs_nothing() {
+    let mut net = edited(2);
+    net.run();
+    let record = net.db(HERE).log(Some(20)).unwrap()[19].record;
+    assert_eq!(net.db(HERE).replicas_of(&record).unwrap().len(), 1);
+    compact(&net, THERE);
+    net.machine_mut(HERE).check_every(Some(10_000));
+    for _ in 0..60 {
+        net.part(HERE, THERE);
+        net.run_for(1_000);
+        net.connect(HERE, THERE);
+        net.run_for(120_000);
+    }
+    assert!(net.db(HERE).replicas_of(&record).unwrap().is_empty());
+    assert_eq!(net.cut_off(), []);
+}
+
+/// Says of everything that was asked for that it was dropped, or of what nobody asked for.
+fn drops_what_nobody_asked_for(request: &[u8], reply: Reply) -> Reply {
+    match decode(request) {
+        Ok(Ask::Pull(..)) => {
+            let log = LogId::from_key_bytes([7; 32]);
+            encode(&Shortened::Short(vec![(log, 7)], cid_of(RAW, b"s")))
+        }
+        _ => reply,
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Shortened {
+    Short(Vec<(LogId, u64)>, threads_core::Cid),
+}
+
+#[test]
+fn who_says_so_of_what_nobody_asked_for_breaks_a_promise() {
+    let mut net = edited(3);
+    // It wrote none of it, so that it is asked.
+    net.tamper(THERE, Some(drops_what_nobody_asked_for));
+    net.connect(THERE, LATER);
+    for _ in 0..40 {
+        net.part(THERE, LATER);
+        net.run_for(500);
+        net.connect(THERE, LATER);
+        net.run_for(2_000);
+    }
+    assert_eq!(net.cut_off()[0], (LATER, net.node(THERE).peer_id()));
+    let status = net.db(LATER).sync_status().unwrap();
+    assert!(status.peers.iter().all(|peer| peer.dropped.is_none()));
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn try_restore(bytes: &[u8], to: &Node, options: &RestoreOptions) -> threads_cor
 fn with_passphrase() -> RestoreOptions {
     RestoreOptions {
         passphrase: passphrase(),
-        name: None,
+        ..Default::default()
     }
 }
 
@@ -197,7 +197,7 @@ fn keys_and_passphrases_are_asked_for_by_name() {
     assert!(error.to_string().contains("passphrase"), "{error}");
     let wrong = RestoreOptions {
         passphrase: Some("wrong".to_owned().into()),
-        name: None,
+        ..Default::default()
     };
     let error = try_restore(&bytes, &other, &wrong).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");

@@ -65,7 +65,7 @@ pub(crate) fn carry(from: &Db, to: &Node) -> Result<(Db, RestoreReport)> {
     };
     let options = RestoreOptions {
         passphrase: passphrase(),
-        name: None,
+        ..Default::default()
     };
     let restored = to.restore(&path, &options, &mut |_| ());
     std::fs::remove_file(path).unwrap();
@@ -78,6 +78,7 @@ pub(crate) fn export(db: &Db) -> PathBuf {
         db,
         &ExportOptions {
             passphrase: passphrase(),
+            ..Default::default()
         },
     )
 }

@@ -310,7 +310,7 @@ fn a_definition_that_was_refused_is_never_committed_in_part() {
 fn restore(node: &Node, file: &Path) -> Result<Db> {
     let options = RestoreOptions {
         passphrase: passphrase(),
-        name: None,
+        ..Default::default()
     };
     Ok(node.restore(file, &options, &mut |_| ())?.0)
 }

@@ -284,7 +284,7 @@ fn a_restore_within_a_restore_is_refused() {
     let (path, other) = (export(&db), node());
     let options = || RestoreOptions {
         passphrase: passphrase(),
-        name: None,
+        ..Default::default()
     };
     let mut inner = Vec::new();
     let outer = other.restore(&path, &options(), &mut |_| {

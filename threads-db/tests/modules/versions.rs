@@ -1,128 +1,17 @@
-//! Modules in threads: versions side by side, queries through a lens, and what strangers write.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+//! Versions side by side on one thread, and queries through a lens.
 
 use serde_json::{Value, json};
-use threads_acl::Acl;
-use threads_codec_jsonpatch::JsonPatch;
 use threads_core::access::{Role, Scope, Subject};
-use threads_core::datastore::Memory;
 use threads_core::module::{
     AclTemplate, CollectionSpec, IndexSpec, Module, ModuleCollection, Step, Version,
 };
-use threads_core::{ErrorKind, IdentityKey, Result, Variant, system_rng};
-use threads_db::query::{Filter, Query};
+use threads_core::{ErrorKind, Result, Variant};
+use threads_db::query::{Filter, Query, field};
 use threads_db::{
-    ChangeFilter, Collection, Db, ExportOptions, InstalledModule, LiveChange, LiveUpdate, Node,
-    Notice, Point, RestoreOptions,
+    ChangeFilter, Collection, InstalledModule, LiveChange, LiveUpdate, Notice, Point,
 };
 
-/// People, as far as one application knows the module.
-#[derive(Debug)]
-struct People {
-    known: usize,
-    id: &'static str,
-}
-
-const PEOPLE: People = People {
-    known: 2,
-    id: "org.example.people",
-};
-
-impl Module for People {
-    fn id(&self) -> &str {
-        self.id
-    }
-
-    fn versions(&self) -> Result<Vec<Version>> {
-        let one = json!({
-            "type": "object",
-            "required": ["name", "adult"],
-            "properties": {
-                "name": {"type": "string"},
-                "adult": {"type": "boolean"},
-                "email": {"type": "string"},
-                "fax": {"type": "string"},
-                "phones": {"type": "array", "items": {"properties": {"number": {"type": "string"}}}},
-            },
-        });
-        let two = json!({
-            "type": "object",
-            "required": ["fullName", "stage", "emails", "tags"],
-            "properties": {
-                "fullName": {"type": "string"},
-                "stage": {"enum": ["child", "teen", "adult"]},
-                "emails": {"type": "array", "items": {"type": "string"}},
-                "tags": {"type": "array", "items": {"type": "string"}},
-                "phones": {
-                    "type": "array",
-                    "items": {"properties": {"number": {"type": "string"}, "kind": {"type": "string"}}},
-                },
-            },
-        });
-        let stages = [
-            (json!(true), json!("adult")),
-            (json!(false), json!("child")),
-            (json!(false), json!("teen")),
-        ];
-        let one = ModuleCollection::new("Person", "jsonpatch/1", one)?
-            .with_index(IndexSpec::on("name".parse()?))
-            .with_invariant("a name is not blank", |person| person["name"] != "");
-        let two = ModuleCollection::new("Person", "jsonpatch/1", two)?
-            .with_step(Step::rename("name", "fullName")?)
-            .with_step(Step::map("adult", "stage", stages)?)
-            .with_step(Step::wrap("email", "emails")?)
-            .with_step(Step::add_with("tags", json!([]))?)
-            .with_step(Step::remove_with("fax", json!("none"))?)
-            .with_index(IndexSpec::on("fullName".parse()?))
-            .with_index(IndexSpec::on("tags".parse()?))
-            .with_invariant("a name is not blank", |person| person["fullName"] != "");
-        let versions = [one, two].map(|people| Version::new().with(people));
-        Ok(versions.into_iter().take(self.known).collect())
-    }
-
-    fn acl_template(&self) -> Result<Option<AclTemplate>> {
-        let shared = AclTemplate::new().everybody(Role::Write);
-        Ok(Some(shared.restrict("Person".parse()?, "root".parse()?)))
-    }
-
-    fn vectors(&self) -> Option<&str> {
-        None
-    }
-}
-
-fn node() -> Node {
-    let identity = IdentityKey::generate(&mut system_rng());
-    let builder = Node::builder(Memory::new())
-        .codec(JsonPatch::new())
-        .policy(Acl::new());
-    builder.identity(identity).open().unwrap()
-}
-
-fn installed() -> InstalledModule {
-    let db = node().create("t").unwrap();
-    db.install(&PEOPLE).unwrap()
-}
-
-/// An application that was written when there was one version.
-fn old(db: &Db) -> Collection<Value> {
-    let known = People { known: 1, ..PEOPLE };
-    db.install(&known).unwrap().collection("Person").unwrap()
-}
-
-fn new(db: &Db) -> Collection<Value> {
-    db.install(&PEOPLE).unwrap().collection("Person").unwrap()
-}
-
-/// Gives one all that the other has.
-fn hand_over(from: &Db, to: &Node) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("t.car");
-    let file = std::fs::File::create(&path).unwrap();
-    from.export(file, &ExportOptions::default(), &mut |_| ())
-        .unwrap();
-    to.restore(&path, &RestoreOptions::default(), &mut |_| ())
-        .unwrap();
-}
+use super::{PEOPLE, People, hand_over, installed, new, node, old};
 
 #[test]
 fn old_and_new_work_on_one_thread_at_the_same_time() {
@@ -329,6 +218,20 @@ fn queries_find_what_the_version_sees() {
     }
 }
 
+/// What a version does not see of an object makes no difference to whether it is the one that is looked for.
+#[test]
+fn a_query_by_a_whole_object_finds_what_the_version_sees() {
+    let people = installed();
+    let (older, newer) = (old(people.db()), new(people.db()));
+    let phones = json!([{"number": "1", "kind": "home"}]);
+    newer
+        .create(&json!({"fullName": "Pat", "stage": "teen", "emails": [], "tags": [], "phones": phones}))
+        .unwrap();
+    let phones = Query::new().filter(field("phones").eq(json!([{"number": "1"}])));
+    assert_eq!(older.count(&phones).unwrap(), 1);
+    assert_eq!(newer.count(&phones).unwrap(), 0);
+}
+
 #[test]
 fn names_that_were_changed_find_the_index_all_the_same() {
     let people = crowd();
@@ -510,4 +413,52 @@ fn the_template_holds_in_a_new_thread_with_rules() {
     let subject = Subject::Everybody;
     let revoked = hers.write(|txn| txn.revoke(subject, Scope::Thread, Role::Write));
     assert!(revoked.is_ok());
+}
+
+/// Two versions of accounts, whose addresses are unique by whatever name.
+#[derive(Debug)]
+struct Accounts;
+
+impl Module for Accounts {
+    fn id(&self) -> &str {
+        "org.example.accounts"
+    }
+
+    fn versions(&self) -> Result<Vec<Version>> {
+        let account = |name: &str| -> Result<ModuleCollection> {
+            let schema = json!({"properties": {name: {"type": "string"}}});
+            let index = IndexSpec::on(name.parse()?).unique();
+            Ok(ModuleCollection::new("Account", "jsonpatch/1", schema)?.with_index(index))
+        };
+        let later = account("address")?.with_step(Step::rename("mail", "address")?);
+        let versions = [account("mail")?, later];
+        Ok(versions.map(|account| Version::new().with(account)).into())
+    }
+
+    fn acl_template(&self) -> Result<Option<AclTemplate>> {
+        Ok(None)
+    }
+
+    fn vectors(&self) -> Option<&str> {
+        None
+    }
+}
+
+#[test]
+fn what_a_module_wants_unique_is_so_for_every_version() {
+    let db = node().create("t").unwrap();
+    let version = |number| {
+        let accounts = db.install_version(&Accounts, number).unwrap();
+        accounts.collection("Account").unwrap()
+    };
+    let (older, newer) = (version(1), version(2));
+    older.create(&json!({"mail": "a@x"})).unwrap();
+    for refused in [
+        older.create(&json!({"mail": "a@x"})),
+        newer.create(&json!({"address": "a@x"})),
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    }
+    newer.create(&json!({"address": "b@x"})).unwrap();
 }
