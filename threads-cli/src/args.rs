@@ -7,7 +7,7 @@ use crate::paths::{CompoundPath, SortBy};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use threads_core::{Cid, CodecId, CollectionName, FieldPath};
+use threads_core::{Cid, CodecId, CollectionName, FieldPath, PeerId};
 
 mod acl;
 mod blobs;
@@ -22,7 +22,9 @@ pub(crate) use acl::{
     AclCommand, AclDefault, AclEval, AclGrant, AclRestrict, AclRevoke, EntityPath, Purge,
     QuarantineAdopt, QuarantineCommand, QuarantineShow, RecordOrEntity, Who, Why,
 };
-pub(crate) use blobs::{BlobAdd, BlobCommand, BlobGc, BlobGet, BlobLs, BlobRm, RefOrEntity};
+pub(crate) use blobs::{
+    BlobAdd, BlobCheck, BlobCommand, BlobGc, BlobGet, BlobLs, BlobRm, RefOrEntity,
+};
 pub(crate) use keys::{Begin, IdentityCommand, KeysCommand, KeystoreCommand};
 pub(crate) use module::{ModuleAdd, ModuleCommand, ModuleNew};
 pub(crate) use peers::{Connect, Decide, HashTablePart, Invite, Join, RevokeInvite, Serve, Sync};
@@ -398,6 +400,9 @@ pub(crate) struct Export {
     /// Write what the records came to in place of them, signed
     #[arg(long)]
     pub(crate) snapshot: bool,
+    /// Put in what is here of blobs too
+    #[arg(long)]
+    pub(crate) with_blobs: bool,
     /// Replace the file if it exists
     #[arg(long)]
     pub(crate) force: bool,
@@ -416,6 +421,12 @@ pub(crate) struct Restore {
     /// Take the passphrase from the first line of this file [default: $THREADS_PASSPHRASE, or ask]
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// How many peers must have signed for the snapshot that the file begins with, if it does
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) signers: usize,
+    /// Count only what this peer signed; may be given several times [default: all who write]
+    #[arg(long, value_name = "PEER")]
+    pub(crate) trust: Vec<PeerId>,
 }
 
 /// A number of things of which none is not worth asking for.

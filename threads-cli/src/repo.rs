@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use threads_acl::Acl;
 use threads_codec_automerge::Automerge;
@@ -21,6 +22,8 @@ use crate::exit::{Advise, Failure, Result};
 use crate::keys::{self, Keys};
 use crate::link::client::Linked;
 
+/// How often to look for what another process has committed: no notification crosses processes.
+pub(crate) const POLL: Duration = Duration::from_millis(100);
 const VARIABLE: &str = "THREADS_REPO";
 /// The datastore, in the repository's directory.
 const STORE: &str = "store";

@@ -23,6 +23,8 @@ pub(crate) enum BlobCommand {
     Gc(BlobGc),
     /// Take one blob away here, whoever names it
     Rm(BlobRm),
+    /// Look whether every block is what its name says
+    Check(BlobCheck),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +76,9 @@ pub(crate) struct BlobGc {
     /// Only say which
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Of a thread that cannot be read here: all that came before that time, for nobody can tell what is named
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +88,15 @@ pub(crate) struct BlobRm {
     /// Which, of `threads blob ls DB`
     #[arg(value_name = "CID")]
     pub(crate) blob: Cid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BlobCheck {
+    /// A thread's name or id
+    pub(crate) db: String,
+    /// Take away what is damaged, and have it fetched again
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 /// A reference, as text or JSON, or an entity that has one.

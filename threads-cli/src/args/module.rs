@@ -40,4 +40,10 @@ pub(crate) struct ModuleAdd {
     /// The version [default: the last one]
     #[arg(long, value_name = "N")]
     pub(crate) version: Option<u32>,
+    /// Begin the names of its collections so, where somebody else has the names that it gives
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prefix: Option<String>,
+    /// Make its collections what it says, whatever somebody else says they are; no entity is changed
+    #[arg(long)]
+    pub(crate) redefine: bool,
 }

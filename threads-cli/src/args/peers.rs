@@ -71,6 +71,20 @@ pub(crate) struct Join {
     /// What to call the thread here [default: its name there]
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Begin with a snapshot that a peer keeps, as who invites signed for it, and get no records before it
+    #[arg(long)]
+    pub(crate) from_snapshot: bool,
+    /// Take the word of this peer for it, in place of who invites; may be given more than once
+    #[arg(long, value_name = "PEER", requires = "from_snapshot")]
+    pub(crate) trust: Vec<PeerId>,
+    /// How many of those have to say the same
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        requires = "from_snapshot"
+    )]
+    pub(crate) signers: usize,
 }
 
 #[derive(Debug, Args)]

@@ -8,10 +8,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use threads_core::blob::BlobRef;
 use threads_core::{Clock as _, Error, ErrorKind, FieldPath, SystemClock};
-use threads_db::Db;
+use threads_db::{BlobsChecked, Db};
 
 use super::carry::{check_target, place};
-use crate::args::{BlobAdd, BlobCommand, BlobGc, BlobGet, BlobLs, BlobRm, EntityPath, RefOrEntity};
+use crate::args::{
+    BlobAdd, BlobCheck, BlobCommand, BlobGc, BlobGet, BlobLs, BlobRm, EntityPath, RefOrEntity,
+};
 use crate::exit::{Advise, Failure, Result};
 use crate::meter::Meter;
 use crate::output::{Output, counted, size};
@@ -27,6 +29,7 @@ pub(crate) fn run(repo: &Repo, command: &BlobCommand, out: &mut Output) -> Resul
         BlobCommand::Ls(args) => list(repo, args, out),
         BlobCommand::Gc(args) => clear(repo, args, out),
         BlobCommand::Rm(args) => remove(repo, args, out),
+        BlobCommand::Check(args) => check(repo, args, out),
     }
 }
 
@@ -85,7 +88,10 @@ fn get(repo: &Repo, args: &BlobGet, out: &mut Output) -> Result {
         fetch(repo, args, &named, out)?;
         return write(&repo::open(&repo.live()?, &args.db)?, args, &named, out);
     }
-    write(&db, args, &named, out)
+    write(&db, args, &named, out).advise(ErrorKind::Corrupt, || {
+        let name = quoted(db.name());
+        format!("`threads blob check {name} --repair` has what is damaged fetched again")
+    })
 }
 
 /// Has the process that serves the repository get what is missing, and waits for it.
@@ -229,8 +235,17 @@ fn clear(repo: &Repo, args: &BlobGc, out: &mut Output) -> Result {
         }
         return Ok(());
     }
-    let cleared = db.blobs().clear(args.older)?;
+    let cleared = match args.all {
+        true => db.blobs().clear_unread(args.older)?,
+        false => db.blobs().clear(args.older)?,
+    };
     out.done("what nothing names is cleared away");
+    if !args.all && !db.keys().can_read() {
+        let name = quoted(db.name());
+        out.remark(format_args!(
+            "what is named cannot be told here: `threads blob gc {name} --all --older 90d` takes away all that is older"
+        ));
+    }
     if out.is_json() {
         return Ok(out.value(&cleared)?);
     }
@@ -257,6 +272,54 @@ fn remove(repo: &Repo, args: &BlobRm, out: &mut Output) -> Result {
     Ok(out.line(format_args!(
         "{} freed; peers keep theirs",
         size(cleared.bytes)
+    ))?)
+}
+
+fn check(repo: &Repo, args: &BlobCheck, out: &mut Output) -> Result {
+    let node = match args.repair {
+        true => repo.writer()?,
+        false => repo.live()?,
+    };
+    let db = repo::open(&node, &args.db)?;
+    let found = {
+        let meter = Meter::steps(out, "blocks");
+        let mut tell = |progress: threads_db::Progress| meter.set(progress.done, progress.total);
+        match args.repair {
+            true => db.blobs().repair(&mut tell)?,
+            false => db.blobs().check(&mut tell)?,
+        }
+    };
+    out.done("what is damaged is taken away");
+    tell_checked(&found, out)?;
+    if found.is_clean() || args.repair {
+        return Ok(());
+    }
+    let error = Error::rejected("what is here of blobs is not what was put in")
+        .with("thread", db.id())
+        .with("damaged", found.damaged);
+    let name = quoted(db.name());
+    let help = format!("`threads blob check {name} --repair` has it fetched again, from peers");
+    Err(Failure::new(error, help))
+}
+
+fn tell_checked(found: &BlobsChecked, out: &mut Output) -> Result {
+    if out.is_json() {
+        return Ok(out.value(found)?);
+    }
+    for blob in &found.blobs {
+        out.line(format_args!("{blob}: not whole"))?;
+    }
+    if found.incomplete {
+        out.line(format_args!(
+            "the list of all blocks cannot be read to its end: those were looked at that blobs name"
+        ))?;
+    }
+    Ok(out.line(format_args!(
+        "{}, {}: {} damaged, {} not whole",
+        counted(found.blocks, "block"),
+        size(found.bytes),
+        found.damaged,
+        counted(found.broken, "blob")
     ))?)
 }
 

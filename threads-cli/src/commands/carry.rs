@@ -35,7 +35,11 @@ pub(crate) fn export(repo: &Repo, args: &Export, out: &mut Output) -> Result {
     } else {
         None
     };
-    let report = write(&db, args, &ExportOptions { passphrase }, out)?;
+    let options = ExportOptions {
+        passphrase,
+        blobs: args.with_blobs,
+    };
+    let report = write(&db, args, &options, out)?;
     out.done("the file is written");
     let file = args.file.display();
     if out.is_json() {
@@ -43,8 +47,9 @@ pub(crate) fn export(repo: &Repo, args: &Export, out: &mut Output) -> Result {
         return Ok(out.value(&json!({"file": args.file, "keys": keys, "report": report}))?);
     }
     out.remark(format_args!(
-        "wrote {file}: {}, {}, {}",
+        "wrote {file}: {}, {}, {}, {}",
         counted(report.records, "record"),
+        counted(report.blobs, "blob"),
         counted(report.blocks, "block"),
         size(report.bytes)
     ));
@@ -173,6 +178,8 @@ pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
     let options = RestoreOptions {
         passphrase,
         name: args.name,
+        signers_min: args.signers,
+        trusted: args.trust.into_iter().collect(),
     };
     // Nobody else waits for the repository while the user types.
     let node = repo.writer()?;
@@ -205,6 +212,20 @@ pub(crate) fn restore(repo: &Repo, args: Restore, out: &mut Output) -> Result {
         report.present,
         size(report.bytes)
     ));
+    if let Some(snapshot) = &report.snapshot {
+        let signers: Vec<_> = report.signers.iter().map(ToString::to_string).collect();
+        out.remark(format_args!(
+            "it begins with the snapshot {snapshot}, for which these signed: {}",
+            signers.join(", ")
+        ));
+    }
+    if report.blobs > 0 {
+        out.remark(format_args!(
+            "{} in it, of which {} new here",
+            counted(report.blobs, "blob"),
+            counted(report.blob_blocks, "block")
+        ));
+    }
     tell_held(&db, &report, out)
 }
 
@@ -239,6 +260,9 @@ fn restore_help(error: &Error) -> Option<&'static str> {
             "choose another name: `threads restore FILE --name NAME`"
         }
         ErrorKind::Invalid => "name a file that `threads export DB FILE` wrote",
+        ErrorKind::Rejected if about("snapshot") => {
+            "get a file of whom you trust; --trust PEER and --signers N say whose word is enough"
+        }
         ErrorKind::Corrupt => "get another copy of the file; nothing of it was taken in",
         _ => return None,
     })

@@ -7,12 +7,11 @@ use threads_shapes::Feed;
 use threads_shapes::feed::Item;
 
 use crate::args::{FeedAppend, FeedCommand, FeedTail};
-use crate::commands::watch::POLL;
 use crate::exit::{Advise, Result};
 use crate::input;
 use crate::interrupt;
 use crate::output::Output;
-use crate::repo::{self, Repo, quoted};
+use crate::repo::{self, POLL, Repo, quoted};
 
 pub(crate) fn run(repo: &Repo, command: &FeedCommand, out: &mut Output) -> Result {
     match command {

@@ -4,10 +4,10 @@ use serde_json::Value;
 use threads_db::query::Query;
 use threads_db::{Collection, LiveChange, LiveUpdate};
 
-use crate::commands::watch::POLL;
 use crate::exit::Result;
 use crate::interrupt;
 use crate::output::Output;
+use crate::repo::POLL;
 
 pub(crate) fn run(
     collection: &Collection<Value>,

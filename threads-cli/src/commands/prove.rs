@@ -93,6 +93,13 @@ pub(crate) fn verify(repo: &Repo, args: &OfThread, out: &mut Output) -> Result {
     let error = Error::rejected("the thread is not as it was written; nothing was changed")
         .with("thread", db.id())
         .with("problems", report.problem_count);
+    if !report.blobs.is_clean() {
+        let name = quoted(db.name());
+        let help = format!(
+            "`threads blob check {name} --repair` has what is damaged of blobs fetched again"
+        );
+        return Err(Failure::new(error, help));
+    }
     let help = "restore it from an export into another repository: `threads --repo DIR init`, \
                 then `threads --repo DIR restore FILE`";
     Err(Failure::new(error, help))

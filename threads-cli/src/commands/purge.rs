@@ -43,6 +43,14 @@ pub(crate) fn run(repo: &Repo, args: args::Purge, out: &mut Output) -> Result {
         return Ok(out.value(&told)?);
     }
     tell(&report, &entities, out)?;
+    match report.unnamed_blobs {
+        Some(0) => {}
+        Some(count) => out.remark(format_args!(
+            "{} here named by nothing now: `threads blob gc {name} --older 0s` takes away what that is",
+            counted(count, "blob")
+        )),
+        None => out.remark("a codec is missing here: which blobs nothing names any more is not known"),
+    }
     match ruled {
         true => out.remark(format_args!(
             "peers that keep to the rules do the same when they hear of it; `threads purge {name}` lists who says so"

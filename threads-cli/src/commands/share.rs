@@ -4,7 +4,7 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
 use threads_core::{Error, ErrorKind};
-use threads_db::{InviteOptions, InviteStatus};
+use threads_db::{InviteOptions, InviteStatus, JoinOptions, SnapshotTrust};
 
 use crate::args::{Decide, Invite, Join, OfThread, RevokeInvite};
 use crate::exit::{Advise, Failure, Result};
@@ -118,8 +118,14 @@ pub(crate) fn revoke(repo: &Repo, args: &RevokeInvite, out: &mut Output) -> Resu
 
 pub(crate) fn join(repo: &Repo, args: &Join, out: &mut Output) -> Result {
     let node = repo.writer()?;
+    let mut options = JoinOptions::default();
+    options.name.clone_from(&args.name);
+    if args.from_snapshot {
+        let trust = SnapshotTrust::peers(args.trust.iter().copied());
+        options.from_snapshot = Some(trust.at_least(args.signers));
+    }
     let joined = node
-        .join(&args.invite, args.name.as_deref())
+        .join_with(&args.invite, &options)
         .advise(ErrorKind::Conflict, || {
             "`threads ls` lists the threads; --name gives this one another name".to_owned()
         })?;

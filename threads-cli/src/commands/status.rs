@@ -6,16 +6,15 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use threads_core::PeerId;
 use threads_db::sync::{PeerStatus, SyncStatus};
-use threads_db::{Db, Fork, HeldReason, HeldRecord, Node};
+use threads_db::{Db, Fork, FromSnapshot, HeldReason, HeldRecord, Node};
 
 use crate::args::Status;
-use crate::commands::watch::POLL;
 use crate::commands::{acl, purge};
 use crate::exit::Result;
 use crate::interrupt;
 use crate::link::control;
 use crate::output::{Output, grouped, time};
-use crate::repo::{self, Repo, quoted};
+use crate::repo::{self, POLL, Repo, quoted};
 
 /// What is said of roles where there are no rules.
 const NO_RULES: &str = "all";
@@ -169,7 +168,7 @@ fn in_json(db: &Db, sync: &SyncStatus, connected: &[PeerId]) -> Result<serde_jso
         "id": db.id(), "name": db.name(), "held": db.held()?, "copy": db.is_copy()?,
         "in_sync": sync.is_in_sync(), "logs": sync.logs, "peers": sync.peers,
         "connected": connected, "missing_codecs": db.missing_codecs()?, "removed": sync.removed, "forks": db.forks()?, "access": by_rules(db, sync)?,
-        "roles": acl::roles_json(db, &db.node().peer_id())?,
+        "roles": acl::roles_json(db, &db.node().peer_id())?, "base": db.base()?, "from_snapshot": sync.from_snapshot,
     }))
 }
 
@@ -189,6 +188,8 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
             tell_apart(&quoted(db.name()), out);
         }
     }
+    tell_from_snapshot(&sync, out);
+    tell_base(db, out)?;
     tell_missing(db, out)?;
     purge::tell_emptied(db, out)?;
     if !forks.is_empty() {
@@ -198,6 +199,69 @@ fn one(db: &Db, connected: &[PeerId], out: &mut Output) -> Result {
     }
     if db.is_copy()? {
         tell_copies(&[quoted(db.name())], out);
+    }
+    Ok(())
+}
+
+/// How far it is with a snapshot that the thread was to begin with.
+fn tell_from_snapshot(sync: &SyncStatus, out: &mut Output) {
+    match &sync.from_snapshot {
+        Some(FromSnapshot::Looking) => {
+            out.remark("looks for a snapshot to begin with, and takes no records meanwhile");
+        }
+        Some(FromSnapshot::Fetching { snapshot, missing }) => out.remark(format_args!(
+            "gets snapshot {snapshot} to begin with: {} bytes are missing",
+            grouped(*missing),
+        )),
+        Some(FromSnapshot::Opened { snapshot, signers }) => {
+            let signers: Vec<_> = signers.iter().map(PeerId::to_string).collect();
+            out.remark(format_args!(
+                "was opened from snapshot {snapshot}, by the word of {}",
+                signers.join(", "),
+            ));
+        }
+        Some(FromSnapshot::Not {
+            snapshot,
+            why,
+            detail,
+        }) => {
+            let which =
+                snapshot.map_or_else(|| "a snapshot".to_owned(), |id| format!("snapshot {id}"));
+            let detail = match detail.is_empty() {
+                true => String::new(),
+                false => format!(" ({detail})"),
+            };
+            out.remark(format_args!(
+                "was not opened from {which}: {why}{detail}; all records are got instead"
+            ));
+        }
+        Some(_) | None => {}
+    }
+}
+
+/// That the thread begins with a snapshot here, and what that leaves open.
+fn tell_base(db: &Db, out: &mut Output) -> Result {
+    let Some(base) = db.base()? else {
+        return Ok(());
+    };
+    out.remark(format_args!(
+        "begins with snapshot {} of what was known until {}: {} older records are not here",
+        base.snapshot,
+        time(base.until_ms),
+        grouped(base.dropped),
+    ));
+    if base.waiting > 0 {
+        out.remark(format_args!(
+            "{} records wait for older ones: they are got from a peer that has them, or by \
+             `threads restore` from a file that does",
+            grouped(base.waiting),
+        ));
+    }
+    if let Some(owes) = base.owes {
+        out.remark(format_args!(
+            "by record {owes}, which came later, older records would be judged again: what they did stands here \
+             until they are here",
+        ));
     }
     Ok(())
 }
@@ -255,6 +319,7 @@ fn tell_peers(db: &Db, sync: &SyncStatus, connected: &[PeerId], out: &mut Output
             &rows,
         )?;
         tell_failed(sync, out);
+        tell_dropped(sync, out);
     }
     Ok(())
 }
@@ -269,6 +334,20 @@ fn tell_failed(sync: &SyncStatus, out: &mut Output) {
                 grouped(failed.seq),
                 failed.log,
                 if failed.answered { "could not show it" } else { "does not show it" },
+            ));
+        }
+    }
+}
+
+/// Names those who dropped records that are not here.
+fn tell_dropped(sync: &SyncStatus, out: &mut Output) {
+    for peer in &sync.peers {
+        for (log, last) in peer.dropped.iter().flat_map(|dropped| &dropped.logs) {
+            out.remark(format_args!(
+                "{} keeps a snapshot in place of records up to {} of log {log}, and has none of those to give: \
+                 another peer may",
+                peer.peer,
+                grouped(*last),
             ));
         }
     }

@@ -1,7 +1,5 @@
 //! `watch`: changes as they happen, whichever process makes them.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::Value;
 use threads_core::{CollectionName, ErrorKind, Hlc, PeerId};
@@ -13,10 +11,8 @@ use crate::commands::find;
 use crate::exit::{Advise, Result};
 use crate::interrupt;
 use crate::output::{Output, counted};
-use crate::repo::{self, Repo};
+use crate::repo::{self, POLL, Repo};
 
-/// How often to look for what another process has committed: no notification crosses processes.
-pub(crate) const POLL: Duration = Duration::from_millis(100);
 /// What `--since` calls the beginning.
 const START: &str = "start";
 

@@ -108,6 +108,7 @@ fn what_needs_a_missing_codec_is_kept_told_and_passed_on() {
     let (secret, file) = (place.file("secret", "correct horse\n"), place.path("t.car"));
     let options = ExportOptions {
         passphrase: Some("correct horse".to_owned().into()),
+        ..Default::default()
     };
     let out = std::fs::File::create(&file).unwrap();
     db.export(out, &options, &mut |_| ()).unwrap();
@@ -146,7 +147,7 @@ fn what_needs_a_missing_codec_is_kept_told_and_passed_on() {
     place.ok(words);
     let options = RestoreOptions {
         passphrase: Some("correct horse".to_owned().into()),
-        name: None,
+        ..Default::default()
     };
     let (there, _) = application()
         .restore(&again, &options, &mut |_| ())

@@ -121,6 +121,49 @@ fn a_passphrase_is_changed_and_taken_away() {
     }
 }
 
+/// The real keyring of the kernel. Where there is none, as in some containers, the test says so.
+#[cfg(all(feature = "keyring", target_os = "linux"))]
+#[test]
+fn the_systems_keyring_opens_a_keystore_until_it_is_told_to_forget() {
+    let place = protected();
+    let said = with(&place, PASSPHRASE, ["keystore", "remember"]);
+    if said.code != 0 {
+        assert!(
+            said.err.contains("the system's keyring cannot be used"),
+            "{said:#?}"
+        );
+        assert!(
+            said.err.contains("the passphrase opens the keystore"),
+            "{said:#?}"
+        );
+        assert_eq!(with(&place, PASSPHRASE, ["ls"]).code, 0);
+        eprintln!("not tried, for there is no keyring here: {}", said.err);
+        return;
+    }
+    // Without a passphrase: to read, to write, and in a program that serves.
+    assert_eq!(place.ok(["get", "t", "c", "a"]).json()["_id"], "a");
+    place.ok(["put", "t", "c", r#"{"_id": "b"}"#]);
+    drop(Serving::start(&place, TCP));
+
+    // It is of this keystore alone, and of its key as it is: a wrong passphrase is none all the same.
+    let other = protected();
+    assert_eq!(other.run(["ls"]).code, 5);
+    let next = place.file("next", "another");
+    place.ok(["keystore", "passwd", "--passphrase-file", word(&next)]);
+    assert_eq!(place.run(["ls"]).code, 5, "it has another key now");
+    assert_eq!(with(&place, "another", ["keystore", "remember"]).code, 0);
+    place.ok(["ls"]);
+
+    place.ok(["keystore", "forget"]);
+    assert_eq!(place.run(["ls"]).code, 5);
+    assert_eq!(
+        with(&place, "another", ["keystore", "forget"]).code,
+        0,
+        "it may be told twice"
+    );
+    assert_eq!(with(&place, "another", ["ls"]).code, 0);
+}
+
 #[test]
 fn each_fault_of_a_keystore_has_a_code_of_its_own() {
     let place = protected();

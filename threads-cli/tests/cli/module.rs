@@ -3,9 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use threads_codec_jsonpatch::JsonPatch;
+use threads_core::Result;
+use threads_core::datastore::Memory;
+use threads_core::module::{AclTemplate, Module, ModuleCollection, Version};
+use threads_db::{ExportOptions, Node};
 
-use crate::common::Place;
+use crate::common::{Place, word};
 
 #[test]
 fn a_module_is_installed_and_listed() {
@@ -47,7 +52,7 @@ fn a_module_is_installed_and_listed() {
 fn what_cannot_be_installed_says_why() {
     let place = Place::with_collection();
     let said = place.fails(3, ["module", "add", "t", "poetry"]);
-    assert!(said.contains("messages or person"), "{said}");
+    assert!(said.contains("messages, person or photos"), "{said}");
     let said = place.fails(3, ["module", "add", "t", "person", "--version", "9"]);
     assert!(said.contains("leave --version out"), "{said}");
     let schema = place.file("s.json", r#"{"maxProperties": 1}"#);
@@ -61,6 +66,115 @@ fn what_cannot_be_installed_says_why() {
     ]);
     let said = place.fails(4, ["module", "add", "t", "person"]);
     assert!(said.contains("collection ls t"), "{said}");
+    let said = place.run(["--json", "module", "add", "t", "person"]);
+    assert_eq!(said.code, 4, "{said:?}");
+    let said: Value = serde_json::from_str(&said.err).unwrap();
+    let context = &said["error"]["context"];
+    assert_eq!(context["there"], r#"{"maxProperties":1}"#, "{said}");
+    let me = place.ok(["--json", "id"]).json();
+    assert_eq!(context["written_by"], me["peer"], "{said}");
+    // Beside it, and against it.
+    let added = place.ok(["--json", "module", "add", "t", "person", "--prefix", "my-"]);
+    assert_eq!(added.json()["recorded"], false);
+    let mine = place.ok(["--json", "collection", "ls", "t"]).json();
+    assert!(mine.to_string().contains("my-Person"), "{mine}");
+    place.ok(["module", "add", "t", "person", "--redefine"]);
+    place.ok(["module", "add", "t", "person"]);
+    let said = place.fails(5, ["module", "add", "t", "person", "--prefix", "$"]);
+    assert!(said.contains("belong to the framework"), "{said}");
+}
+
+#[test]
+fn a_collection_of_another_codec_is_told_and_can_be_redefined() {
+    let place = Place::new();
+    place.ok(["create", "t"]);
+    place.ok(["collection", "add", "t", "Person", "--codec", "lww/1"]);
+    let said = place.fails(4, ["module", "add", "t", "person"]);
+    assert!(
+        said.contains("lww/1, where the module has jsonpatch/1"),
+        "{said}"
+    );
+    // Somebody else's version under a number of one's own, too, is another one.
+    let said = place.fails(
+        4,
+        ["collection", "add", "t", "Person", "--codec", "automerge/1"],
+    );
+    assert!(said.contains("keeps the codec it began with"), "{said}");
+    place.ok([
+        "module",
+        "add",
+        "t",
+        "person",
+        "--version",
+        "1",
+        "--redefine",
+    ]);
+    let listed = place.ok(["--json", "module", "ls", "t"]).json();
+    assert_eq!(listed[0]["versions"], json!([1]));
+}
+
+/// People as somebody else says they are, under the same id, and in a later version.
+#[derive(Debug)]
+struct Others;
+
+impl Module for Others {
+    fn id(&self) -> &str {
+        "org.threads.person"
+    }
+
+    fn versions(&self) -> Result<Vec<Version>> {
+        let schema = json!({"properties": {"nick": {"type": "string"}}});
+        let person = ModuleCollection::new("Person", "jsonpatch/1", schema)?;
+        Ok(vec![Version::new().with(person); 3])
+    }
+
+    fn acl_template(&self) -> Result<Option<AclTemplate>> {
+        Ok(None)
+    }
+
+    fn vectors(&self) -> Option<&str> {
+        None
+    }
+}
+
+#[test]
+fn who_has_the_id_of_a_module_and_a_later_version_is_told() {
+    let place = Place::new();
+    let node = Node::builder(Memory::new()).codec(JsonPatch::new());
+    let node = node.open().unwrap();
+    let db = node.create("t").unwrap();
+    db.install(&Others).unwrap();
+    let (secret, file) = (place.file("secret", "correct horse\n"), place.path("t.car"));
+    let options = ExportOptions {
+        passphrase: Some("correct horse".to_owned().into()),
+        ..ExportOptions::default()
+    };
+    let out = fs::File::create(&file).unwrap();
+    db.export(out, &options, &mut |_| ()).unwrap();
+    place.ok(["restore", word(&file), "--passphrase-file", word(&secret)]);
+
+    let said = place.ok(["module", "ls", "t"]);
+    assert!(
+        said.err.contains("org.threads.person 3 is later than 2"),
+        "{said:?}"
+    );
+    let said = place.ok(["--json", "module", "ls", "t"]);
+    assert!(said.err.contains(r#""later":3"#), "{said:?}");
+    let said = place.fails(4, ["module", "add", "t", "person"]);
+    let me = node.peer_id().to_string();
+    for wanted in [
+        "another module of this id",
+        "collections.0",
+        "more differences",
+        &me,
+        "others_like_it: 1",
+    ] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    place.ok(["module", "add", "t", "person", "--redefine"]);
+    place.ok(["module", "add", "t", "person"]);
+    let listed = place.ok(["--json", "module", "ls", "t"]).json();
+    assert_eq!(listed[0]["disputed"], json!([1, 2]));
 }
 
 /// Every file below a directory, but for what a build leaves.
@@ -78,7 +192,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn a_new_module_is_the_one_among_the_examples() {
     let place = Place::bare();
-    let dir = place.path("new");
+    let dir = place.path("examples/new");
     let words = [
         "module",
         "new",
@@ -88,6 +202,10 @@ fn a_new_module_is_the_one_among_the_examples() {
         "--dir",
         dir.to_str().unwrap(),
     ];
+    let said = place.fails(3, words);
+    assert!(said.contains("from the new directory"), "{said}");
+    fs::create_dir(place.path("threads-core")).unwrap();
+    fs::write(place.path("threads-core/Cargo.toml"), "").unwrap();
     place.ok(words);
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/module-notes");
     let (mut new, mut there) = (Vec::new(), Vec::new());

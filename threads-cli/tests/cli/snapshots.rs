@@ -39,6 +39,24 @@ fn a_snapshot_is_signed_checked_and_carried_to_a_new_device() {
     there.ok(["restore", word(&file), "--passphrase-file", word(&secret)]);
     assert_eq!(there.ok(["get", "t", "c", "e"]).json()["n"], 39);
     there.ok(["verify", "t"]);
+
+    // It says who signed, and may ask for more.
+    let there = Place::new();
+    let restore = [
+        "--json",
+        "restore",
+        word(&file),
+        "--passphrase-file",
+        word(&secret),
+    ];
+    let two = there.run(restore.iter().chain(&["--signers", "2"]));
+    assert!(two.err.contains("--trust"), "{two:#?}");
+    let whose = here.ok(["--json", "id"]).json();
+    let whose = whose["peer"].as_str().unwrap();
+    let trust = ["--trust", whose];
+    let report = there.ok(restore.iter().chain(&trust)).json();
+    assert_eq!(report["signers"], serde_json::json!([whose]));
+    assert!(report["snapshot"].is_string());
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::common::serving::{Serving, TCP, card, within};
 /// the documents are of.
 const RECORDS: u64 = 6_000;
 const KILLS: u64 = 10;
+/// How many kills have to hit it before it is done. A busy machine may look, stop, and kill so late
+/// that the rest arrived meanwhile; that says nothing about what a kill does.
+const KILLS_MIN: u64 = 3;
 /// What may be sent again after a kill: the page that was being stored, and the one behind it.
 const PAGE_RECORDS: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -48,7 +51,7 @@ fn have(place: &Place) -> u64 {
 }
 
 #[test]
-fn a_first_sync_that_is_killed_ten_times_is_complete_and_sends_little_again() {
+fn a_first_sync_that_is_killed_again_and_again_is_complete_and_sends_little_again() {
     let wanted = std::env::var("THREADS_RECORDS").map(|count| count.parse().unwrap());
     let records = wanted.unwrap_or(RECORDS);
     let (ann, bob) = (Place::with_collection(), Place::new());
@@ -58,17 +61,19 @@ fn a_first_sync_that_is_killed_ten_times_is_complete_and_sends_little_again() {
     bob.ok(["join", invite.out.trim(), "--name", "t"]);
     let all = have(&ann);
 
-    let mut before = 0;
-    for kill in 1..=KILLS {
+    let (mut before, mut kills) = (0, 0);
+    while kills < KILLS && before < all {
+        kills += 1;
         let killed = Serving::start(&bob, TCP);
-        let enough = (all * kill / (KILLS + 2)).max(before + 1);
+        let enough = (all * kills / (KILLS + 2)).max(before + 1);
         within(PATIENCE, "progress", || have(&bob) >= enough);
         drop(killed);
         let now = have(&bob);
         assert!(now >= enough, "{now} of {all} are left of {enough}");
-        assert!(now < all, "it was done before kill {kill} of {KILLS}");
         before = now;
     }
+    let hit = kills - u64::from(before >= all);
+    assert!(hit >= KILLS_MIN, "it was done before kill {kills}");
     let last = Serving::start(&bob, TCP);
     within(PATIENCE, "the rest", || have(&bob) >= all);
     bob.ok(["sync", "t", "--wait"]);
@@ -77,8 +82,8 @@ fn a_first_sync_that_is_killed_ten_times_is_complete_and_sends_little_again() {
 
     let sent = source.stop()["records_sent"].as_u64().unwrap();
     let again = sent - all;
-    println!("{all} records, {again} sent again after {KILLS} kills");
-    assert!(again <= KILLS * 2 * PAGE_RECORDS, "{again} of {all}");
+    println!("{all} records, {again} sent again after {kills} kills");
+    assert!(again <= kills * 2 * PAGE_RECORDS, "{again} of {all}");
     assert!(records < 100_000 || again * 20 < all, "{again} of {all}");
     bob.ok(["verify", "t"]);
     assert_eq!(

@@ -22,3 +22,5 @@ mod hostile;
 mod kills;
 mod meeting;
 mod moving;
+mod newcomer;
+mod resuming;

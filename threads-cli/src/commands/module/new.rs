@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::json;
 use threads_core::module::Manifest;
@@ -42,6 +42,9 @@ pub(super) fn run(args: &ModuleNew, out: &mut Output) -> Result {
         let error =
             Error::conflict("the directory is there already").with("directory", dir.display());
         return Err(Failure::new(error, "name another one: --dir DIR"));
+    }
+    if let Some(threads) = &args.threads {
+        check_clone(&dir, threads)?;
     }
     for (file, text) in FILES {
         let text = filled(text, &args.name, &id, args.threads.as_deref());
@@ -83,6 +86,28 @@ fn filled(text: &str, name: &str, id: &str, threads: Option<&Path>) -> String {
         .replace("{{name}}", name)
         .replace("{{crate}}", &name.replace('-', "_"))
         .replace("{{id}}", id)
+}
+
+/// Whether the project is where the new crate will look for it.
+fn check_clone(dir: &Path, threads: &Path) -> Result {
+    // The directory is not there yet, so what leads out of it is taken off by name.
+    let mut from = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    for part in threads.components() {
+        match part {
+            Component::ParentDir => _ = from.pop(),
+            Component::CurDir => {}
+            part => from.push(part),
+        }
+    }
+    if from.join("threads-core").join("Cargo.toml").is_file() {
+        return Ok(());
+    }
+    let error = Error::not_found("there is no clone of the project")
+        .with("threads", threads.display())
+        .with("looked_in", from.display());
+    let help = "--threads is a path from the new directory: ../threads for a clone beside it; \
+                whole paths do too";
+    Err(Failure::new(error, help))
 }
 
 /// A name is part of the package's.
