@@ -70,6 +70,15 @@ impl Bench {
         })
     }
 
+    /// The directory of a store of entities that were all edited after a point in the past.
+    pub(crate) fn edited(
+        &self,
+        entities: usize,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        self.build(format!("edited-{entities}"), make)
+    }
+
     /// The SQLite file with the documents of [`Bench::store`].
     pub(crate) fn sqlite(&self, documents: usize) -> Result<PathBuf> {
         self.build(format!("sqlite-{documents}"), |path| {

@@ -52,6 +52,10 @@ struct Args {
     /// How often each side is measured, in turns; the table shows medians.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Measure how long the program keeps processors busy, not how long it takes: for a machine that does
+    /// other work. What waits for a disk or a peer is cheaper then than it is.
+    #[arg(long)]
+    processor: bool,
     /// The directory for data, on the disk to be measured; the program's own directory otherwise.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -65,6 +69,9 @@ fn main() -> Result<()> {
     if !args.child.is_empty() {
         return rows::child(&args.child);
     }
+    if args.processor {
+        clock::count_processor();
+    }
     let divide = if args.quick {
         QUICK
     } else {
@@ -73,6 +80,7 @@ fn main() -> Result<()> {
     let bench = Bench::new(args.dir.as_deref(), divide, args.rounds as usize)?;
     let picked = rows::picked(&args.only)?;
     let mut report = Report::new(machine::look(&bench)?, divide, bench.rounds());
+    report.processor = args.processor;
     for row in picked {
         eprintln!("measuring {} ...", row.name);
         let row = (row.run)(&bench)?;

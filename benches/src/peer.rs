@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::Result;
-use crate::clock::timed;
+use crate::clock::waited;
 
 /// Loopback, at a free port.
 pub(crate) const TCP: &str = "/ip4/127.0.0.1/tcp/0";
@@ -190,7 +190,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Resu
 
 /// Waits so long; gives how long it was, in seconds.
 pub(crate) fn pause(time: Duration) -> Result<f64> {
-    let (seconds, ()) = timed(|| {
+    let (seconds, ()) = waited(|| {
         thread::park_timeout(time);
         Ok(())
     })?;

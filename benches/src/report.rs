@@ -130,6 +130,8 @@ pub(crate) struct Report {
     /// By how much all sizes were divided.
     divided_by: usize,
     rounds: usize,
+    /// Whether times are those of the processor.
+    pub(crate) processor: bool,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -139,6 +141,7 @@ impl Report {
             machine,
             divided_by,
             rounds,
+            processor: false,
             rows: Vec::new(),
         }
     }
@@ -190,6 +193,11 @@ impl Report {
             1 => String::new(),
             by => format!(", sizes divided by {by}: the figures say nothing of speed"),
         };
+        if self.processor {
+            let told =
+                "of the processor: what waits for a disk or a peer is cheaper here than it is";
+            facts.push(("times", told.to_owned()));
+        }
         facts.push(("rounds", format!("{}, medians{divided}", self.rounds)));
         facts
     }

@@ -15,6 +15,7 @@ mod find;
 mod heap;
 mod import;
 mod live;
+mod long;
 mod merging;
 mod open;
 mod rekey;
@@ -23,6 +24,7 @@ mod ruled;
 mod shapes;
 mod snapshots;
 mod sync;
+mod travel;
 
 /// How one row is measured.
 pub(crate) struct Measure {
@@ -30,7 +32,7 @@ pub(crate) struct Measure {
     pub(crate) run: fn(&Bench) -> Result<Row>,
 }
 
-const ALL: [Measure; 38] = [
+const ALL: [Measure; 44] = [
     measure("durable-many", durable::many),
     measure("durable-one", durable::one),
     measure("durable-floor", durable::floor),
@@ -62,6 +64,12 @@ const ALL: [Measure; 38] = [
     measure("acl-commit", ruled::commit),
     measure("acl-receive", ruled::receive),
     measure("merging", merging::run),
+    measure("merging-long", long::merging),
+    measure("late", long::late),
+    measure("travel-as-of", travel::as_of),
+    measure("travel-heap", travel::most_heap),
+    measure("travel-history", travel::history),
+    measure("travel-blame", travel::blame),
     measure("shape-kv", shapes::kv),
     measure("shape-feed", shapes::feed),
     measure("shape-counter", shapes::counter),
@@ -86,8 +94,8 @@ pub(crate) fn picked(names: &[String]) -> Result<Vec<&'static Measure>> {
     Ok(ALL.iter().filter(picked).collect())
 }
 
-/// What a process of its own measures: `open DIR DOCUMENTS`, `heap DIR ENTITIES`, `blob DIR MIB` or `idle DIR
-/// THREADS`. It prints one number.
+/// What a process of its own measures: `open DIR DOCUMENTS`, `heap DIR ENTITIES`, `blob DIR MIB`, `travel DIR ENTITIES` or
+/// `idle DIR THREADS`. It prints one number.
 pub(crate) fn child(words: &[String]) -> Result<()> {
     let [what, dir, count] = words else {
         return Err("a child is given what to measure, a directory and a number".into());
@@ -97,6 +105,7 @@ pub(crate) fn child(words: &[String]) -> Result<()> {
         "open" => open::child(dir, count)?,
         "heap" => heap::child(dir, count)?,
         "blob" => blob::child(dir, count)?,
+        "travel" => travel::child(dir, count)?,
         "idle" => sync::idle::child(dir, count)?,
         _ => return Err("there is no such child".into()),
     };

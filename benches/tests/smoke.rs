@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 38] = [
+const ROWS: [&str; 44] = [
     "durable-many",
     "durable-one",
     "durable-floor",
@@ -38,6 +38,12 @@ const ROWS: [&str; 38] = [
     "acl-commit",
     "acl-receive",
     "merging",
+    "merging-long",
+    "late",
+    "travel-as-of",
+    "travel-heap",
+    "travel-history",
+    "travel-blame",
     "shape-kv",
     "shape-feed",
     "shape-counter",

@@ -89,7 +89,10 @@ fn exported(bench: &Bench, variant: Variant, records: usize) -> Result<(TempDir,
     fill(&collection, records)?;
     let path = dir.path().join("thread.car");
     let passphrase = Some(String::from("benchmark").into());
-    let options = ExportOptions { passphrase };
+    let options = ExportOptions {
+        passphrase,
+        ..Default::default()
+    };
     let db = collection.db();
     db.export(File::create(&path)?, &options, &mut |_| ())?;
     Ok((dir, path))
@@ -104,7 +107,11 @@ pub(crate) fn receive(bench: &Bench) -> Result<Row> {
         let node = node(dir.path())?;
         let passphrase = Some(String::from("benchmark").into());
         let name = None;
-        let options = RestoreOptions { passphrase, name };
+        let options = RestoreOptions {
+            passphrase,
+            name,
+            ..RestoreOptions::default()
+        };
         let (seconds, _) = timed(|| Ok(node.restore(path, &options, &mut |_| ())?))?;
         Ok(seconds)
     };

@@ -58,6 +58,7 @@ fn entities(events: usize) -> usize {
 fn options() -> ExportOptions {
     ExportOptions {
         passphrase: Some(PASSPHRASE.to_owned().into()),
+        ..Default::default()
     }
 }
 
@@ -83,7 +84,7 @@ fn open(bench: &Bench, file: &Path, events: usize) -> Result<f64> {
         let node = engine::node(Lmdb::open(dir.path())?, Durability::default())?;
         let options = RestoreOptions {
             passphrase: options().passphrase,
-            name: None,
+            ..Default::default()
         };
         let (db, _) = node.restore(file, &options, &mut |_| ())?;
         Ok(db.typed::<Value>(engine::COLLECTION)?.find(&query)?)
