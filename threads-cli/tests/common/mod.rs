@@ -4,7 +4,7 @@
 pub(crate) mod serving;
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -155,12 +155,11 @@ impl Place {
         text: impl AsRef<[u8]>,
     ) -> Said {
         let mut child = self.spawn(words);
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(text.as_ref())
-            .unwrap();
+        match child.stdin.take().unwrap().write_all(text.as_ref()) {
+            // It may refuse and end before it reads anything.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            written => written.unwrap(),
+        }
         Said::of(child.wait_with_output().unwrap())
     }
 

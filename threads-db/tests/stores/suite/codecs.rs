@@ -10,7 +10,7 @@ use threads_core::module::{CollectionSpec, IndexSpec};
 use threads_db::query::Query;
 use threads_db::{Db, Node};
 
-use super::common::{Store, all, assert_clean, builder, carry, node, spec};
+use super::common::{SharedClock, Store, all, assert_clean, builder, carry, spec};
 use super::review::Replace;
 
 fn both() -> Node {
@@ -154,14 +154,11 @@ fn a_peer_without_a_codec_says_so_passes_it_on_and_applies_it_once_it_is_there()
 
 #[test]
 fn one_entity_of_a_missing_codec_is_not_taken_for_none() {
-    let one = builder()
-        .codec(Replace)
-        .open()
-        .unwrap()
-        .create("t")
-        .unwrap();
+    let (early, late) = (SharedClock::at(1_000), SharedClock::at(2_000));
+    let one = builder().codec(Replace).clock(early).open().unwrap();
+    let one = one.create("t").unwrap();
     one.define(&spec("Other")).unwrap();
-    let (two, _) = carry(&one, &node()).unwrap();
+    let (two, _) = carry(&one, &builder().clock(late).open().unwrap()).unwrap();
     // Each defines the same collection, apart; the later definition is that of the codec all have.
     let of_other = CollectionSpec::new("Q".parse().unwrap(), "replace/1".parse().unwrap());
     one.define(&of_other).unwrap();
