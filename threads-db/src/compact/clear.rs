@@ -59,38 +59,67 @@ impl Db {
         let Some(base) = base.filter(|base| base.clearing) else {
             return Ok(());
         };
-        let total = base.covered.last.values().sum();
+        let clearing = Clearing {
+            thread,
+            base: &base,
+        };
+        if clearing.records(progress)? && clearing.rows()? {
+            clearing.end()?;
+        }
+        Ok(())
+    }
+}
+
+/// The rows of what is covered, on their way out. They stay when the thread begins with something else meanwhile: when
+/// older records came back, say.
+struct Clearing<'a> {
+    thread: &'a Thread,
+    base: &'a Base,
+}
+
+impl Clearing<'_> {
+    /// Does a part of it in one commit; nothing if the rest is to stay.
+    fn part<R>(&self, work: impl FnOnce(&mut dyn WriteTxn) -> Result<R>) -> Result<Option<R>> {
+        let (thread, covered) = (self.thread, &self.base.covered);
+        thread.node.store.transact(Durability::Group, |txn| {
+            let now = Base::get(txn.as_read(), thread.number)?;
+            match now.is_some_and(|now| now.clearing && now.covered == *covered) {
+                true => work(txn).map(Some),
+                false => Ok(None),
+            }
+        })
+    }
+
+    /// Drops records; says whether it came to the end.
+    fn records(&self, progress: &mut dyn FnMut(Progress)) -> Result<bool> {
+        let (thread, covered) = (self.thread, &self.base.covered);
+        let total = covered.last.values().sum();
         let mut done = 0;
-        for (log, last) in &base.covered.last {
+        for (log, last) in &covered.last {
             let kept = {
                 let txn = thread.node.store.read()?;
-                snapshot::kept_here(&*txn, thread, (*log, *last), &base.covered)?
+                snapshot::kept_here(&*txn, thread, (*log, *last), covered)?
             };
             let mut first = 1;
             // Ends: each turn gets on in the log.
             while first <= *last {
-                let next = thread.node.store.transact(Durability::Group, |txn| {
-                    drop_records(txn, (thread, *log), (first, *last), &kept)
-                })?;
+                let part =
+                    self.part(|txn| drop_records(txn, (thread, *log), (first, *last), &kept));
+                let Some(next) = part? else {
+                    return Ok(false);
+                };
                 done += next - first;
                 first = next;
                 let total = Some(total);
                 progress(Progress { done, total });
             }
         }
-        self.clear_rows_of(&base)?;
-        thread.node.store.transact(Durability::Group, |txn| {
-            if let Some(base) = Base::get(txn.as_read(), thread.number)? {
-                let clearing = false;
-                Base { clearing, ..base }.put(txn, thread.number)?;
-            }
-            Ok(())
-        })
+        Ok(true)
     }
 
-    /// Drops the rows of histories and of the feed.
-    fn clear_rows_of(&self, base: &Base) -> Result<()> {
-        let thread = self.thread();
+    /// Drops the rows of histories and of the feed; says whether it came to the end.
+    fn rows(&self) -> Result<bool> {
+        let (thread, base) = (self.thread, self.base);
         let prefix = layout::thread_prefix(thread.number);
         let of_history = |key: &[u8]| match layout::is_beside_history(key) {
             true => Ok(false),
@@ -100,10 +129,54 @@ impl Db {
                 Ok(base.covered.has_event(thread.number, &place))
             }
         };
-        clear_where(thread, (Keyspace::History, &prefix), &of_history)?;
         let kept = layout::feed(thread.number, base.position);
         let of_feed = |key: &[u8]| Ok(key <= &kept[..]);
-        clear_where(thread, (Keyspace::Feed, &prefix), &of_feed)
+        Ok(self.rows_where((Keyspace::History, &prefix), &of_history)?
+            && self.rows_where((Keyspace::Feed, &prefix), &of_feed)?)
+    }
+
+    /// Deletes the rows of a keyspace that are to go; says whether it came to the end.
+    fn rows_where(
+        &self,
+        (space, prefix): (Keyspace, &[u8]),
+        goes: &dyn Fn(&[u8]) -> Result<bool>,
+    ) -> Result<bool> {
+        let bounds = Prefix::new(prefix);
+        let mut after = prefix.to_vec();
+        // Ends: each turn gets on among the rows.
+        loop {
+            let last = self.part(|txn| {
+                let range = (Bound::Excluded(&after[..]), bounds.range().1);
+                let rows = txn.scan(space, range, Direction::Forward)?;
+                let keys: Vec<_> = rows
+                    .take(ROWS_PER_COMMIT)
+                    .map(|row| row.map(|(key, _)| key.into_owned()))
+                    .collect::<Result<_>>()?;
+                for key in &keys {
+                    if goes(key)? {
+                        txn.delete(space, key)?;
+                    }
+                }
+                Ok(keys.last().cloned())
+            })?;
+            match last {
+                Some(Some(last)) => after = last,
+                Some(None) => return Ok(true),
+                None => return Ok(false),
+            }
+        }
+    }
+
+    fn end(&self) -> Result<()> {
+        let thread = self.thread.number;
+        let ended = self.part(|txn| match Base::get(txn.as_read(), thread)? {
+            Some(base) => {
+                let clearing = false;
+                Base { clearing, ..base }.put(txn, thread)
+            }
+            None => Ok(()),
+        });
+        ended.map(drop)
     }
 }
 
@@ -141,35 +214,4 @@ fn drop_records(
         true => last + 1,
         false => seqs.last().map_or(last, |seq| *seq) + 1,
     })
-}
-
-/// Deletes the rows of a keyspace that are to go.
-fn clear_where(
-    thread: &Thread,
-    (space, prefix): (Keyspace, &[u8]),
-    goes: &dyn Fn(&[u8]) -> Result<bool>,
-) -> Result<()> {
-    let bounds = Prefix::new(prefix);
-    let mut after = prefix.to_vec();
-    // Ends: each turn gets on among the rows.
-    loop {
-        let last = thread.node.store.transact(Durability::Group, |txn| {
-            let range = (Bound::Excluded(&after[..]), bounds.range().1);
-            let rows = txn.scan(space, range, Direction::Forward)?;
-            let keys: Vec<_> = rows
-                .take(ROWS_PER_COMMIT)
-                .map(|row| row.map(|(key, _)| key.into_owned()))
-                .collect::<Result<_>>()?;
-            for key in &keys {
-                if goes(key)? {
-                    txn.delete(space, key)?;
-                }
-            }
-            Ok(keys.last().cloned())
-        })?;
-        match last {
-            Some(last) => after = last,
-            None => return Ok(()),
-        }
-    }
 }

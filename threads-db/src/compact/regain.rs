@@ -24,6 +24,7 @@ use crate::history;
 use crate::layout::{self, EventPlace, Number, Place, Prefix, meta};
 use crate::opened::Opened;
 use crate::reducers;
+use crate::snapshot::Covered;
 use crate::thread::{Thread, Tip};
 
 /// How many records one commit files.
@@ -88,6 +89,8 @@ impl Db {
                 ..Regained::default()
             });
         }
+        let stop = |txn: &mut dyn WriteTxn| stop_clearing(txn, thread, &base.covered);
+        thread.node.store.transact(Durability::Group, stop)?;
         check_chains(&*thread.node.store.read()?, thread, &base)?;
         for (log, last) in &base.covered.last {
             let mut first = 1;
@@ -100,7 +103,7 @@ impl Db {
                 first = next;
             }
         }
-        let begin = |txn: &mut dyn WriteTxn| begin_anew(txn, thread);
+        let begin = |txn: &mut dyn WriteTxn| begin_anew(txn, thread, &base.covered);
         let wrong = thread.node.store.transact(Durability::Group, begin)?;
         thread.node.notifier.notify_in([thread.number]);
         let applied = self.settle_held()?.new;
@@ -274,12 +277,38 @@ fn may_apply(
     Ok(false)
 }
 
-/// Has the thread begin with its first records. Gives the entities that were not what these give.
-fn begin_anew(txn: &mut dyn WriteTxn, thread: &Thread) -> Result<Vec<(CollectionName, EntityId)>> {
+/// What the thread begins with, if that still covers this, and all of it is here.
+fn still(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Result<Base> {
+    let base = Base::get(txn, thread.number)?.filter(|base| base.covered == *covered);
+    match base {
+        Some(base) if !lacks(txn, thread, &base)? => Ok(base),
+        _ => Err(dropped_meanwhile()),
+    }
+}
+
+fn dropped_meanwhile() -> Error {
+    Error::unavailable("older records were dropped here, or taken back, meanwhile: try again")
+}
+
+/// Has the older records stay, all of which are here: a compaction may be about to drop them.
+fn stop_clearing(txn: &mut dyn WriteTxn, thread: &Thread, covered: &Covered) -> Result<()> {
+    let base = still(txn.as_read(), thread, covered)?;
+    let clearing = false;
+    Base { clearing, ..base }.put(txn, thread.number)
+}
+
+/// Has the thread begin with its first records, all of which are here and stay. Gives the entities that were not what
+/// these give.
+fn begin_anew(
+    txn: &mut dyn WriteTxn,
+    thread: &Thread,
+    covered: &Covered,
+) -> Result<Vec<(CollectionName, EntityId)>> {
     let number = thread.number;
-    let Some(mut base) = Base::get(txn.as_read(), number)? else {
-        return Ok(Vec::new());
-    };
+    let mut base = still(txn.as_read(), thread, covered)?;
+    if base.clearing {
+        return Err(dropped_meanwhile());
+    }
     forget_beside(txn, thread)?;
     for (log, seq) in std::mem::take(&mut base.covered).last {
         let last = base.no_feed.entry(log).or_insert(seq);
@@ -357,4 +386,42 @@ pub(crate) fn wanted(txn: &dyn ReadTxn, thread: &Thread) -> Result<BTreeMap<LogI
         }
     }
     Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use threads_codec_jsonpatch::JsonPatch;
+    use threads_core::datastore::Memory;
+    use threads_core::module::CollectionSpec;
+
+    use super::*;
+    use crate::{CompactOptions, Keep, Node};
+
+    #[test]
+    fn what_was_dropped_since_it_was_looked_for_is_not_taken_for_whole() {
+        let node = Node::builder(Memory::new()).codec(JsonPatch::new());
+        let db = node.open().unwrap().create("t").unwrap();
+        let notes = CollectionSpec::new("Note".parse().unwrap(), "jsonpatch/1".parse().unwrap());
+        db.define(&notes).unwrap();
+        for n in 0..30 {
+            let note = json!({"_id": "a", "n": n});
+            db.collection("Note").unwrap().save(&note).unwrap();
+        }
+        let options = CompactOptions::new(Keep::Latest);
+        db.compact(&options, &mut |_| ()).unwrap();
+        let thread = db.thread();
+        let base = Base::get(&*thread.node.store.read().unwrap(), thread.number);
+        let covered = base.unwrap().unwrap().covered;
+        let store = &thread.node.store;
+        let stop = |txn: &mut dyn WriteTxn| stop_clearing(txn, thread, &covered);
+        let begin = |txn: &mut dyn WriteTxn| begin_anew(txn, thread, &covered).map(drop);
+        for refused in [
+            store.transact(Durability::Group, stop),
+            store.transact(Durability::Group, begin),
+        ] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        assert!(db.verify(&mut |_| ()).unwrap().is_clean());
+    }
 }

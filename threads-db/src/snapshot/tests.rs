@@ -8,6 +8,7 @@ mod forger;
 mod hostile;
 mod liars;
 mod links;
+mod meanwhile;
 mod opening;
 mod purges;
 mod random;
