@@ -37,7 +37,7 @@ mod word;
 pub(crate) use carry::Carried;
 use content::{Name, Reader};
 use cover::covered_by;
-pub(crate) use cover::{check, covered_until, is_as_it_was, kept_here};
+pub(crate) use cover::{check, covered_until, is_as_it_was, kept_here, latest_access};
 pub(crate) use covered::{Apart, Covered};
 pub(crate) use make::{Content, life};
 pub(crate) use open::open;

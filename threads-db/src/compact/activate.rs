@@ -8,7 +8,7 @@ use threads_core::record::Record;
 use threads_core::{Cid, CollectionName, EntityId, Error, ErrorKind, Result};
 
 use super::{position_of, time_of};
-use crate::access::{self, ADOPTED};
+use crate::access::ADOPTED;
 use crate::base::Base;
 use crate::catalogue;
 use crate::chain;
@@ -42,7 +42,7 @@ impl Db {
                 snapshot: *snapshot,
                 clearing: true,
                 owes: before.as_ref().and_then(|before| before.owes),
-                acl: access::latest(txn.as_read(), thread.number)?,
+                acl: snapshot::latest_access(txn.as_read(), thread, &covered)?,
                 no_feed: no_feed(txn.as_read(), thread, (before.as_ref(), &covered, position))?,
                 covered,
             };

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
-use threads_core::record::Dep;
-use threads_core::{Error, Result};
+use threads_core::record::{Dep, Record};
+use threads_core::{Cid, Error, Result};
 
 use super::covered::{Apart, Covered, linked_by_later};
+use crate::access;
 use crate::base::{self, Base};
 use crate::chain;
 use crate::compact;
@@ -205,6 +206,31 @@ fn check_rules(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Result<
         )
         .with("changed_ms", changed_ms)),
     }
+}
+
+/// The access records that are covered and that none of the others names, nor follows in its log, ascending. By their links
+/// alone: which of them had an effect when they came here is another matter on each peer.
+pub(crate) fn latest_access(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    covered: &Covered,
+) -> Result<Vec<Cid>> {
+    let (mut last_ones, mut named) = (BTreeSet::new(), BTreeSet::new());
+    for (log, last) in &covered.last {
+        let mut latest = None;
+        for seq in access_records(txn, thread, *log)?.range(..=last) {
+            let place = Place {
+                thread: thread.number,
+                log: *log,
+                seq: *seq,
+            };
+            let record = thread.open_record(&chain::expect(txn, place)?.record)?;
+            named.extend(access::named(txn, place, record.fields())?);
+            latest = Some(record.id());
+        }
+        last_ones.extend(latest);
+    }
+    Ok(last_ones.difference(&named).copied().collect())
 }
 
 /// The access records of a log.

@@ -10,7 +10,7 @@ use threads_core::record::Dep;
 use threads_core::{Cid, CollectionName, Error, Hlc, Result};
 
 use super::content::{CONTENT_VERSION, EntityItem, Item, LogItem, MarksItem, Name, RecordItem};
-use super::cover::kept;
+use super::cover::{kept, latest_access};
 use super::covered::Covered;
 use crate::access;
 use crate::base::marks::{self, MARKS_AT_ONCE};
@@ -185,8 +185,7 @@ impl<'a> Content<'a> {
     fn access(&self) -> Result<Vec<Cid>> {
         match Base::get(self.txn, self.thread.number)? {
             Some(base) if base.covered == self.covered => Ok(base.acl),
-            // There are no others: that was looked at.
-            _ => access::latest(self.txn, self.thread.number),
+            _ => latest_access(self.txn, self.thread, &self.covered),
         }
     }
 

@@ -339,7 +339,7 @@ impl<'a> Opening<'a> {
         base.put(txn, thread)?;
         definitions::changed(txn, self.thread)?;
         let keys = self.learn(txn)?;
-        self.check_latest(txn.as_read(), &base.acl)?;
+        self.check_latest(txn.as_read(), &base)?;
         // Not before all of it is known to be right: who shares the thread stays so when the rest is cleared.
         invite::note_all_members(txn, self.thread)?;
         // What they say of records that are covered was known where the snapshot was made.

@@ -7,7 +7,7 @@ use threads_core::record::{Fields, Record, SignedRecord, skip_target};
 use threads_core::{Cid, EntityId, Error, Hlc, Result};
 
 use super::{Opening, malformed};
-use crate::access;
+use crate::base::Base;
 use crate::base::marks::{self, MARKS_AT_ONCE, Mark};
 use crate::chain::Blocks;
 use crate::entity::Life;
@@ -15,6 +15,7 @@ use crate::history;
 use crate::ingest::AHEAD_MS_MAX;
 use crate::layout::Place;
 use crate::snapshot::content::{MarksItem, RecordItem};
+use crate::snapshot::cover::latest_access;
 use crate::snapshot::covered::linked_by_later;
 
 /// What a record of the snapshot says of entities.
@@ -153,8 +154,8 @@ impl Opening<'_> {
     }
 
     /// Checks that the access records that no other names are those that it says.
-    pub(super) fn check_latest(&self, txn: &dyn ReadTxn, acl: &[Cid]) -> Result<()> {
-        match access::latest(txn, self.thread.number)? == acl {
+    pub(super) fn check_latest(&self, txn: &dyn ReadTxn, base: &Base) -> Result<()> {
+        match latest_access(txn, self.thread, &base.covered)? == base.acl {
             true => Ok(()),
             false => Err(malformed(
                 "its latest access records are others than it says",

@@ -1,7 +1,10 @@
 //! What happens while a thread is compacted, or in another order elsewhere.
 
+use threads_core::access::{Role, Scope, Subject};
+
 use super::base::even_alone;
 use super::*;
+use crate::WriteTransaction;
 
 /// Two logs, so that dropping takes two steps; what of all of it is edited is one entity.
 fn two_logs() -> (Peer, Peer) {
@@ -39,4 +42,59 @@ fn what_comes_back_while_it_is_dropped_stays() {
     clean(&ann.db);
     assert!(ann.db.base().unwrap().unwrap().dropped > 40);
     assert_eq!(notes(&ann.db), notes(&bob.db));
+}
+
+fn grant(db: &Db, peer: PeerId, role: Role) {
+    let grant =
+        |txn: &mut WriteTransaction<'_>| txn.grant(Subject::Peer(peer), Scope::Thread, role);
+    db.write(grant).unwrap();
+}
+
+#[test]
+fn new_keys_that_are_made_while_it_is_signed_for_are_not_in_what_a_thread_begins_with() {
+    let root = Peer::made(Variant::AccessControlled);
+    let bob = Peer::copy(&root.db.keys());
+    grant(&root.db, bob.db.node().peer_id(), Role::Write);
+    save(&root.db, "a", "one");
+    for n in 0..30 {
+        patch(&root.db, "a", &json!({"n": n}));
+    }
+    // By now new keys are due, which whoever writes next states first.
+    root.clock.set(NOW_MS + 31 * 24 * 3_600_000);
+    root.db.compact(&even_alone(), &mut |_| ()).unwrap();
+    clean(&root.db);
+    root.db
+        .export(&mut Vec::new(), &with_keys(), &mut |_| ())
+        .unwrap();
+}
+
+#[test]
+fn in_whichever_order_rules_came_the_snapshot_is_the_same() {
+    let root = Peer::made(Variant::AccessControlled);
+    let bob = Peer::copy(&root.db.keys());
+    let peer = bob.db.node().peer_id();
+    grant(&root.db, peer, Role::Write);
+    save(&root.db, "a", "one");
+    take(&bob.db, &records(&root.db));
+    // Whoever hears of the removal first sees that there is nothing left to leave.
+    bob.db.leave().unwrap();
+    let revoke = |txn: &mut WriteTransaction<'_>| {
+        txn.revoke(Subject::Peer(peer), Scope::Thread, Role::Replicate)
+    };
+    root.db.write(revoke).unwrap();
+    let (one, other) = (records(&root.db), records(&bob.db));
+    let ends = [[&one, &other], [&other, &one]].map(|order| {
+        let end = Peer::copy(&root.db.keys());
+        order.iter().for_each(|records| _ = take(&end.db, records));
+        clean(&end.db);
+        end
+    });
+    assert_eq!(now(&ends[0].db), now(&ends[1].db));
+    // And newcomers open it.
+    for end in &ends {
+        let bytes = content_now(end.db.thread()).unwrap();
+        let new = Peer::copy(&root.db.keys());
+        open(new.db.thread(), &bytes[..], &now(&end.db)).unwrap();
+        assert_eq!(now(&new.db), now(&end.db));
+    }
 }
