@@ -110,6 +110,19 @@ pub struct Snapshot {
     pub(crate) contents: BTreeMap<PeerId, BlobRef>,
 }
 
+impl Snapshot {
+    /// How many records it stands for, as its signers say, who may say any number: at most `u64::MAX`.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/example_read.txt")]
+    /// assert_eq!(db.snapshot().unwrap().covers(), 2);
+    /// ```
+    pub fn covers(&self) -> u64 {
+        let last = self.frontier.iter().map(|dep| dep.seq);
+        last.fold(0, u64::saturating_add)
+    }
+}
+
 fn frontier<S: serde::Serializer>(deps: &[Dep], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(
         deps.iter()

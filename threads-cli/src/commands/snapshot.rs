@@ -53,12 +53,11 @@ fn show(snapshot: &Snapshot, out: &mut Output) -> Result {
     if out.is_json() {
         return Ok(out.value(&json!(snapshot))?);
     }
-    let covered: u64 = snapshot.frontier.iter().map(|dep| dep.seq).sum();
     Ok(out.line(format_args!(
         "{}  {} of {}, {}, signed by {}",
         snapshot.id,
         counted(snapshot.entities, "entity"),
-        counted(covered, "record"),
+        counted(snapshot.covers(), "record"),
         size(snapshot.bytes),
         counted(snapshot.signers.len() as u64, "peer")
     ))?)

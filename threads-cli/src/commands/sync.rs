@@ -64,7 +64,9 @@ fn until_level(
         let level = is_level(&status, &connected);
         let have: u64 = status.logs.iter().map(|log| log.have).sum();
         let missing = status.peers.iter().map(|peer| peer.missing).max();
-        meter.set(have, Some(have + missing.unwrap_or(0)));
+        // A peer may say that it has any number of records.
+        let all = have.saturating_add(missing.unwrap_or(0));
+        meter.set(have, Some(all));
         let late = now() >= end;
         if level || late {
             drop(meter);

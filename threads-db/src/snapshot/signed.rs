@@ -60,12 +60,7 @@ pub(crate) fn signed(txn: &dyn ReadTxn, thread: &Thread) -> Result<Vec<Snapshot>
             ..snapshot
         })
         .collect();
-    // Anybody may sign for any numbers.
-    let covers = |snapshot: &Snapshot| {
-        let last = snapshot.frontier.iter().map(|dep| dep.seq);
-        last.fold(0, u64::saturating_add)
-    };
-    snapshots.sort_by_key(|snapshot| (std::cmp::Reverse(covers(snapshot)), snapshot.id));
+    snapshots.sort_by_key(|snapshot| (std::cmp::Reverse(snapshot.covers()), snapshot.id));
     Ok(snapshots)
 }
 

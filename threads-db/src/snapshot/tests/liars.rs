@@ -134,6 +134,7 @@ fn numbers_that_are_too_large_harm_nobody() {
     ann.db.sign(most.clone()).unwrap();
     let check = ann.db.check_snapshot(&most.id).unwrap();
     assert!(matches!(check, SnapshotCheck::Unknown(_)), "{check:?}");
+    assert_eq!(ann.db.snapshots().unwrap()[0].covers(), u64::MAX);
 
     let made = ann.db.snapshot().unwrap();
     assert!(made.emptied > 0);
