@@ -14,6 +14,7 @@ use crate::base::Base;
 use crate::chain;
 use crate::db::Db;
 use crate::held::{self, Why};
+use crate::invite;
 use crate::layout::{self, Place, meta};
 use crate::progress::Progress;
 use crate::snapshot::{self, Covered};
@@ -72,8 +73,8 @@ pub struct CompactOptions {
     pub keep: Keep,
     /// Whether it is only worked out what would be done.
     pub dry_run: bool,
-    /// Whether records are dropped of a thread that is shared. No peer promises to keep what it has, and others
-    /// may compact too: somebody has to see to it that one keeps all records.
+    /// Whether records are dropped of a thread that is shared, or to which somebody is invited. No peer promises to keep
+    /// what it has, and others may compact too: somebody has to see to it that one keeps all records.
     pub even_alone: bool,
 }
 
@@ -107,7 +108,7 @@ pub struct CompactReport {
     pub bytes: u64,
     /// How many records stay that the state covers, as they stay needed.
     pub kept: u64,
-    /// The logs of which other peers may need what is dropped, as the thread is shared.
+    /// The logs of which other peers may need what is dropped, as the thread is shared, or somebody is invited.
     pub alone: Vec<LogId>,
     /// The snapshot that the thread begins with then.
     #[serde(serialize_with = "crate::text::optional")]
@@ -200,7 +201,7 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) when the thread is shared, unless
+    /// [`ErrorKind::Unavailable`](threads_core::ErrorKind::Unavailable) when the thread is shared, or an invite to it is good, unless
     /// [`even_alone`](CompactOptions::even_alone) says that another peer keeps all of it;
     /// [`ErrorKind::Corrupt`](threads_core::ErrorKind::Corrupt) when the thread does not verify; those of
     /// [`Db::snapshot`].
@@ -238,7 +239,7 @@ impl Db {
         }
         if !options.even_alone && !report.alone.is_empty() {
             return Err(Error::unavailable(
-                "the thread is shared, and peers may need what would be dropped: see to it that one keeps all of it, and say so",
+                "the thread is shared, or somebody is invited, and may need what would be dropped: see to it that a peer keeps all of it, and say so",
             )
             .with("logs", report.alone.len()));
         }
@@ -271,7 +272,8 @@ impl Db {
 /// What would be dropped.
 fn survey(txn: &dyn ReadTxn, thread: &Thread, covered: &Covered) -> Result<CompactReport> {
     let mut report = CompactReport::default();
-    let shared = !shares::of_thread(txn, thread.number)?.is_empty();
+    let shared =
+        !shares::of_thread(txn, thread.number)?.is_empty() || invite::is_any_good(txn, thread)?;
     for (number, last) in &covered.last {
         let kept = snapshot::kept_here(txn, thread, (*number, *last), covered)?;
         let mut dropped = 0;

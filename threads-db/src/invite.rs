@@ -32,7 +32,7 @@ pub(crate) use members::{note_all_members, note_members};
 pub use request::JoinRequest;
 pub(crate) use request::{PendingJoin, Verdict};
 pub use rows::InviteStatus;
-pub(crate) use rows::{INVITES, MEMBERS};
+pub(crate) use rows::{INVITES, MEMBERS, is_any_good};
 
 /// The longest time for which an invite is good.
 pub const INVITE_LIFETIME_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);

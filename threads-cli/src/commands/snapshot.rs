@@ -108,7 +108,8 @@ pub(crate) fn compact(repo: &Repo, args: &Compact, out: &mut Output) -> Result {
         })
     };
     let report = report.advise(ErrorKind::Unavailable, || {
-        "where the thread is shared: see to it that a peer keeps all of it, and add --even-alone".to_owned()
+        "where the thread is shared, or somebody is invited: see to it that a peer keeps all of it, and add --even-alone"
+            .to_owned()
     })?;
     if out.is_json() {
         return Ok(out.value(&json!({"dry_run": args.dry_run, "report": report}))?);
@@ -126,7 +127,7 @@ pub(crate) fn compact(repo: &Repo, args: &Compact, out: &mut Output) -> Result {
     ))?;
     if !report.alone.is_empty() {
         out.remark(format_args!(
-            "the thread is shared: of {} peers may need that",
+            "the thread is shared, or somebody is invited: of {} peers may need that",
             counted(report.alone.len() as u64, "log")
         ));
     }

@@ -7,6 +7,7 @@ use threads_core::{PeerId, Result};
 use super::Role;
 use crate::catalogue::Catalogue;
 use crate::layout::Number;
+use crate::thread::Thread;
 
 /// The reserved collection of invites.
 pub(crate) const INVITES: &str = "$invites";
@@ -83,6 +84,13 @@ impl Rows {
             None
         }
     }
+}
+
+/// Whether somebody is invited to a thread who may still come.
+pub(crate) fn is_any_good(txn: &dyn ReadTxn, thread: &Thread) -> Result<bool> {
+    let (rows, now_ms) = (Rows::read(txn, thread.number)?, thread.node.clock.now_ms());
+    let mut invites = rows.invites.iter();
+    Ok(invites.any(|invite| rows.spent(invite, now_ms).is_none()))
 }
 
 /// An invite, as its thread knows it.

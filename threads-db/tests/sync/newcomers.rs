@@ -231,6 +231,33 @@ fn who_compacted_before_anybody_shared_the_thread_offers_a_snapshot_to_whom_it_i
     has_it_all(&net);
 }
 
+#[test]
+fn who_compacts_after_it_invited_is_warned_and_offers_a_snapshot_to_whom_comes() {
+    let mut net = Net::new(3);
+    let db = net.node(ANN).create("diary").unwrap();
+    net.use_thread(ANN, db);
+    for n in 0..40 {
+        net.put(ANN, json!({"_id": "x", "n": n}));
+    }
+    let options = InviteOptions::new(Role::Write).to(net.node(NEW).card());
+    let invite = net.db(ANN).invite(&options).unwrap();
+    let mut options = CompactOptions::new(Keep::Latest);
+    let refused = net.db(ANN).compact(&options, &mut |_| ()).unwrap_err();
+    assert!(refused.to_string().contains("invited"), "{refused}");
+    options.even_alone = true;
+    net.db(ANN).compact(&options, &mut |_| ()).unwrap();
+    net.put(ANN, json!({"_id": "late", "n": 1}));
+
+    let mut how = JoinOptions::default();
+    how.from_snapshot = Some(SnapshotTrust::inviter());
+    let joined = net.node(NEW).join_with(&invite, &how).unwrap();
+    net.use_thread(NEW, joined.db().unwrap());
+    net.connect(ANN, NEW);
+    net.run();
+    assert!(matches!(outcome(&net), FromSnapshot::Opened { .. }));
+    has_it_all(&net);
+}
+
 thread_local! {
     static ASKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
