@@ -29,9 +29,9 @@ impl Db {
         let durability = thread.node.durability;
         thread.node.store.transact(durability, |txn| {
             let before = Base::get(txn.as_read(), thread.number)?;
-            if !snapshot::is_as_it_was(txn.as_read(), thread, &covered)? {
+            if !is_as_seen(txn.as_read(), thread, (before.as_ref(), &covered))? {
                 return Err(Error::unavailable(
-                    "records were judged otherwise meanwhile: compact again",
+                    "records came meanwhile, or were dropped, that make a difference: compact again",
                 ));
             }
             let lives = lives(txn.as_read(), thread, &covered)?;
@@ -58,6 +58,20 @@ impl Db {
         thread.node.notifier.notify_in([thread.number]);
         Ok(())
     }
+}
+
+/// Whether all is as it was when it was looked at what may be dropped: nobody forked a log since, or dropped more, and
+/// nothing was judged otherwise.
+fn is_as_seen(
+    txn: &dyn ReadTxn,
+    thread: &Thread,
+    (before, covered): (Option<&Base>, &Covered),
+) -> Result<bool> {
+    let mut last = before.into_iter().flat_map(|base| &base.covered.last);
+    let has_more = last.any(|(log, last)| covered.last(*log) < *last);
+    Ok(!has_more
+        && !line::any_forked(txn, thread.number)?
+        && snapshot::is_as_it_was(txn, thread, covered)?)
 }
 
 /// The last record of each log that stays though the feed begins after it: what came before something that is covered

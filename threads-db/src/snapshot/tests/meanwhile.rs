@@ -3,6 +3,7 @@
 use threads_core::access::{Role, Scope, Subject};
 
 use super::base::even_alone;
+use super::forger::Forger;
 use super::*;
 use crate::WriteTransaction;
 
@@ -42,6 +43,38 @@ fn what_comes_back_while_it_is_dropped_stays() {
     clean(&ann.db);
     assert!(ann.db.base().unwrap().unwrap().dropped > 40);
     assert_eq!(notes(&ann.db), notes(&bob.db));
+}
+
+fn all_here(db: &Db) -> Covered {
+    let txn = db.thread().node.store.read().unwrap();
+    covered_until(&*txn, db.thread(), None).unwrap()
+}
+
+#[test]
+fn who_drops_less_after_another_dropped_more_is_refused() {
+    let (ann, bob) = two_logs();
+    let mut covered = all_here(&ann.db);
+    covered.last.values_mut().for_each(|last| *last = 10);
+    let name = ann.db.sign_covered(&covered).unwrap();
+    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
+    let refused = ann.db.begin_with(covered, &name);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+    clean(&ann.db);
+    assert_eq!(notes(&ann.db), notes(&bob.db));
+}
+
+#[test]
+fn what_was_forked_since_it_was_looked_at_is_not_dropped() {
+    let ann = Peer::made(Variant::Raw);
+    let mut forger = Forger::new(&ann.db);
+    let written: Vec<_> = (0..30).map(|n| forger.save(n, "a")).collect();
+    take(&ann.db, &written);
+    let covered = all_here(&ann.db);
+    let name = ann.db.sign_covered(&covered).unwrap();
+    take(&ann.db, &[forger.at(9).save(2_000, "forked")]);
+    let refused = ann.db.begin_with(covered, &name);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+    clean(&ann.db);
 }
 
 fn grant(db: &Db, peer: PeerId, role: Role) {
