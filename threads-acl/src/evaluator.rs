@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use threads_core::{Error, Result};
 
 use crate::crdt::{Dot, ORMap, RWORSet};
-use crate::judge::{Refusal, Supporter};
 use crate::past::Past;
+use crate::reason::{Refusal, Supporter};
 use crate::{AclEvent, AclId, AclKind, Changes, Entity, Peer, Role, RoleSet, Scope, Who};
 
 mod authority;
@@ -18,7 +18,7 @@ mod support;
 use room::Rooms;
 pub use room::{LeftOut, Room};
 use spoken::Spoken;
-pub(crate) use support::{Claim, Lack, Test};
+pub(crate) use support::{Claim, Test};
 
 /// More than fit into any memory: numbers do not run out before.
 const NUMBERS: usize = u32::MAX as usize - 1;

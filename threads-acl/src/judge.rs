@@ -2,7 +2,8 @@
 
 use threads_core::codec::ActionKind;
 
-use crate::evaluator::{Claim, Lack, Test};
+use crate::evaluator::{Claim, Test};
+use crate::reason::{Refusal, Supporter};
 use crate::{AclId, Entity, Evaluator, Peer, Role, Scope};
 
 /// A change to an entity, which is to be judged. Adopting what is in quarantine (R11) is a change by who
@@ -81,85 +82,6 @@ pub struct Standing {
     pub entity: Option<(AclId, Supporter)>,
 }
 
-/// What entitles the author of an event.
-///
-/// ```
-/// assert_ne!(threads_acl::Supporter::Root, threads_acl::Supporter::Own);
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Supporter {
-    /// The author is root.
-    Root,
-    /// The event takes from its own author only.
-    Own,
-    /// This grant.
-    Grant(AclId),
-}
-
-/// Why an event has no effect.
-///
-/// ```
-/// # use threads_acl::{Cause, Refusal};
-/// fn in_words(refusal: &Refusal) -> String {
-///     match refusal.cause {
-///         Cause::Removed { seen: true, .. } => format!("had lost {}", refusal.role),
-///         Cause::Removed { .. } => format!("lost {} at the same time", refusal.role),
-///         _ => format!("never had {}", refusal.role),
-///     }
-/// }
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Of what a role was lacking.
-    pub scope: Scope,
-    /// Which.
-    pub role: Role,
-    /// Why it was lacking.
-    pub cause: Cause,
-    /// The restriction that asks for a role of the entity, if it was one of the entity that was lacking.
-    pub restriction: Option<AclId>,
-}
-
-impl Refusal {
-    pub(crate) fn of(scope: Scope, role: Role, cause: Cause) -> Self {
-        Self {
-            scope,
-            role,
-            cause,
-            restriction: None,
-        }
-    }
-}
-
-/// Why somebody had not the role that was needed.
-///
-/// ```
-/// assert_eq!(threads_acl::Cause::NoGrant { void: None }, threads_acl::Cause::NoGrant { void: None });
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Its past has no grant that counts.
-    NoGrant {
-        /// The latest grant there that does not count: [`Evaluator::explain`] says why.
-        void: Option<AclId>,
-    },
-    /// It is an access-control event that takes no part (R15): [`Evaluator::why_left_out`] says why.
-    NoPart,
-    /// What the latest grant gave was taken.
-    Removed {
-        /// The grant.
-        grant: AclId,
-        /// The removal that takes it.
-        removal: AclId,
-        /// Whether the author had seen the removal; otherwise both happened at the same time, or the
-        /// author says so.
-        seen: bool,
-    },
-}
-
 impl Evaluator {
     /// Judges a change (R8).
     ///
@@ -185,15 +107,9 @@ impl Evaluator {
     /// assert!(!evaluator.judge(&save, &|_| false).is_applied(), "at the same time: the removal wins");
     /// ```
     pub fn judge(&self, data: &Data<'_>, covered: &dyn Fn(AclId) -> bool) -> Judgement {
-        let saw = |id: AclId| {
-            let mut frontier = data.past.iter();
-            frontier.any(|latest| *latest == id || self.reaches(*latest, id))
-        };
-        let binds = |id: AclId| self.counts(id) && (saw(id) || !covered(id));
-        match self.judged(data, &saw, &binds) {
-            Ok(standing) => Judgement::Applied(standing),
-            Err(refusal) => Judgement::Refused(refusal),
-        }
+        self.judged(data.past, covered, &|saw, binds| {
+            self.standing_for(data, saw, binds)
+        })
     }
 
     /// Judges a change of what rules protect, such as the definition of a collection: only who may change
@@ -211,21 +127,32 @@ impl Evaluator {
         past: &[AclId],
         covered: &dyn Fn(AclId) -> bool,
     ) -> Judgement {
-        let saw = |id: AclId| {
-            let mut frontier = past.iter();
-            frontier.any(|latest| *latest == id || self.reaches(*latest, id))
-        };
-        let binds = |id: AclId| self.counts(id) && (saw(id) || !covered(id));
         let claim = Claim {
             peer: author,
             scope: Scope::Acl,
             role: Role::Write,
         };
-        match self.supporter(claim, &saw, &binds) {
-            Ok(thread) => Judgement::Applied(Standing {
-                thread,
-                entity: None,
-            }),
+        self.judged(past, covered, &|saw, binds| {
+            let thread = self.supporter(claim, saw, binds)?;
+            let entity = None;
+            Ok(Standing { thread, entity })
+        })
+    }
+
+    /// The judgement of what has this past, by what its author saw and what binds it.
+    fn judged(
+        &self,
+        past: &[AclId],
+        covered: Test<'_>,
+        standing: &dyn Fn(Test<'_>, Test<'_>) -> Result<Standing, Refusal>,
+    ) -> Judgement {
+        let saw = |id: AclId| {
+            let mut frontier = past.iter();
+            frontier.any(|latest| *latest == id || self.reaches(*latest, id))
+        };
+        let binds = |id: AclId| self.counts(id) && (saw(id) || !covered(id));
+        match standing(&saw, &binds) {
+            Ok(standing) => Judgement::Applied(standing),
             Err(refusal) => Judgement::Refused(refusal),
         }
     }
@@ -244,10 +171,15 @@ impl Evaluator {
         let found = self.support(claim, &grants, binds);
         found
             .map(Supporter::Grant)
-            .map_err(|lack| Refusal::of(claim.scope, claim.role, self.cause(claim, lack, saw)))
+            .map_err(|lack| self.refusal(claim, lack, saw))
     }
 
-    fn judged(&self, data: &Data<'_>, saw: Test<'_>, binds: Test<'_>) -> Result<Standing, Refusal> {
+    fn standing_for(
+        &self,
+        data: &Data<'_>,
+        saw: Test<'_>,
+        binds: Test<'_>,
+    ) -> Result<Standing, Refusal> {
         let role = match data.action {
             ActionKind::Delete => Role::Delete,
             _ => Role::Write,
@@ -267,20 +199,5 @@ impl Evaluator {
             Some(id) => Some((*id, supporter(Scope::Entity(data.entity), Some(*id))?)),
         };
         Ok(Standing { thread, entity })
-    }
-
-    /// A lack in words that others understand.
-    pub(crate) fn cause(&self, claim: Claim, lack: Lack, saw: Test<'_>) -> Cause {
-        match lack {
-            Lack::Taken { grant, removal } => Cause::Removed {
-                grant,
-                removal,
-                seen: saw(removal),
-            },
-            Lack::NoGrant => Cause::NoGrant {
-                void: self.latest_grant(claim, saw),
-            },
-            Lack::NoPart => Cause::NoPart,
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::support::{Claim, Lack};
-use crate::judge::{Cause, Refusal, Supporter};
+use crate::reason::{Cause, Refusal, Supporter};
 use crate::{AclId, AclKind, Changes, Evaluator, Peer, Role, Scope, Who};
 
 /// A say in the list.
@@ -89,10 +89,8 @@ impl Evaluator {
             ));
         };
         let saw = |other: AclId| event.past.contains(other.0);
-        self.standing_of(id).map_err(|lack| {
-            let cause = self.cause(say(event.author), lack, &saw);
-            Refusal::of(Scope::Acl, Role::Write, cause)
-        })
+        self.standing_of(id)
+            .map_err(|lack| self.refusal(say(event.author), lack, &saw))
     }
 
     /// Settles everything after the last event, of number `id`, came in, and all of it anew if others `turned`

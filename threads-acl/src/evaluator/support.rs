@@ -1,5 +1,6 @@
 //! The one question that R3, R6, R7 and R8 ask: is there a grant that nothing which binds has taken?
 
+use crate::reason::{Cause, Refusal};
 use crate::{AclId, Evaluator, Peer, Role, Scope, Who};
 
 /// A role that a peer would need.
@@ -96,8 +97,24 @@ impl Evaluator {
         }))
     }
 
+    /// What a lack is to others; `saw` says what the author had seen.
+    pub(crate) fn refusal(&self, claim: Claim, lack: Lack, saw: Test<'_>) -> Refusal {
+        let cause = match lack {
+            Lack::Taken { grant, removal } => Cause::Removed {
+                grant,
+                removal,
+                seen: saw(removal),
+            },
+            Lack::NoGrant => Cause::NoGrant {
+                void: self.latest_grant(claim, saw),
+            },
+            Lack::NoPart => Cause::NoPart,
+        };
+        Refusal::of(claim.scope, claim.role, cause)
+    }
+
     /// The latest grant of a role to a peer, by itself or with everyone, that passes `test`.
-    pub(crate) fn latest_grant(&self, claim: Claim, test: Test<'_>) -> Option<AclId> {
+    fn latest_grant(&self, claim: Claim, test: Test<'_>) -> Option<AclId> {
         let holders = [Who::Peer(claim.peer), Who::Everyone];
         let held = holders
             .iter()
