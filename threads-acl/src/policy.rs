@@ -174,7 +174,8 @@ impl AccessPolicy for Acl {
                 ..Learned::default()
             });
         }
-        let mut learned = state.learn(record)?;
+        let (mut learned, void) = state.learn(record)?;
+        learned.void = void.map(|void| words::void(&state, &void));
         let stamp = rows::append(view, &before, record)?;
         if state.is_outdated() {
             state = State::load_from(record.thread, self.room, view)?;
@@ -222,7 +223,9 @@ impl AccessPolicy for Acl {
         }
         let prefix = policy_prefix(thread);
         let view = ReadView::new(txn, &prefix)?;
-        self.look(thread, txn, |state| state.statements(&view))
+        self.look(thread, txn, |state| {
+            state.statements(&view, &|void| words::void(state, void).into_owned())
+        })
     }
 
     fn explain(&self, candidate: &Candidate<'_>, txn: &dyn ReadTxn) -> Result<Vec<String>> {

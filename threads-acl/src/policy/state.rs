@@ -13,7 +13,6 @@ use threads_core::{Cid, PeerId, Result, ThreadId};
 
 use super::cards::Cards;
 use super::rows::{self, Row};
-use super::words;
 use crate::{
     AclId, AclKind, Cause, Changes, Data, Entity, Evaluator, Judgement, LeftOut, Peer, Refusal,
     Room, Who,
@@ -67,6 +66,23 @@ struct Said {
     statement: Statement,
     /// The number of it, or why it has none.
     event: Result<Option<AclId>, Cow<'static, str>>,
+}
+
+/// Why a statement does not count.
+#[derive(Debug)]
+pub(super) enum Void {
+    /// It takes no part (R15).
+    LeftOut(LeftOut),
+    /// Its author had not the role that was needed.
+    Refused(Refusal),
+    /// For another reason, which is in words.
+    Because(Cow<'static, str>),
+}
+
+impl Void {
+    fn because(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Because(why.into())
+    }
 }
 
 #[derive(Debug)]
@@ -248,13 +264,18 @@ impl State {
         Some(Role::ALL.into_iter().filter(has).collect())
     }
 
-    /// Everything that was stated, in the order in which it came. Of what takes no part, only the rows know.
-    pub(super) fn statements(&self, view: &ReadView<'_>) -> Result<Vec<Stated>> {
+    /// Everything that was stated, in the order in which it came; `told` puts in words why something does not
+    /// count. Of what takes no part, only the rows know.
+    pub(super) fn statements(
+        &self,
+        view: &ReadView<'_>,
+        told: &dyn Fn(&Void) -> String,
+    ) -> Result<Vec<Stated>> {
         let stated = |said: &Said| Stated {
             record: said.record,
             author: said.author,
             statement: said.statement.clone(),
-            void: self.void(said),
+            void: self.void(said).as_ref().map(told),
         };
         if !self.known.leaves_out_any() {
             return Ok(self.said.iter().map(stated).collect());
@@ -274,35 +295,32 @@ impl State {
                 record: row.record,
                 author: row.author,
                 statement,
-                void: Some(words::left_out(why).to_owned()),
+                void: Some(told(&Void::LeftOut(why))),
             }));
         }
         Ok(all)
     }
 
     /// Why a statement does not count, if it does not.
-    fn void(&self, said: &Said) -> Option<String> {
-        match &said.event {
-            Err(why) => Some(why.to_string()),
-            Ok(None) => None,
-            Ok(Some(id)) if self.left_out(*id).is_some() => self
-                .left_out(*id)
-                .map(|why| words::left_out(why).to_owned()),
-            Ok(Some(id)) if matches!(said.statement, Statement::Rekey(_)) => {
-                let refused = || "its author may not change the rules".to_owned();
-                (!self.evaluator.is_authorised(*id)).then(refused)
-            }
-            Ok(Some(id)) if matches!(said.statement, Statement::Purge { .. }) => {
-                let refused = self.judge_purge(*id).err()?;
-                Some(words::refusal(self, &refused))
-            }
-            Ok(Some(id)) => match self.evaluator.event(*id)?.1 {
+    fn void(&self, said: &Said) -> Option<Void> {
+        let id = match &said.event {
+            Err(why) => return Some(Void::because(why.clone())),
+            Ok(id) => (*id)?,
+        };
+        if let Some(why) = self.left_out(id) {
+            return Some(Void::LeftOut(why));
+        }
+        match said.statement {
+            Statement::Rekey(_) if self.evaluator.is_authorised(id) => None,
+            Statement::Rekey(_) => Some(Void::because("its author may not change the rules")),
+            Statement::Purge { .. } => self.judge_purge(id).err().map(Void::Refused),
+            _ => match self.evaluator.event(id)?.1 {
                 AclKind::Genesis | AclKind::Checkpoint => None,
-                _ if self.evaluator.counts(*id) => None,
-                _ => match self.evaluator.explain(*id) {
-                    Ok(_) => Some("it does not count".to_owned()),
-                    Err(refusal) => Some(words::refusal(self, &refusal)),
-                },
+                _ if self.evaluator.counts(id) => None,
+                _ => Some(match self.evaluator.explain(id) {
+                    Ok(_) => Void::because("it does not count"),
+                    Err(refusal) => Void::Refused(refusal),
+                }),
             },
         }
     }

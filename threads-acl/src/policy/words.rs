@@ -1,8 +1,10 @@
 //! Judgements in plain words.
 
+use std::borrow::Cow;
+
 use threads_core::PeerId;
 
-use super::state::State;
+use super::state::{State, Void};
 use crate::{AclId, AclKind, Cause, LeftOut, Refusal, Scope, Standing, Supporter, Who};
 
 /// A peer as people tell it from others: the end of its id.
@@ -56,8 +58,17 @@ fn event(state: &State, id: AclId) -> String {
     }
 }
 
+/// Why a statement does not count.
+pub(super) fn void(state: &State, void: &Void) -> Cow<'static, str> {
+    match void {
+        Void::LeftOut(why) => left_out(*why).into(),
+        Void::Refused(why) => refusal(state, why).into(),
+        Void::Because(why) => why.clone(),
+    }
+}
+
 /// Why what somebody states takes no part.
-pub(super) fn left_out(why: LeftOut) -> &'static str {
+fn left_out(why: LeftOut) -> &'static str {
     match why {
         LeftOut::Stranger => {
             "nobody who may change the rules had given its author anything, as far as it knew"

@@ -6,37 +6,38 @@ use threads_core::access::{Scope, Statement, Subject};
 use threads_core::policy::{AccessRecord, Again, Learned};
 use threads_core::{ErrorKind, Result};
 
-use super::{ROOT, Said, State};
+use super::{ROOT, Said, State, Void};
+use crate::policy::named;
 use crate::policy::rows::Row;
-use crate::policy::{named, words};
 use crate::{AclEvent, AclId, AclKind, Entity, LeftOut, Peer, Who};
 
 /// Of how many latest events a record that takes no part is kept as a list.
 const LATEST_MAX: usize = 16;
 
 impl State {
-    /// Takes in an access record. What comes before the beginning of the thread waits for that, so that the
-    /// order in which they came makes no difference.
-    pub(in crate::policy) fn learn(&mut self, record: &AccessRecord<'_>) -> Result<Learned> {
+    /// Takes in an access record; says what it means, and why something that it states does not count, if so. What
+    /// comes before the beginning of the thread waits for that, so that the order in which they came makes no
+    /// difference.
+    pub(in crate::policy) fn learn(
+        &mut self,
+        record: &AccessRecord<'_>,
+    ) -> Result<(Learned, Option<Void>)> {
         let mut statements = record.statements.iter();
         if self.genesis.is_some() {
             return self.take(record);
         }
         if !statements.any(|statement| self.begins(record, statement)) {
             self.early.push(Row::of(record));
-            return Ok(Learned {
-                void: Some("it names no beginning of the thread".into()),
-                passing: true,
-                ..Learned::default()
-            });
+            let void = Void::because("it names no beginning of the thread");
+            return Ok((passing(), Some(void)));
         }
-        let mut learned = self.take(record)?;
+        let (mut learned, void) = self.take(record)?;
         for row in std::mem::take(&mut self.early) {
             self.take(&row.record_of(&self.thread.clone()))?;
         }
         // All that was judged so far was judged without rules.
         learned.again = vec![Again::default()];
-        Ok(learned)
+        Ok((learned, void))
     }
 
     /// Whether a statement is the beginning of this thread.
@@ -49,11 +50,8 @@ impl State {
         }
     }
 
-    fn take(&mut self, record: &AccessRecord<'_>) -> Result<Learned> {
-        let mut learned = Learned {
-            passing: true,
-            ..Learned::default()
-        };
+    fn take(&mut self, record: &AccessRecord<'_>) -> Result<(Learned, Option<Void>)> {
+        let mut learned = passing();
         if self.genesis.is_none() {
             // Root is the first to have a number.
             self.peers.number(record.author);
@@ -90,8 +88,8 @@ impl State {
             self.known.insert(record.id, last);
         }
         let own = self.said.iter().rev().take(record.statements.len());
-        learned.void = own.rev().find_map(|said| self.void(said)).map(Cow::Owned);
-        Ok(learned)
+        let void = own.rev().find_map(|said| self.void(said));
+        Ok((learned, void))
     }
 
     /// Whether an event is one of this record.
@@ -136,13 +134,8 @@ impl State {
         record: &AccessRecord<'_>,
         knows: Vec<AclId>,
         why: LeftOut,
-    ) -> Result<Learned> {
-        let said = !record.statements.is_empty();
-        let mut learned = Learned {
-            void: said.then(|| words::left_out(why).into()),
-            passing: true,
-            ..Learned::default()
-        };
+    ) -> Result<(Learned, Option<Void>)> {
+        let mut learned = passing();
         let knows = match knows.len() > LATEST_MAX {
             // What is set aside is so only where its room was full before it came: its mark takes none of anybody.
             true => {
@@ -152,7 +145,8 @@ impl State {
             false => knows,
         };
         self.known.set_aside(record.id, knows.into(), why);
-        Ok(learned)
+        let says_something = !record.statements.is_empty();
+        Ok((learned, says_something.then_some(Void::LeftOut(why))))
     }
 
     /// An event that says nothing, by which others can name a record. It takes room of its author, and if it is
@@ -302,5 +296,13 @@ impl State {
         {
             self.unsealed.insert(id);
         }
+    }
+}
+
+/// What a record means of which nothing is known yet that others need to name.
+fn passing() -> Learned {
+    Learned {
+        passing: true,
+        ..Learned::default()
     }
 }
