@@ -11,7 +11,6 @@ use threads_db::{Keystore, KeystoreFile};
 use zeroize::Zeroizing;
 
 use crate::exit::{Failure, Result};
-use crate::keys::Keys;
 
 fn entry(file: &KeystoreFile) -> Result<Entry, KeyringError> {
     Store::new()?.build("threads", &Base16Lower.encode(file.id()), None)
@@ -25,28 +24,23 @@ pub(crate) fn recall(file: &KeystoreFile) -> Option<Keystore> {
     file.open_with(&key).ok()
 }
 
-/// Has the keyring remember what opens the keystore.
-pub(crate) fn remember(keystore: &Keystore, keys: &Keys) -> Result {
+/// Has the keyring remember what opens the keystore, which is in this file.
+pub(crate) fn remember(keystore: &Keystore, file: &KeystoreFile) -> Result {
     let key = keystore.file_key();
-    told(keys, |entry| entry.set_secret(&key[..]))
+    told(file, |entry| entry.set_secret(&key[..]))
 }
 
 /// Has the keyring forget it.
-pub(crate) fn forget(keys: &Keys) -> Result {
-    told(keys, |entry| match entry.delete_credential() {
+pub(crate) fn forget(file: &KeystoreFile) -> Result {
+    told(file, |entry| match entry.delete_credential() {
         Err(KeyringError::NoEntry) => Ok(()),
         forgotten => forgotten,
     })
 }
 
-fn told(keys: &Keys, what: impl FnOnce(&Entry) -> Result<(), KeyringError>) -> Result {
-    let Some(file) = keys.at_rest()? else {
-        return Ok(());
-    };
-    entry(&file)
-        .and_then(|entry| what(&entry))
-        .map_err(|cause| {
-            let error = Error::unavailable("the system's keyring cannot be used").caused_by(cause);
-            Failure::new(error, "without it, the passphrase opens the keystore")
-        })
+fn told(file: &KeystoreFile, what: impl FnOnce(&Entry) -> Result<(), KeyringError>) -> Result {
+    entry(file).and_then(|entry| what(&entry)).map_err(|cause| {
+        let error = Error::unavailable("the system's keyring cannot be used").caused_by(cause);
+        Failure::new(error, "without it, the passphrase opens the keystore")
+    })
 }

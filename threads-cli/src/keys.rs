@@ -7,6 +7,8 @@ use threads_db::{Keystore, KeystoreFault, KeystoreFile};
 use threads_store_lmdb::Lmdb;
 
 use crate::exit::{Advise, Failure, Result};
+#[cfg(all(feature = "keyring", target_os = "linux"))]
+use crate::keyring;
 use crate::passphrase;
 
 /// The file, in the repository's directory.
@@ -46,7 +48,7 @@ impl Keys {
             return file.open(None).advise_by(help);
         }
         #[cfg(all(feature = "keyring", target_os = "linux"))]
-        if let Some(keystore) = crate::keyring::recall(file) {
+        if let Some(keystore) = keyring::recall(file) {
             return Ok(keystore);
         }
         let passphrase = passphrase::of_keystore(self.passphrase_file.as_deref())?;
@@ -56,6 +58,24 @@ impl Keys {
     /// Opens it if it is there.
     pub(crate) fn opened(&self) -> Result<Option<Keystore>> {
         self.at_rest()?.map(|file| self.unlock(&file)).transpose()
+    }
+
+    /// Has the system's keyring open it from now on.
+    #[cfg(all(feature = "keyring", target_os = "linux"))]
+    pub(crate) fn remember(&self, keystore: &Keystore) -> Result {
+        match self.at_rest()? {
+            Some(file) => keyring::remember(keystore, &file),
+            None => Ok(()),
+        }
+    }
+
+    /// Has the system's keyring open it no more.
+    #[cfg(all(feature = "keyring", target_os = "linux"))]
+    pub(crate) fn forget(&self) -> Result {
+        match self.at_rest()? {
+            Some(file) => keyring::forget(&file),
+            None => Ok(()),
+        }
     }
 
     /// Opens it, or makes one for the keys that are in the store.

@@ -47,7 +47,7 @@ pub(crate) fn run(repo: &Repo, command: &KeystoreCommand, out: &mut Output) -> R
         }
         #[cfg(all(feature = "keyring", target_os = "linux"))]
         KeystoreCommand::Remember => {
-            crate::keyring::remember(&protected(repo)?, repo.keys())?;
+            repo.keys().remember(&protected(repo)?)?;
             told(
                 repo,
                 true,
@@ -58,7 +58,7 @@ pub(crate) fn run(repo: &Repo, command: &KeystoreCommand, out: &mut Output) -> R
         }
         #[cfg(all(feature = "keyring", target_os = "linux"))]
         KeystoreCommand::Forget => {
-            crate::keyring::forget(repo.keys())?;
+            repo.keys().forget()?;
             told(
                 repo,
                 true,
