@@ -4,7 +4,7 @@ use threads_core::{Error, Result};
 use threads_db::sync::{CallId, Input, RequestId};
 
 use super::super::peer::Asked;
-use super::super::run::Plant;
+use super::super::plant::Plant;
 use super::{Event, Played, TIMEOUT_MS, World};
 
 /// How long it takes at most to connect, and to find that a connection is gone, in milliseconds.

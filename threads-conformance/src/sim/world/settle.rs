@@ -1,6 +1,6 @@
 //! How a run ends: everything is healed, and all must agree and fall silent.
 
-use super::super::run::HEALED_MS_MAX;
+use super::super::outcome::HEALED_MS_MAX;
 use super::super::script::{Act, Step};
 use super::{Played, World};
 
