@@ -4,13 +4,21 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::lens::Slot;
 use super::shape::Shape;
 use super::source::Source;
 use super::step::{STEPS_MAX, Step};
 use crate::{Error, FieldPath, Result};
 
 type Paths = BTreeSet<Vec<String>>;
+
+/// A member that is not simply stored where the version has it.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    /// Where the version has it.
+    pub(super) seen: FieldPath,
+    pub(super) source: Source,
+    pub(super) default: Option<Value>,
+}
 
 /// What the versions of a collection make of its members.
 pub(super) struct Chain<'s> {

@@ -34,7 +34,7 @@
 
 use serde_json::{Map, Value};
 
-use super::chain::Chain;
+use super::chain::{Chain, Slot};
 use super::shape::{self, Shape};
 use super::source::Source;
 use super::step::Step;
@@ -52,15 +52,6 @@ pub struct Lens {
     slots: Vec<Slot>,
     /// What versions before expect in entities that this one makes.
     owed: Vec<(Source, Value)>,
-}
-
-/// A member that is not simply stored where the version has it.
-#[derive(Clone, Debug)]
-pub(super) struct Slot {
-    /// Where the version has it.
-    pub(super) seen: FieldPath,
-    pub(super) source: Source,
-    pub(super) default: Option<Value>,
 }
 
 /// Where the value of a path is stored, for whoever looks for entities by it.
