@@ -7,7 +7,7 @@ use std::str::FromStr;
 use multiaddr::{Multiaddr, Protocol};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, PeerId, Result, ThreadId};
+use crate::{Error, PeerId, Result, ThreadId, form};
 
 /// The code of the `thread` part in the multicodec table; the paper's draft called it IPEL.
 const CODE: u32 = 406;
@@ -257,23 +257,12 @@ impl fmt::Debug for ThreadAddr {
 /// Text in formats for people, bytes in binary ones.
 impl Serialize for ThreadAddr {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_bytes(&self.to_bytes())
-        }
+        form::serialize(self, &self.to_bytes(), serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ThreadAddr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        if deserializer.is_human_readable() {
-            return String::deserialize(deserializer)?
-                .parse()
-                .map_err(D::Error::custom);
-        }
-        let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
-        Self::from_bytes(&bytes).map_err(D::Error::custom)
+        form::deserialize(Self::from_bytes, deserializer)
     }
 }

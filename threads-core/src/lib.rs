@@ -13,6 +13,7 @@ pub mod datastore;
 pub mod erasure;
 pub mod error;
 pub mod event;
+mod form;
 pub mod group;
 pub mod id;
 pub mod key;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use multibase::Base;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, Result};
+use crate::{Error, Result, form};
 
 /// What precedes the 32 key bytes in a peer id: identity multihash of 36 bytes, holding
 /// libp2p's protobuf of an Ed25519 key (libp2p peer-id specification).
@@ -114,24 +114,17 @@ macro_rules! key_id {
         /// Text in formats for people, the 32 key bytes in binary ones.
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if serializer.is_human_readable() {
-                    serializer.collect_str(self)
-                } else {
-                    serializer.serialize_bytes(&self.0)
-                }
+                form::serialize(self, &self.0, serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                use serde::de::Error as _;
-                if deserializer.is_human_readable() {
-                    return String::deserialize(deserializer)?.parse().map_err(D::Error::custom);
-                }
-                let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
-                <[u8; 32]>::try_from(bytes.as_ref())
-                    .map(Self)
-                    .map_err(|_| D::Error::custom("a key id has 32 bytes"))
+                let from_key = |bytes: &[u8]| match bytes.try_into() {
+                    Ok(key) => Ok(Self(key)),
+                    Err(_) => Err(Error::invalid("a key id has 32 bytes")),
+                };
+                form::deserialize(from_key, deserializer)
             }
         }
     };

@@ -8,7 +8,7 @@ use multibase::Base;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, Result};
+use crate::{Error, Result, form};
 
 /// The version this library writes and reads.
 const VERSION: u64 = 1;
@@ -198,23 +198,12 @@ impl fmt::Debug for ThreadId {
 /// Text in formats for people, bytes in binary ones.
 impl Serialize for ThreadId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_bytes(&self.0)
-        }
+        form::serialize(self, &self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ThreadId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        if deserializer.is_human_readable() {
-            return String::deserialize(deserializer)?
-                .parse()
-                .map_err(D::Error::custom);
-        }
-        let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
-        Self::from_bytes(&bytes).map_err(D::Error::custom)
+        form::deserialize(Self::from_bytes, deserializer)
     }
 }
