@@ -24,6 +24,7 @@ mod farewell;
 mod look;
 mod removal;
 mod rotate;
+mod rotates;
 mod rules;
 mod state;
 #[cfg(test)]

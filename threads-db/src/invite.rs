@@ -314,6 +314,7 @@ impl fmt::Debug for Invite {
 }
 
 /// What is kept of a link's secret, to know it again.
-fn check_of(secret: &[u8; 16]) -> ByteArray<32> {
-    ByteArray::new(sha256(secret))
+fn check_of(secret: &[u8; 16]) -> String {
+    let digest = sha256(secret);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

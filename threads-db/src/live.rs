@@ -28,6 +28,7 @@ use crate::read::{Reader, Shown};
 use crate::thread::{Thread, Tip};
 
 mod diff;
+mod row;
 #[cfg(test)]
 pub(crate) mod tests;
 mod touched;
@@ -36,10 +37,11 @@ mod view;
 mod window;
 
 use diff::Step;
+use row::Row;
 pub use touched::{LIVE_ENTITIES_MAX, LIVE_RECORDS_MAX};
 pub use update::{LiveChange, LiveUpdate, Renewed};
 pub use view::LiveView;
-use window::{Room, Row, Touched, Window};
+use window::{Room, Touched, Window};
 
 /// The most rows behind its limit that a live query keeps, so that rows that go have others to take their
 /// place. There are as many as the limit, within bounds; when they are used up, the query runs on from

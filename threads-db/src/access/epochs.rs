@@ -9,7 +9,7 @@ use threads_core::group::GroupKeys;
 use threads_core::{Cid, EpochKeys, Error, Hlc, PeerCard, PeerId, Result, Variant};
 
 use super::latest;
-use super::rotate::Rotates;
+use super::rotates::Rotates;
 use crate::chain;
 use crate::thread::Thread;
 use crate::txn::WriteTransaction;

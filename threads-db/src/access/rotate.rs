@@ -2,9 +2,10 @@
 
 use threads_core::access::{PeerRules, Role, Rules};
 use threads_core::datastore::ReadTxn;
-use threads_core::{Error, PeerCard, PeerId, Result, Variant};
+use threads_core::{Error, PeerCard, Result, Variant};
 
 use super::epochs::InUse;
+use super::rotates::Rotates;
 use crate::db::Db;
 use crate::thread::{Thread, Tip};
 use crate::txn::{Commit, WriteTransaction};
@@ -13,8 +14,6 @@ use crate::txn::{Commit, WriteTransaction};
 const ROTATE_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// Or when so many records came since.
 const ROTATE_RECORDS: u64 = 1 << 20;
-/// Others who may do it wait longer, each by another part of a quarter of that, so that not all of them do it.
-const SPREAD: u64 = 4;
 
 impl Db {
     /// Makes new keys for what is written from now on, sealed to all who may read or keep the thread by its
@@ -56,31 +55,6 @@ impl Members {
             }
         }
         members
-    }
-}
-
-/// A peer that may state new keys, and would have them itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rotates {
-    /// How much longer than root it waits with it, from 0 to 255.
-    patience: u64,
-}
-
-impl Rotates {
-    /// `None` for a peer that may not.
-    pub(crate) fn of(rules: &Rules, peer: &PeerId) -> Option<Self> {
-        let own = rules.of(peer);
-        let reads = own.thread.contains(&Role::Read) && own.card.is_some();
-        let may = own.acl.contains(&Role::Write) && reads;
-        let patience = match *peer == rules.root {
-            true => 0,
-            false => u64::from(peer.key_bytes()[0]),
-        };
-        may.then_some(Self { patience })
-    }
-
-    fn longer(self, wait: u64) -> u64 {
-        wait + wait / SPREAD * self.patience / u64::from(u8::MAX)
     }
 }
 

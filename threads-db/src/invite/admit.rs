@@ -294,7 +294,7 @@ impl Db {
             by: node.peer_id(),
             role: options.role,
             to: options.to.map(|card| card.peer()),
-            check: options.to.is_none().then(|| hex(&check_of(&secret)[..])),
+            check: options.to.is_none().then(|| check_of(&secret)),
             until: unsigned.until,
             uses: options.uses,
             revoked: false,
@@ -407,8 +407,4 @@ impl Db {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,7 +7,6 @@ use threads_core::access::Scope;
 use threads_core::datastore::{Datastore, DatastoreExt, Direction, Durability, Keyspace};
 use threads_core::{Error, ErrorKind, PeerCard, PeerId, Result, block};
 
-use super::admit::hex;
 use super::members::no_such;
 use super::rows::{MEMBERS, Rows};
 use super::{Invite, Role, Way, check_of, open_keys, seal_keys};
@@ -218,11 +217,7 @@ impl Node {
             return Ok(None);
         };
         let check = link.check.as_deref().unwrap_or_default();
-        if !bool::from(
-            check
-                .as_bytes()
-                .ct_eq(hex(&check_of(secret)[..]).as_bytes()),
-        ) {
+        if !bool::from(check.as_bytes().ct_eq(check_of(secret).as_bytes())) {
             return Ok(None);
         }
         let member = rows.member(from).filter(|member| !member.left);

@@ -10,8 +10,9 @@ use threads_core::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
 use super::KeystoreFault;
-use super::file::FILE_BYTES_MAX;
 
+/// The largest file that is looked at: a keystore has a few hundred bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The most names in the directory of a keystore that are looked at.
 const ENTRIES_MAX: usize = 4096;
 

@@ -20,8 +20,6 @@ const MAGIC: &[u8] = b"threads keystore 1\n";
 const HASH_BYTES: usize = 32;
 /// The bytes of a keystore's name.
 pub(super) const ID_BYTES: usize = 16;
-/// The largest file that is looked at: a keystore has a few hundred bytes.
-pub(super) const FILE_BYTES_MAX: u64 = 64 * 1024;
 const ENTRY_DOMAIN: &[u8] = b"threads/keystore/entry/1";
 const LOCK_DOMAIN: &[u8] = b"threads/keystore/lock/1";
 const IDENTITY: &str = "identity";

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::window::Row;
+use super::row::Row;
 
 /// The kept rows as they are before or after a change.
 #[derive(Debug)]

@@ -10,17 +10,8 @@ use std::sync::Arc;
 use threads_core::{EntityId, Result};
 
 use super::diff::Side;
+use super::row::Row;
 use crate::query::{Place, QueryCaps, Sort};
-
-/// A row of a result, without what it shows.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) place: Place,
-    /// Equal when it shows the same.
-    pub(super) digest: [u8; 16],
-    /// What it counts for the caps of its query.
-    pub(super) bytes: u64,
-}
 
 /// A row by its id.
 #[derive(Debug)]

@@ -58,16 +58,25 @@ pub enum Step {
     Scan,
 }
 
-impl Explain {
-    pub(super) fn new(plan: &Plan, filter: Option<&Filter>) -> Self {
-        let steps = match plan {
-            Plan::Union(parts) => parts.iter().map(Step::of).collect(),
+impl Plan {
+    /// The plan in words and numbers.
+    ///
+    /// ```
+    /// use threads_db::query::{Filter, IndexInfo, Plan};
+    ///
+    /// let age = IndexInfo::new("age", ["age".parse().unwrap()]);
+    /// let filter = Filter::parse("age = 7 and name exists").unwrap();
+    /// let plan = Plan::choose(Some(&filter), &[age]);
+    /// let explained = plan.explain(Some(&filter)).to_string();
+    /// assert_eq!(explained, "index age: 1 range, then filter: age = 7 and name exists");
+    /// ```
+    pub fn explain(&self, filter: Option<&Filter>) -> Explain {
+        let steps = match self {
+            Self::Union(parts) => parts.iter().map(Step::of).collect(),
             plan => vec![Step::of(plan)],
         };
-        Self {
-            steps,
-            filter: filter.map(ToString::to_string),
-        }
+        let filter = filter.map(ToString::to_string);
+        Explain { steps, filter }
     }
 }
 

@@ -3,12 +3,11 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops;
-use std::str::FromStr;
 
 use serde_json::Value;
 use threads_core::{Error, FieldPath, Result};
 
-use super::{DEPTH_MAX, IN_MAX, Matcher, NODES_MAX, parse};
+use super::{DEPTH_MAX, IN_MAX, Matcher, NODES_MAX};
 
 /// How a field is compared with a value.
 ///
@@ -130,22 +129,6 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// Reads a filter from its text form.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) with a
-    /// [`QueryError`](super::QueryError) as its source, which knows the column.
-    ///
-    /// ```
-    /// use threads_db::query::Filter;
-    /// let filter = Filter::parse("address.\"postal code\" in ['N1', 'N2'] and not (vip = true)").unwrap();
-    /// assert!(filter.matches(&serde_json::json!({"address": {"postal code": "N1"}})));
-    /// ```
-    pub fn parse(text: &str) -> Result<Self> {
-        Ok(parse::parse(text)?)
-    }
-
     /// The filter that holds when all of `filters` do.
     ///
     /// ```
@@ -333,14 +316,6 @@ impl ops::Not for Filter {
 
     fn not(self) -> Self {
         Self::Not(Box::new(self))
-    }
-}
-
-impl FromStr for Filter {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::parse(text)
     }
 }
 

@@ -8,8 +8,10 @@
 //!           | "starts_with" text | ["not"] "exists"
 //! ```
 
+use std::str::FromStr;
+
 use serde_json::{Map, Value};
-use threads_core::FieldPath;
+use threads_core::{Error, FieldPath, Result};
 
 use super::error::QueryError;
 use super::filter::{Filter, Op};
@@ -21,7 +23,33 @@ const FOUND_CHARS_MAX: usize = 24;
 
 type Parsed<T> = Result<T, QueryError>;
 
-pub(super) fn parse(text: &str) -> Parsed<Filter> {
+impl Filter {
+    /// Reads a filter from its text form.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](threads_core::ErrorKind::Invalid) with a
+    /// [`QueryError`](super::QueryError) as its source, which knows the column.
+    ///
+    /// ```
+    /// use threads_db::query::Filter;
+    /// let filter = Filter::parse("address.\"postal code\" in ['N1', 'N2'] and not (vip = true)").unwrap();
+    /// assert!(filter.matches(&serde_json::json!({"address": {"postal code": "N1"}})));
+    /// ```
+    pub fn parse(text: &str) -> Result<Self> {
+        Ok(parse(text)?)
+    }
+}
+
+impl FromStr for Filter {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+fn parse(text: &str) -> Parsed<Filter> {
     if text.len() > TEXT_BYTES_MAX {
         let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= TEXT_BYTES_MAX;
         let column = text.char_indices().take_while(fits).count() + 1;

@@ -10,7 +10,6 @@ use std::slice;
 use serde_json::Value;
 use threads_core::FieldPath;
 
-use super::explain::Explain;
 use super::filter::{Filter, Op};
 use super::ids::IdRange;
 use crate::index::key::{Constraint, KeyRange, RANGES_MAX, merge, ranges};
@@ -135,21 +134,6 @@ impl Plan {
     /// Whether it looks at entities one by one in the order of their ids.
     pub(crate) fn is_scan(&self) -> bool {
         matches!(self, Self::IdRange(_) | Self::Scan)
-    }
-
-    /// The plan in words and numbers.
-    ///
-    /// ```
-    /// use threads_db::query::{Filter, IndexInfo, Plan};
-    ///
-    /// let age = IndexInfo::new("age", ["age".parse().unwrap()]);
-    /// let filter = Filter::parse("age = 7 and name exists").unwrap();
-    /// let plan = Plan::choose(Some(&filter), &[age]);
-    /// let explained = plan.explain(Some(&filter)).to_string();
-    /// assert_eq!(explained, "index age: 1 range, then filter: age = 7 and name exists");
-    /// ```
-    pub fn explain(&self, filter: Option<&Filter>) -> Explain {
-        Explain::new(self, filter)
     }
 }
 
