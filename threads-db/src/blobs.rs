@@ -342,21 +342,16 @@ impl Blobs {
     pub fn list(&self) -> Result<Vec<BlobInfo>> {
         let thread = self.db.thread();
         let txn = thread.node.store.read()?;
-        let (mut blobs, mut after) = (Vec::new(), None);
-        // Ends: each turn goes on behind the last blob.
-        loop {
-            let roots = Root::after(&*txn, thread.number, after.as_ref())?;
-            let Some((last, _)) = roots.last() else {
-                return Ok(blobs);
-            };
-            after = Some(*last);
-            blobs.extend(roots.into_iter().map(|(name, root)| BlobInfo {
+        let mut blobs = Vec::new();
+        for roots in Root::pages(&*txn, thread.number) {
+            blobs.extend(roots?.into_iter().map(|(name, root)| BlobInfo {
                 cid: rows::cid_of(&name),
                 size: root.size,
                 whole: root.place.is_some(),
                 pinned: root.pinned,
             }));
         }
+        Ok(blobs)
     }
 
     /// Whether there is none, here or asked for.

@@ -452,6 +452,12 @@ impl Prefix {
         let end = self.1.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         (Bound::Included(&self.0), end)
     }
+
+    /// What is behind a key, or all of it.
+    pub(crate) fn after<'a>(&'a self, key: Option<&'a [u8]>) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+        let (start, end) = self.range();
+        (key.map_or(start, Bound::Excluded), end)
+    }
 }
 
 /// The entity id at the end of a key that began with `prefix` bytes.

@@ -146,14 +146,8 @@ fn each_list(
     thread: Number,
     tell: &mut dyn FnMut(Vec<Listed>) -> Result<()>,
 ) -> Result<()> {
-    let mut after = None;
-    // Ends: each turn goes on behind the last blob.
-    loop {
-        let roots = Root::after(txn, thread, after.as_ref())?;
-        let Some((last, _)) = roots.last() else {
-            return Ok(());
-        };
-        after = Some(*last);
+    for roots in Root::pages(txn, thread) {
+        let roots = roots?;
         let carried = roots.iter().filter(|(_, root)| is_carried(root));
         let list: Vec<_> = carried
             .map(|(name, root)| (rows::cid_of(name), root.pinned))
@@ -162,6 +156,7 @@ fn each_list(
             tell(list)?;
         }
     }
+    Ok(())
 }
 
 /// The blocks that are here of the blobs: first their manifests, then those below these, then chunks.
@@ -199,10 +194,7 @@ fn each_block(
     let prefix = keys::all_here(thread);
     let bounds = Prefix::new(&prefix);
     for row in txn.scan(Keyspace::Blobs, bounds.range(), Direction::Forward)? {
-        let (key, _) = row?;
-        let block: Name = key[prefix.len()..]
-            .try_into()
-            .map_err(|_| rows::damaged())?;
+        let block = rows::name_in(&row?.0, &prefix)?;
         if inner.contains(&block) || is_root(&block)? {
             continue;
         }

@@ -122,9 +122,7 @@ pub(crate) fn look(
     for row in txn.scan(Keyspace::Blobs, bounds.range(), Direction::Forward)? {
         checked.blocks += 1;
         let name = match row {
-            Ok((key, _)) => key[prefix.len()..]
-                .try_into()
-                .map_err(|_| rows::damaged())?,
+            Ok((key, _)) => rows::name_in(&key, &prefix)?,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 // Which one it is the scan does not tell, which ends here: the blobs that have it lack it.
                 checked.damaged += 1;
@@ -163,15 +161,8 @@ pub(crate) fn look(
 
 /// Notes the damaged blocks of each blob, one after the other.
 fn damaged_by_blobs(txn: &dyn ReadTxn, thread: Number, damaged: &mut BTreeSet<Name>) -> Result<()> {
-    let mut after = None;
-    // Ends: each turn goes on behind the last blob.
-    loop {
-        let roots = Root::after(txn, thread, after.as_ref())?;
-        let Some((last, _)) = roots.last() else {
-            return Ok(());
-        };
-        after = Some(*last);
-        for (name, _) in &roots {
+    for roots in Root::pages(txn, thread) {
+        for (name, _) in &roots? {
             for block in damaged_of(txn, thread, name)? {
                 if damaged.len() == DAMAGED_MAX {
                     return Ok(());
@@ -180,6 +171,7 @@ fn damaged_by_blobs(txn: &dyn ReadTxn, thread: Number, damaged: &mut BTreeSet<Na
             }
         }
     }
+    Ok(())
 }
 
 /// The blobs that are not whole, some of what is here being taken for missing.
@@ -189,15 +181,8 @@ fn each_lacking(
     damaged: &BTreeSet<Name>,
     tell: &mut dyn FnMut(&Name, &Root),
 ) -> Result<()> {
-    let mut after = None;
-    // Ends: each turn goes on behind the last blob.
-    loop {
-        let roots = Root::after(txn, thread, after.as_ref())?;
-        let Some((last, _)) = roots.last() else {
-            return Ok(());
-        };
-        after = Some(*last);
-        for (name, root) in &roots {
+    for roots in Root::pages(txn, thread) {
+        for (name, root) in &roots? {
             let mut walk = Walk::to_the_end(txn, thread).without(damaged);
             let whole = match root.place {
                 Some(_) => walk.blob(name, 0, true)?,
@@ -208,6 +193,7 @@ fn each_lacking(
             }
         }
     }
+    Ok(())
 }
 
 fn take_away(thread: &Thread, damaged: &BTreeSet<Name>) -> Result<()> {

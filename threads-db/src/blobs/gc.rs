@@ -15,7 +15,7 @@ use threads_core::{Cid, Error, Result};
 use super::rows::{self, ROOTS_AT_ONCE, Root, name};
 use crate::db::Db;
 use crate::entity::{EntityRow, Life};
-use crate::layout::blobs::{self as keys, Name};
+use crate::layout::blobs::Name;
 use crate::layout::{self, Number, Prefix};
 use crate::snapshot;
 use crate::thread::Thread;
@@ -113,21 +113,16 @@ fn unnamed_in(txn: &dyn ReadTxn, db: &Db, grace: Duration) -> Result<Vec<Name>> 
             .map(name),
     );
     let now_ms = thread.node.clock.now_ms();
-    let (mut unnamed, mut after) = (Vec::new(), None);
-    // Ends: each turn goes on behind the last blob.
-    loop {
-        let roots = Root::after(txn, thread.number, after.as_ref())?;
-        let Some((last, _)) = roots.last() else {
-            return Ok(unnamed);
-        };
-        after = Some(*last);
-        for (name, root) in roots {
+    let mut unnamed = Vec::new();
+    for roots in Root::pages(txn, thread.number) {
+        for (name, root) in roots? {
             let young = now_ms.saturating_sub(root.since_ms) < grace_ms;
             if !root.pinned && !young && !named.contains(&name) {
                 unnamed.push(name);
             }
         }
     }
+    Ok(unnamed)
 }
 
 /// What the living entities of the thread name, whatever a lens or a cap would show of them. An error where
@@ -294,7 +289,10 @@ fn sweep(thread: &Thread, cleared: &mut BlobsCleared) -> Result<()> {
     let mut after: Option<Name> = None;
     // Ends: each turn goes on behind the last block.
     loop {
-        let blocks = blocks_after(thread, after.as_ref())?;
+        let blocks = {
+            let txn = thread.node.store.read()?;
+            rows::here_after(&*txn, thread.number, after.as_ref(), BLOCKS_AT_ONCE)?
+        };
         let Some(last) = blocks.last() else {
             return Ok(());
         };
@@ -309,24 +307,6 @@ fn sweep(thread: &Thread, cleared: &mut BlobsCleared) -> Result<()> {
             }
         }
     }
-}
-
-fn blocks_after(thread: &Thread, after: Option<&Name>) -> Result<Vec<Name>> {
-    let damaged = || Error::corrupt("a row about a blob is damaged");
-    let txn = thread.node.store.read()?;
-    let prefix = keys::all_here(thread.number);
-    let bounds = Prefix::new(&prefix);
-    let begin = after.map(|name| keys::here(thread.number, name));
-    let range = match &begin {
-        Some(begin) => (std::ops::Bound::Excluded(&begin[..]), bounds.range().1),
-        None => bounds.range(),
-    };
-    let rows = txn.scan(Keyspace::Blobs, range, Direction::Forward)?;
-    let read = rows.take(BLOCKS_AT_ONCE).map(|row| {
-        let (key, _) = row?;
-        key[prefix.len()..].try_into().map_err(|_| damaged())
-    });
-    read.collect()
 }
 
 /// Those of some blocks that have an owner that has ended, or belong to nobody: most do not, and nobody who writes

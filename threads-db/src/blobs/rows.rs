@@ -25,6 +25,20 @@ pub(crate) fn name(cid: &Cid) -> Name {
     cid.hash().digest().try_into().unwrap_or_default()
 }
 
+/// The name at the end of a key, behind a prefix.
+pub(crate) fn name_in(key: &[u8], prefix: &[u8]) -> Result<Name> {
+    let name = key.get(prefix.len()..).unwrap_or_default();
+    name.try_into().map_err(|_| damaged())
+}
+
+/// The names at the ends of the keys with a prefix, behind a key or from the first on, at most so many.
+fn names(txn: &dyn ReadTxn, prefix: &[u8], after: Option<&[u8]>, most: usize) -> Result<Vec<Name>> {
+    let bounds = Prefix::new(prefix);
+    let rows = txn.scan(SPACE, bounds.after(after), Direction::Forward)?;
+    let read = rows.take(most).map(|row| name_in(&row?.0, prefix));
+    read.collect()
+}
+
 /// The CID of a manifest, by its name.
 pub(crate) fn cid_of(name: &Name) -> Cid {
     block::cid_of_digest(DAG_CBOR, name)
@@ -82,19 +96,8 @@ impl Root {
         after: Option<&Name>,
         most: usize,
     ) -> Result<Vec<Name>> {
-        let prefix = keys::all_wanted(thread);
-        let bounds = Prefix::new(&prefix);
         let begin = after.map(|name| keys::wanted(thread, name));
-        let range = match &begin {
-            Some(begin) => (std::ops::Bound::Excluded(&begin[..]), bounds.range().1),
-            None => bounds.range(),
-        };
-        let rows = txn.scan(SPACE, range, Direction::Forward)?;
-        let read = rows.take(most).map(|row| {
-            let (key, _) = row?;
-            key[prefix.len()..].try_into().map_err(|_| damaged())
-        });
-        read.collect()
+        names(txn, &keys::all_wanted(thread), begin.as_deref(), most)
     }
 
     /// Those after a name, or from the first on.
@@ -106,17 +109,28 @@ impl Root {
         let prefix = keys::roots(thread);
         let bounds = Prefix::new(&prefix);
         let begin = after.map(|name| keys::root(thread, name));
-        let range = match &begin {
-            Some(begin) => (std::ops::Bound::Excluded(&begin[..]), bounds.range().1),
-            None => bounds.range(),
-        };
-        let rows = txn.scan(SPACE, range, Direction::Forward)?;
+        let rows = txn.scan(SPACE, bounds.after(begin.as_deref()), Direction::Forward)?;
         let read = rows.take(ROOTS_AT_ONCE).map(|row| {
             let (key, value) = row?;
-            let name = key[prefix.len()..].try_into().map_err(|_| damaged())?;
-            Ok((name, Self::decode(&value)?))
+            Ok((name_in(&key, &prefix)?, Self::decode(&value)?))
         });
         read.collect()
+    }
+
+    /// All of them, so many at once as [`Root::after`] gives. Whoever gets an error stops.
+    pub(crate) fn pages(
+        txn: &dyn ReadTxn,
+        thread: Number,
+    ) -> impl Iterator<Item = Result<Vec<(Name, Self)>>> {
+        let mut after = None;
+        // Ends: each page is behind the last blob of the one before.
+        std::iter::from_fn(move || {
+            let page = Self::after(txn, thread, after.as_ref());
+            if let Ok(page) = &page {
+                after = Some(page.last()?.0);
+            }
+            Some(page)
+        })
     }
 
     /// A blob that is whole from now on: it is listed.
@@ -207,8 +221,7 @@ pub(crate) fn listed(
 ) -> Result<Vec<(u64, Name)>> {
     let prefix = keys::list(thread);
     let (bounds, begin) = (Prefix::new(&prefix), keys::listed(thread, after));
-    let range = (std::ops::Bound::Excluded(&begin[..]), bounds.range().1);
-    let rows = txn.scan(SPACE, range, Direction::Forward)?;
+    let rows = txn.scan(SPACE, bounds.after(Some(&begin)), Direction::Forward)?;
     let read = rows.take(most).map(|row| {
         let (key, value) = row?;
         let position = key[prefix.len()..].try_into().map_err(|_| damaged())?;
@@ -221,6 +234,17 @@ pub(crate) fn listed(
 /// Takes a blob off the list that peers are told.
 pub(crate) fn unlist(txn: &mut dyn WriteTxn, thread: Number, place: u64) -> Result<()> {
     txn.delete(SPACE, &keys::listed(thread, place))
+}
+
+/// The blocks that are here, after one or from the first on, at most so many.
+pub(crate) fn here_after(
+    txn: &dyn ReadTxn,
+    thread: Number,
+    after: Option<&Name>,
+    most: usize,
+) -> Result<Vec<Name>> {
+    let begin = after.map(|name| keys::here(thread, name));
+    names(txn, &keys::all_here(thread), begin.as_deref(), most)
 }
 
 /// How long a block is, if it is here. A row that is damaged tells of none.
@@ -334,14 +358,7 @@ pub(crate) fn owners(
     name: &Name,
     most: usize,
 ) -> Result<Vec<Name>> {
-    let prefix = keys::owners(thread, name);
-    let bounds = Prefix::new(&prefix);
-    let rows = txn.scan(SPACE, bounds.range(), Direction::Forward)?;
-    let read = rows.take(most).map(|row| {
-        let (key, _) = row?;
-        key[prefix.len()..].try_into().map_err(|_| damaged())
-    });
-    read.collect()
+    names(txn, &keys::owners(thread, name), None, most)
 }
 
 /// Whether any of those to whom a block belongs is one that is looked for.
@@ -355,8 +372,7 @@ pub(crate) fn any_owner(
     let bounds = Prefix::new(&prefix);
     // Ends: a block has no more owners than there are manifests here.
     for row in txn.scan(SPACE, bounds.range(), Direction::Forward)? {
-        let (key, _) = row?;
-        let owner = key[prefix.len()..].try_into().map_err(|_| damaged())?;
+        let owner = name_in(&row?.0, &prefix)?;
         if is_so(&owner)? {
             return Ok(true);
         }

@@ -146,8 +146,7 @@ impl Clearing<'_> {
         // Ends: each turn gets on among the rows.
         loop {
             let last = self.part(|txn| {
-                let range = (Bound::Excluded(&after[..]), bounds.range().1);
-                let rows = txn.scan(space, range, Direction::Forward)?;
+                let rows = txn.scan(space, bounds.after(Some(&after)), Direction::Forward)?;
                 let keys: Vec<_> = rows
                     .take(ROWS_PER_COMMIT)
                     .map(|row| row.map(|(key, _)| key.into_owned()))

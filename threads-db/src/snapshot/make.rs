@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::ops::Bound;
 
 use threads_core::books::HeadBook;
 use threads_core::datastore::{Direction, Keyspace, ReadTxn};
@@ -230,14 +229,10 @@ impl<'a> Content<'a> {
         };
         let prefix = layout::collection_prefix(self.thread.number, number);
         let bounds = Prefix::new(&prefix);
-        let (start, end) = bounds.range();
-        let start = match after.is_empty() {
-            true => start,
-            false => Bound::Excluded(&after[..]),
-        };
+        let after = Some(&after[..]).filter(|after| !after.is_empty());
         let rows = self
             .txn
-            .scan(Keyspace::Entities, (start, end), Direction::Forward)?;
+            .scan(Keyspace::Entities, bounds.after(after), Direction::Forward)?;
         let mut last = None;
         for row in rows.take(STEP_ENTITIES) {
             let (key, value) = row?;
