@@ -411,6 +411,23 @@ pub(crate) struct Judged<'a> {
     pub(crate) changes: Option<&'a [Change]>,
 }
 
+impl<'a> Judged<'a> {
+    /// A record that stands in its place.
+    pub(crate) fn standing(
+        fields: &'a Fields,
+        place: Place,
+        changes: Option<&'a [Change]>,
+    ) -> Self {
+        Self {
+            fields,
+            place,
+            is_next: false,
+            stands: true,
+            changes,
+        }
+    }
+}
+
 /// Does something with a record as a policy sees it.
 pub(crate) fn with_candidate<R>(
     txn: &dyn threads_core::datastore::ReadTxn,

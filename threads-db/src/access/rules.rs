@@ -6,7 +6,7 @@ use threads_core::{Cid, Error, PeerId, Result};
 
 use crate::chain;
 use crate::db::Db;
-use crate::dispatcher;
+use crate::dispatcher::{self, Judged};
 use crate::layout::meta;
 use crate::purge;
 
@@ -99,13 +99,8 @@ impl Db {
         let author = thread.author(&*txn, place.log)?;
         let author = author.ok_or_else(|| Error::corrupt("a log's author is missing"))?;
         let changes = opened.batch().map(dispatcher::changes);
-        let judged = dispatcher::Judged {
-            fields: opened.record.fields(),
-            place,
-            is_next: false,
-            stands: true,
-            changes: changes.as_deref(),
-        };
+        let fields = opened.record.fields();
+        let judged = Judged::standing(fields, place, changes.as_deref());
         dispatcher::with_candidate(&*txn, thread, author, judged, |candidate| {
             thread.node.policy.explain(candidate, &*txn)
         })

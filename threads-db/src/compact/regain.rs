@@ -250,13 +250,7 @@ fn may_apply(
     let author = author.ok_or_else(|| Error::corrupt("a log's author is missing"))?;
     let (record, fields) = (opened.record.id(), opened.record.fields());
     let changes = opened.batch().map(dispatcher::changes);
-    let judged = Judged {
-        fields,
-        place,
-        is_next: false,
-        stands: true,
-        changes: changes.as_deref(),
-    };
+    let judged = Judged::standing(fields, place, changes.as_deref());
     let verdict = dispatcher::judge(txn.as_read(), thread, author, judged)?;
     if verdict == Verdict::Accept {
         return Ok(true);

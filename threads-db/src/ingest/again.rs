@@ -290,13 +290,7 @@ impl Ingest<'_> {
             return Ok(());
         }
         let changes = opened.batch().map(dispatcher::changes);
-        let judged = Judged {
-            fields,
-            place,
-            is_next: false,
-            stands: true,
-            changes: changes.as_deref(),
-        };
+        let judged = Judged::standing(fields, place, changes.as_deref());
         let author = self.author(&record, place)?;
         let verdict = dispatcher::judge(self.txn.as_read(), self.thread, author, judged)?;
         match (verdict, arrival) {

@@ -12,6 +12,16 @@ use crate::thread::books;
 
 /// How many rows of an abandoned restore one commit clears.
 const CLEAR_ROWS: usize = 10_000;
+/// The keyspaces whose rows come of records.
+const OF_RECORDS: [Keyspace; 7] = [
+    Keyspace::Blocks,
+    Keyspace::Links,
+    Keyspace::History,
+    Keyspace::Entities,
+    Keyspace::Indexes,
+    Keyspace::Feed,
+    Keyspace::Held,
+];
 
 impl Node {
     /// Clears what restores that were cut short left behind.
@@ -29,21 +39,9 @@ impl Node {
             }
         }
         for (number, id) in abandoned {
-            let prefix = thread_prefix(number);
-            let store = &self.inner.store;
-            store.transact(Durability::Group, |txn| held::forget(txn, number))?;
-            for space in [
-                Keyspace::Blocks,
-                Keyspace::Links,
-                Keyspace::History,
-                Keyspace::Entities,
-                Keyspace::Indexes,
-                Keyspace::Feed,
-                Keyspace::Held,
-                Keyspace::Peers,
-                Keyspace::Blobs,
-            ] {
-                self.clear_rows(space, &prefix)?;
+            self.clear_records(number)?;
+            for space in [Keyspace::Peers, Keyspace::Blobs] {
+                self.clear_rows(space, &thread_prefix(number))?;
             }
             self.inner.store.transact(Durability::Group, |txn| {
                 txn.delete(Keyspace::Meta, &meta::base(number))?;
@@ -54,6 +52,14 @@ impl Node {
             })?;
         }
         Ok(())
+    }
+
+    /// Clears what came of the records of a thread, but for what the books and the keyspace of metadata have.
+    pub(crate) fn clear_records(&self, thread: Number) -> Result<()> {
+        let store = &self.inner.store;
+        store.transact(Durability::Group, |txn| held::forget(txn, thread))?;
+        let mut spaces = OF_RECORDS.iter();
+        spaces.try_for_each(|space| self.clear_rows(*space, &thread_prefix(thread)))
     }
 
     /// Removes the rows under a prefix, a bounded number in each commit.

@@ -17,8 +17,7 @@ use crate::base::Base;
 use crate::blobs::rows::{self, Root};
 use crate::catalogue::Catalogue;
 use crate::db::Db;
-use crate::held;
-use crate::layout::{self, Number, meta};
+use crate::layout::{Number, meta};
 use crate::node::Node;
 use crate::sync::words::{KnownWords, ListedWords, Sought, Worded, Wording};
 use crate::sync::{Claim, Fresh, News, shares};
@@ -277,24 +276,11 @@ fn may_sign(txn: &dyn ReadTxn, thread: &Thread, seek: &Seek, found: &Found) -> R
 /// Clears what a snapshot left that could not be opened.
 fn clear(db: &Db) -> Result<()> {
     let (thread, number) = (db.thread(), db.thread().number);
-    let store = &thread.node.store;
-    store.transact(Durability::Group, |txn| held::forget(txn, number))?;
-    let prefix = layout::thread_prefix(number);
-    for space in [
-        Keyspace::Blocks,
-        Keyspace::Links,
-        Keyspace::History,
-        Keyspace::Entities,
-        Keyspace::Indexes,
-        Keyspace::Feed,
-        Keyspace::Held,
-    ] {
-        db.node().clear_rows(space, &prefix)?;
-    }
+    db.node().clear_records(number)?;
     for prefix in meta::of_records(number) {
         db.node().clear_rows(Keyspace::Meta, &prefix)?;
     }
-    store.transact(Durability::Group, |txn| {
+    thread.node.store.transact(Durability::Group, |txn| {
         HeadBookMut::new(txn).clear(&thread.id)?;
         Catalogue::bump(txn, thread)
     })
