@@ -6,12 +6,14 @@ mod base;
 mod codec;
 mod forger;
 mod hostile;
+mod late;
 mod liars;
 mod links;
 mod meanwhile;
 mod opening;
 mod purges;
 mod random;
+mod ruled;
 mod shared;
 mod trust;
 
@@ -66,6 +68,10 @@ impl Peer {
         let node = builder(&store).clock(Arc::clone(&clock));
         let db = make(&node.open().unwrap());
         Self { db, clock, store }
+    }
+
+    fn id(&self) -> PeerId {
+        self.db.node().peer_id()
     }
 
     /// The same after a restart.
@@ -172,6 +178,35 @@ fn clean(db: &Db) {
     assert_eq!(db.verify(&mut |_| ()).unwrap().problems, []);
 }
 
+fn edits(db: &Db, count: u64) {
+    for n in 0..count {
+        patch(db, "a", &json!({"text": format!("{n}")}));
+    }
+}
+
+/// Gives a role of the thread.
+fn grant(db: &Db, to: PeerId, role: Role) {
+    let to = Subject::Peer(to);
+    db.write(|txn| txn.grant(to, Scope::Thread, role)).unwrap();
+}
+
+/// Takes a role of the thread.
+fn revoke(db: &Db, from: PeerId, role: Role) {
+    let from = Subject::Peer(from);
+    db.write(|txn| txn.revoke(from, Scope::Thread, role))
+        .unwrap();
+}
+
+fn even_alone() -> CompactOptions {
+    let mut options = CompactOptions::new(Keep::Latest);
+    options.even_alone = true;
+    options
+}
+
+fn compact_alone(db: &Db) -> crate::CompactReport {
+    db.compact(&even_alone(), &mut |_| ()).unwrap()
+}
+
 fn compact(db: &Db, keep: Keep) -> crate::CompactReport {
     db.compact(&CompactOptions::new(keep), &mut |_| ()).unwrap()
 }
@@ -182,11 +217,8 @@ fn who_has_the_same_records_makes_the_same_and_signs_for_it() {
         let ann = Peer::made(variant);
         let bob = Peer::copy(&ann.db.keys());
         if variant == Variant::AccessControlled {
-            let to = Subject::Peer(bob.db.node().peer_id());
             for role in [Role::Write, Role::Delete] {
-                let grant =
-                    |txn: &mut crate::WriteTransaction<'_>| txn.grant(to, Scope::Thread, role);
-                ann.db.write(grant).unwrap();
+                grant(&ann.db, bob.id(), role);
             }
         }
         save(&ann.db, "a", "one");

@@ -112,10 +112,8 @@ fn what_rules_kept_apart_is_applied_on_all_once_they_allow_it() {
     take(&root.db, std::slice::from_ref(&one));
     assert_eq!(root.db.held_counts().unwrap().quarantined, 1);
     let device = Peer::restored(&exported(&root.db)).unwrap();
-    let mut even = CompactOptions::new(Keep::Latest);
-    even.even_alone = true;
     take(&whole.db, &records(&root.db));
-    root.db.compact(&even, &mut |_| ()).unwrap();
+    compact_alone(&root.db);
     clean(&root.db);
     // It is adopted, which counts on all alike.
     let held = root.db.held().unwrap();
@@ -138,10 +136,7 @@ fn what_rules_kept_apart_is_applied_on_all_once_they_allow_it() {
 fn who_adopts_what_was_adopted_before_the_base_waits_for_the_older_records() {
     let root = Peer::made(Variant::AccessControlled);
     let bob = Peer::copy(&root.db.keys());
-    let to = Subject::Peer(bob.db.node().peer_id());
-    root.db
-        .write(|txn| txn.grant(to, Scope::Thread, Role::Write))
-        .unwrap();
+    grant(&root.db, bob.id(), Role::Write);
     let mut forger = Forger::new(&root.db);
     let value = json!({"_id": "x", "text": "forger"});
     let stranger = forger.write(at(0, 0), (&[], &[]), vec![saves("x", &value)]);
@@ -153,9 +148,7 @@ fn who_adopts_what_was_adopted_before_the_base_waits_for_the_older_records() {
     let whole = Peer::copy(&root.db.keys());
     root.db.write(|txn| txn.adopt(&held[0].record)).unwrap();
     let all = records(&root.db);
-    let mut even = CompactOptions::new(Keep::Latest);
-    even.even_alone = true;
-    root.db.compact(&even, &mut |_| ()).unwrap();
+    compact_alone(&root.db);
     // Bob knows nothing of that, and does the same.
     bob.clock.set(NOW_MS + 1_000);
     bob.db.write(|txn| txn.adopt(&held[0].record)).unwrap();

@@ -7,7 +7,6 @@ use threads_core::blob::BlobRef;
 use threads_core::block::{RAW, cid_of};
 use threads_core::{IdentityKey, system_rng};
 
-use super::base::even_alone;
 use super::*;
 use crate::sync::words::Wording;
 

@@ -1,11 +1,7 @@
 //! What happens while a thread is compacted, or in another order elsewhere.
 
-use threads_core::access::{Role, Scope, Subject};
-
-use super::base::even_alone;
 use super::forger::Forger;
 use super::*;
-use crate::WriteTransaction;
 
 /// Two logs, so that dropping takes two steps; what of all of it is edited is one entity.
 fn two_logs() -> (Peer, Peer) {
@@ -39,7 +35,7 @@ fn what_comes_back_while_it_is_dropped_stays() {
     take(&bob.db, &records(&ann.db));
     assert_eq!(now(&ann.db), now(&bob.db));
     // It can be compacted all the same.
-    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
+    compact_alone(&ann.db);
     clean(&ann.db);
     assert!(ann.db.base().unwrap().unwrap().dropped > 40);
     assert_eq!(notes(&ann.db), notes(&bob.db));
@@ -56,7 +52,7 @@ fn who_drops_less_after_another_dropped_more_is_refused() {
     let mut covered = all_here(&ann.db);
     covered.last.values_mut().for_each(|last| *last = 10);
     let name = ann.db.sign_covered(&covered).unwrap();
-    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
+    compact_alone(&ann.db);
     let refused = ann.db.begin_with(covered, &name);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
     clean(&ann.db);
@@ -77,24 +73,18 @@ fn what_was_forked_since_it_was_looked_at_is_not_dropped() {
     clean(&ann.db);
 }
 
-fn grant(db: &Db, peer: PeerId, role: Role) {
-    let grant =
-        |txn: &mut WriteTransaction<'_>| txn.grant(Subject::Peer(peer), Scope::Thread, role);
-    db.write(grant).unwrap();
-}
-
 #[test]
 fn new_keys_that_are_made_while_it_is_signed_for_are_not_in_what_a_thread_begins_with() {
     let root = Peer::made(Variant::AccessControlled);
     let bob = Peer::copy(&root.db.keys());
-    grant(&root.db, bob.db.node().peer_id(), Role::Write);
+    grant(&root.db, bob.id(), Role::Write);
     save(&root.db, "a", "one");
     for n in 0..30 {
         patch(&root.db, "a", &json!({"n": n}));
     }
     // By now new keys are due, which whoever writes next states first.
     root.clock.set(NOW_MS + 31 * 24 * 3_600_000);
-    root.db.compact(&even_alone(), &mut |_| ()).unwrap();
+    compact_alone(&root.db);
     clean(&root.db);
     root.db
         .export(&mut Vec::new(), &with_keys(), &mut |_| ())
@@ -105,16 +95,12 @@ fn new_keys_that_are_made_while_it_is_signed_for_are_not_in_what_a_thread_begins
 fn in_whichever_order_rules_came_the_snapshot_is_the_same() {
     let root = Peer::made(Variant::AccessControlled);
     let bob = Peer::copy(&root.db.keys());
-    let peer = bob.db.node().peer_id();
-    grant(&root.db, peer, Role::Write);
+    grant(&root.db, bob.id(), Role::Write);
     save(&root.db, "a", "one");
     take(&bob.db, &records(&root.db));
     // Whoever hears of the removal first sees that there is nothing left to leave.
     bob.db.leave().unwrap();
-    let revoke = |txn: &mut WriteTransaction<'_>| {
-        txn.revoke(Subject::Peer(peer), Scope::Thread, Role::Replicate)
-    };
-    root.db.write(revoke).unwrap();
+    revoke(&root.db, bob.id(), Role::Replicate);
     let (one, other) = (records(&root.db), records(&bob.db));
     let ends = [[&one, &other], [&other, &one]].map(|order| {
         let end = Peer::copy(&root.db.keys());

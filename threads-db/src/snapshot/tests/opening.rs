@@ -29,11 +29,8 @@ fn some_cid() -> Cid {
 
 fn ruled() -> Peer {
     let root = Peer::made(Variant::AccessControlled);
-    let to = Subject::Peer(PeerId::from_key_bytes([9; 32]));
     save(&root.db, "a", "one");
-    root.db
-        .write(|txn| txn.grant(to, Scope::Thread, Role::Write))
-        .unwrap();
+    grant(&root.db, PeerId::from_key_bytes([9; 32]), Role::Write);
     for n in 0..20 {
         save(&root.db, "a", &format!("{n}"));
     }

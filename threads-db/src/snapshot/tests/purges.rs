@@ -1,10 +1,38 @@
 //! Purges in threads that begin with a snapshot.
 
-use super::base::{even_alone, has_word};
+use std::ops::Bound::Unbounded;
+
+use threads_core::datastore::{Direction, Keyspace};
+
 use super::*;
 
 fn name(id: &str) -> (threads_core::CollectionName, threads_core::EntityId) {
     ("Note".parse().unwrap(), id.parse().unwrap())
+}
+
+/// Whether a word is anywhere in what a node keeps, in the clear or within a record that it can open.
+fn has_word(db: &Db, word: &str) -> bool {
+    let txn = db.thread().node.store.read().unwrap();
+    let within = |bytes: &[u8]| {
+        bytes
+            .windows(word.len())
+            .any(|part| part == word.as_bytes())
+    };
+    let all = || (Unbounded, Unbounded);
+    let in_clear = Keyspace::ALL.iter().any(|space| {
+        let mut rows = txn.scan(*space, all(), Direction::Forward).unwrap();
+        rows.any(|row| within(&row.unwrap().1))
+    });
+    let mut blocks = txn
+        .scan(Keyspace::Blocks, all(), Direction::Forward)
+        .unwrap();
+    let sealed = blocks.any(|row| {
+        let blocks = chain::split(&row.unwrap().1, 0).unwrap();
+        let opened = db.thread().open(&blocks).unwrap();
+        let events = opened.batch().map_or(&[][..], |batch| &batch.events);
+        events.iter().any(|event| within(&event.payload))
+    });
+    in_clear || sealed
 }
 
 #[test]
@@ -53,6 +81,21 @@ fn an_honest_signer_is_not_said_to_differ_where_somebody_purged() {
 }
 
 #[test]
+fn what_is_purged_after_a_compaction_is_gone() {
+    let ann = Peer::made(Variant::Raw);
+    save(&ann.db, "a", "a secret");
+    save(&ann.db, "b", "kept");
+    patch(&ann.db, "a", &json!({"text": "another secret"}));
+    compact(&ann.db, Keep::Latest);
+    patch(&ann.db, "a", &json!({"more": 1}));
+    assert!(has_word(&ann.db, "secret"));
+    ann.db.purge([name("a")]).unwrap();
+    assert!(!has_word(&ann.db, "secret"));
+    clean(&ann.db);
+    assert_eq!(notes(&ann.db).len(), 1);
+}
+
+#[test]
 fn what_is_purged_right_after_a_compaction_is_gone() {
     let ann = Peer::made(Variant::Raw);
     save(&ann.db, "a", "a secret");
@@ -70,10 +113,8 @@ fn ruled() -> [Peer; 3] {
     let root = Peer::made(Variant::AccessControlled);
     let [ann, bob] = [(); 2].map(|()| Peer::copy(&root.db.keys()));
     for peer in [&ann, &bob] {
-        let to = Subject::Peer(peer.db.node().peer_id());
         for role in [Role::Write, Role::Delete] {
-            let grant = |txn: &mut crate::WriteTransaction<'_>| txn.grant(to, Scope::Thread, role);
-            root.db.write(grant).unwrap();
+            grant(&root.db, peer.id(), role);
         }
     }
     save(&root.db, "b", "bob deletes it");
@@ -87,7 +128,7 @@ fn ruled() -> [Peer; 3] {
 #[test]
 fn a_purge_takes_nothing_from_the_dead_that_it_does_not_name() {
     let [root, ann, bob] = ruled();
-    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
+    compact_alone(&ann.db);
     bob.db.collection("Note").unwrap().delete("b").unwrap();
     take(&ann.db, &records(&bob.db));
     assert!(!ann.db.collection("Note").unwrap().has("b").unwrap());
@@ -98,10 +139,7 @@ fn a_purge_takes_nothing_from_the_dead_that_it_does_not_name() {
     take(&ann.db, &records(&root.db));
     assert!(!has_word(&ann.db, "another secret"));
     // Root had not seen that Bob deleted something when it removed him: that is undone.
-    let from = Subject::Peer(bob.db.node().peer_id());
-    root.db
-        .write(|txn| txn.revoke(from, Scope::Thread, Role::Replicate))
-        .unwrap();
+    revoke(&root.db, bob.id(), Role::Replicate);
     take(&ann.db, &records(&root.db));
     take(&root.db, &records(&bob.db));
     assert!(root.db.collection("Note").unwrap().has("b").unwrap());
@@ -116,7 +154,7 @@ fn a_purge_takes_nothing_from_the_dead_that_it_does_not_name() {
 #[test]
 fn what_is_purged_of_what_is_covered_leaves_nothing_though_it_is_deleted_later() {
     let [root, ann, bob] = ruled();
-    ann.db.compact(&even_alone(), &mut |_| ()).unwrap();
+    compact_alone(&ann.db);
     // Bob deletes it, and root, who knows of that, purges it.
     bob.db.collection("Note").unwrap().delete("s").unwrap();
     take(&root.db, &records(&bob.db));
@@ -130,4 +168,28 @@ fn what_is_purged_of_what_is_covered_leaves_nothing_though_it_is_deleted_later()
     assert!(!has_word(&ann.db, "a secret"));
     clean(&ann.db);
     assert_eq!(notes(&ann.db), notes(&root.db));
+}
+
+#[test]
+fn who_has_dropped_records_leaves_the_purge_to_others_and_does_it_with_them() {
+    let root = Peer::made(Variant::AccessControlled);
+    let ann = Peer::copy(&root.db.keys());
+    for role in [Role::Write, Role::Delete] {
+        grant(&root.db, ann.id(), role);
+    }
+    save(&root.db, "a", "a secret");
+    save(&root.db, "b", "kept");
+    patch(&root.db, "a", &json!({"text": "another secret"}));
+    level(&root.db, &ann.db);
+    compact_alone(&ann.db);
+    let refused = ann.db.purge([name("a")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+    assert!(has_word(&ann.db, "secret"));
+    root.db.purge([name("a")]).unwrap();
+    take(&ann.db, &records(&root.db));
+    for peer in [&root, &ann] {
+        assert!(!has_word(&peer.db, "secret"));
+        clean(&peer.db);
+        assert_eq!(notes(&peer.db).len(), 1);
+    }
 }

@@ -68,13 +68,10 @@ fn change(db: &Db, chance: &mut Chance) {
 /// Root, who is the first, gives a writer the right to write, or takes it.
 fn rule(peers: &[Peer], chance: &mut Chance) {
     let peer = &peers[1 + chance.below(peers.len() as u64 - 1) as usize];
-    let peer = Subject::Peer(peer.db.node().peer_id());
-    let revokes = chance.below(2) == 0;
-    let ruled = peers[0].db.write(|txn| match revokes {
-        true => txn.revoke(peer, Scope::Thread, Role::Write),
-        false => txn.grant(peer, Scope::Thread, Role::Write),
-    });
-    ruled.unwrap();
+    match chance.below(2) {
+        0 => revoke(&peers[0].db, peer.id(), Role::Write),
+        _ => grant(&peers[0].db, peer.id(), Role::Write),
+    }
 }
 
 /// Somebody adopts what is in quarantine with it, if anything is.
@@ -126,13 +123,10 @@ fn made(kind: Kind) -> Vec<Peer> {
     let mut peers = vec![root];
     for _ in 0..2 {
         let peer = Peer::copy(&peers[0].db.keys());
-        let to = Subject::Peer(peer.db.node().peer_id());
         if kind.ruled {
             // Who loses the right to write still reads.
             for role in [Role::Read, Role::Write, Role::Delete] {
-                let grant =
-                    |txn: &mut crate::WriteTransaction<'_>| txn.grant(to, Scope::Thread, role);
-                peers[0].db.write(grant).unwrap();
+                grant(&peers[0].db, peer.id(), role);
             }
         }
         peers.push(peer);
