@@ -9,11 +9,12 @@ use threads_conformance::sim::generate::{self, Also};
 use threads_conformance::sim::lab::{Lab, Things};
 use threads_conformance::sim::script::Script;
 use threads_conformance::sim::seeds;
-use threads_core::module::CollectionSpec;
 use threads_core::rand_core::CryptoRng;
 use threads_core::{Error, ErrorKind, Result};
 use threads_db::query::Query;
 use threads_db::{Db, NodeBuilder, WriteTransaction};
+
+use crate::provide;
 
 fn equip(node: NodeBuilder) -> NodeBuilder {
     node.codec_for(|own| Automerge::of(own.to_string()))
@@ -42,13 +43,7 @@ impl Lab for Together {
     }
 
     fn prepare(&self, db: &Db) -> Result<()> {
-        if db.collection("Page").is_ok() {
-            return Ok(());
-        }
-        db.define(&CollectionSpec::new(
-            "Page".parse()?,
-            "automerge/1".parse()?,
-        ))
+        provide(db, "Page", "automerge/1")
     }
 
     fn write(
@@ -107,12 +102,8 @@ impl Lab for Counted {
     }
 
     fn prepare(&self, db: &Db) -> Result<()> {
-        for (name, codec) in [("Page", "automerge/1"), (TOLD, "lww/1")] {
-            if db.collection(name).is_err() {
-                db.define(&CollectionSpec::new(name.parse()?, codec.parse()?))?;
-            }
-        }
-        Ok(())
+        provide(db, "Page", "automerge/1")?;
+        provide(db, TOLD, "lww/1")
     }
 
     fn write(

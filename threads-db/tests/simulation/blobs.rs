@@ -10,11 +10,12 @@ use threads_conformance::sim::lab::Lab;
 use threads_conformance::sim::script::Script;
 use threads_conformance::sim::seeds;
 use threads_core::blob::BlobRef;
-use threads_core::module::CollectionSpec;
 use threads_core::rand_core::CryptoRng;
 use threads_core::{Error, ErrorKind, Result};
 use threads_db::query::Query;
 use threads_db::{Db, NodeBuilder, WriteTransaction};
+
+use crate::provide;
 
 /// How many contents there are, and entities that name one of them.
 const CONTENTS: u32 = 5;
@@ -83,13 +84,7 @@ impl Lab for Albums {
     }
 
     fn prepare(&self, db: &Db) -> Result<()> {
-        if db.collection("Album").is_ok() {
-            return Ok(());
-        }
-        db.define(&CollectionSpec::new(
-            "Album".parse()?,
-            "jsonpatch/1".parse()?,
-        ))
+        provide(db, "Album", "jsonpatch/1")
     }
 
     /// What peers write besides is in the way of blobs, and names none.

@@ -30,9 +30,25 @@ const NAMES: u32 = 3;
 /// At how many points in the past peers are compared.
 const POINTS: usize = 6;
 
-/// What is tried.
+pub(super) type Watches = Vec<Box<dyn Watch>>;
+
+/// What is tried, and what of it may be otherwise.
 pub(super) struct Mixed {
     pub(super) also: &'static [Also],
+    pub(super) watch: fn(&Db) -> Result<Watches>,
+    pub(super) finish: fn(&[&Db]) -> Result<()>,
+    pub(super) check: fn(&[&Db]) -> Result<()>,
+}
+
+impl Mixed {
+    pub(super) fn with(also: &'static [Also]) -> Self {
+        Self {
+            also,
+            watch: live_queries,
+            finish: |_| Ok(()),
+            check: indexes_and_pasts_agree,
+        }
+    }
 }
 
 fn all_codecs(node: NodeBuilder) -> NodeBuilder {
@@ -43,6 +59,14 @@ fn all_codecs(node: NodeBuilder) -> NodeBuilder {
 
 fn id(number: u32) -> String {
     format!("x{}", number % ENTITIES)
+}
+
+fn spec(name: &str, codec: &str, indexed: &[&str]) -> Result<CollectionSpec> {
+    let mut spec = CollectionSpec::new(name.parse()?, codec.parse()?);
+    for member in indexed {
+        spec.indexes.push(IndexSpec::on(member.parse()?));
+    }
+    Ok(spec)
 }
 
 impl Lab for Mixed {
@@ -57,9 +81,7 @@ impl Lab for Mixed {
     fn prepare(&self, db: &Db) -> Result<()> {
         for (name, codec) in KINDS {
             if db.collection(name).is_err() {
-                let mut spec = CollectionSpec::new(name.parse()?, codec.parse()?);
-                spec.indexes = vec![IndexSpec::on("n".parse()?)];
-                db.define(&spec)?;
+                db.define(&spec(name, codec, &["n"])?)?;
             }
         }
         Ok(())
@@ -88,37 +110,22 @@ impl Lab for Mixed {
             what => {
                 self.prepare(db)?;
                 let (name, codec) = KINDS[rng.next_u32() as usize % KINDS.len()];
-                let mut spec = CollectionSpec::new(name.parse()?, codec.parse()?);
-                spec.indexes = vec![IndexSpec::on("n".parse()?)];
-                if what == 4 {
-                    spec.indexes.push(IndexSpec::on("name".parse()?));
-                }
-                db.define(&spec)
+                let indexed: &[&str] = if what == 4 { &["n", "name"] } else { &["n"] };
+                db.define(&spec(name, codec, indexed)?)
             }
         }
     }
 
-    fn watch(&self, db: &Db) -> Result<Vec<Box<dyn Watch>>> {
-        let mut watches: Vec<Box<dyn Watch>> = Vec::new();
-        for (name, _) in KINDS {
-            let Ok(things) = db.collection(name) else {
-                return Ok(Vec::new());
-            };
-            let some = field("n").ge(1_u32 << 30).or(field("name").eq(1));
-            for query in [
-                Query::new(),
-                Query::new().sort_desc("n").limit(2),
-                Query::new().filter(some).sort("name").skip(1).limit(2),
-            ] {
-                watches.push(Box::new(Live::new(&things, query)?));
-            }
-        }
-        Ok(watches)
+    fn watch(&self, db: &Db) -> Result<Watches> {
+        (self.watch)(db)
+    }
+
+    fn finish(&self, peers: &[&Db]) -> Result<()> {
+        (self.finish)(peers)
     }
 
     fn check(&self, peers: &[&Db]) -> Result<()> {
-        peers.iter().try_for_each(|db| indexes_find_all(db))?;
-        pasts_agree(peers)
+        (self.check)(peers)
     }
 
     fn script(&self, seed: u64) -> Script {
@@ -155,12 +162,35 @@ fn undo(db: &Db) -> Result<()> {
     }
 }
 
+fn live_queries(db: &Db) -> Result<Watches> {
+    let mut watches = Watches::new();
+    for (name, _) in KINDS {
+        let Ok(things) = db.collection(name) else {
+            return Ok(Vec::new());
+        };
+        let some = field("n").ge(1_u32 << 30).or(field("name").eq(1));
+        for query in [
+            Query::new(),
+            Query::new().sort_desc("n").limit(2),
+            Query::new().filter(some).sort("name").skip(1).limit(2),
+        ] {
+            watches.push(Box::new(Live::new(&things, query)?));
+        }
+    }
+    Ok(watches)
+}
+
 /// What is refused for what is in the thread is no fault.
 fn allowed(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
         other => other,
     }
+}
+
+pub(super) fn indexes_and_pasts_agree(peers: &[&Db]) -> Result<()> {
+    peers.iter().try_for_each(|db| indexes_find_all(db))?;
+    pasts_agree(peers)
 }
 
 /// What an index gives is what looking at every entity gives.
@@ -248,12 +278,11 @@ fn pasts_agree(peers: &[&Db]) -> Result<()> {
 
 #[test]
 fn all_codecs_in_one_transaction_agree_once_all_is_healed() {
-    let also = &[Also::Acts];
-    seeds::check(&Mixed { also }, seeds::from_env(15));
+    seeds::check(&Mixed::with(&[Also::Acts]), seeds::from_env(15));
 }
 
 #[test]
 fn who_lacks_codecs_and_gets_them_later_agrees_with_all() {
     let also = &[Also::Lacks, Also::Acts, Also::Between];
-    seeds::check(&Mixed { also }, seeds::from_env(15));
+    seeds::check(&Mixed::with(also), seeds::from_env(15));
 }

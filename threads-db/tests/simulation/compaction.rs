@@ -2,52 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use threads_conformance::sim::generate::{self, Also};
-use threads_conformance::sim::lab::Lab;
-use threads_conformance::sim::script::Script;
+use threads_conformance::sim::generate::Also;
 use threads_conformance::sim::seeds;
-use threads_conformance::sim::watch::Watch;
-use threads_core::rand_core::CryptoRng;
 use threads_core::{Error, Result};
-use threads_db::{Db, NodeBuilder, WriteTransaction};
+use threads_db::Db;
 
 use crate::codecs::Mixed;
 
-/// All codecs, in scripts with compaction. That all have the same state in the end, whether or not they dropped
-/// something, is seen to by the simulator.
-pub(super) struct Compacting(pub(super) Mixed);
-
-pub(super) const ALSO: &[Also] = &[Also::NoBackups, Also::Compacts, Also::Snapshots];
-
-impl Lab for Compacting {
-    fn equip(&self, builder: NodeBuilder) -> NodeBuilder {
-        self.0.equip(builder)
-    }
-
-    fn prepare(&self, db: &Db) -> Result<()> {
-        self.0.prepare(db)
-    }
-
-    fn write(
-        &self,
-        db: &Db,
-        txn: &mut WriteTransaction<'_>,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<()> {
-        self.0.write(db, txn, rng)
-    }
-
-    fn watch(&self, db: &Db) -> Result<Vec<Box<dyn Watch>>> {
-        self.0.watch(db)
-    }
-
-    fn script(&self, seed: u64) -> Script {
-        generate::with(seed, self.0.also)
-    }
-
-    fn check(&self, peers: &[&Db]) -> Result<()> {
-        nothing_is_lost(peers)?;
-        peers.iter().try_for_each(|db| nothing_waits(db))
+/// All codecs where peers compact. That all have the same state in the end, whether or not they dropped something,
+/// is seen to by the simulator.
+pub(super) fn compacting(also: &'static [Also]) -> Mixed {
+    Mixed {
+        check: |peers| {
+            nothing_is_lost(peers)?;
+            peers.iter().try_for_each(|db| nothing_waits(db))
+        },
+        ..Mixed::with(also)
     }
 }
 
@@ -85,5 +55,6 @@ fn nothing_is_lost(peers: &[&Db]) -> Result<()> {
 
 #[test]
 fn who_compacts_answers_as_everybody_else() {
-    seeds::check(&Compacting(Mixed { also: ALSO }), seeds::from_env(20));
+    let also = &[Also::NoBackups, Also::Compacts, Also::Snapshots];
+    seeds::check(&compacting(also), seeds::from_env(20));
 }

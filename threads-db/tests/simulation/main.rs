@@ -20,9 +20,18 @@ use threads_conformance::sim::script::{Act, Script, Step};
 use threads_conformance::sim::{generate, seeds};
 use threads_core::Result;
 use threads_core::datastore::{Datastore, Keyspace};
+use threads_core::module::CollectionSpec;
 use threads_core::rand_core::CryptoRng;
 use threads_db::{Db, NodeBuilder, WriteTransaction};
 use threads_store_redb::Redb;
+
+/// Sees to it that a thread has a collection.
+fn provide(db: &Db, name: &str, codec: &str) -> Result<()> {
+    match db.collection(name) {
+        Ok(_) => Ok(()),
+        Err(_) => db.define(&CollectionSpec::new(name.parse()?, codec.parse()?)),
+    }
+}
 
 fn lab() -> Things {
     let codec = "jsonpatch/1".parse().unwrap();
