@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{AutomergeError, ObjId, ObjType, Prop, ScalarValue};
+use automerge::{AutomergeError, ObjId, ObjType, Prop, ReadDoc, ScalarValue};
 use serde::Serialize;
 
 use crate::limits::{COUNTER_MAX, INCREMENT_MAX};
@@ -135,7 +135,7 @@ pub(crate) fn carry_out(tx: &mut Transaction<'_>, edit: Edit) -> Result<(), Auto
         Edit::Put(Object(object), place, node) => put(tx, &object, place.into(), node),
         Edit::Insert(Object(list), at, node) => insert(tx, &list, at, node),
         Edit::Delete(Object(object), place) => tx.delete(object, place),
-        Edit::Increment(Object(object), place, by) => tx.increment(object, place, by),
+        Edit::Increment(Object(object), place, by) => increment(tx, &object, place.into(), by),
         Edit::Splice(Object(text), at, gone, new) => tx.splice_text(text, at, gone, &new),
     }
 }
@@ -176,6 +176,27 @@ fn put(
             let made = tx.put_object(object, place, kind)?;
             fill(tx, &made, node)
         }
+    }
+}
+
+/// Steps a counter. Where something else was put there at the same time, a new counter takes the
+/// place of all: only a counter can be stepped.
+fn increment(
+    tx: &mut Transaction<'_>,
+    object: &ObjId,
+    place: Prop,
+    by: i64,
+) -> Result<(), AutomergeError> {
+    let standing = tx.get_all(object, place.clone())?;
+    let mut counters = standing.iter().map(|(value, _)| match value.as_scalar() {
+        Some(ScalarValue::Counter(counter)) => Some(i64::from(counter)),
+        _ => None,
+    });
+    let are_counters = counters.clone().all(|counter| counter.is_some());
+    // What is seen comes last.
+    match counters.next_back().flatten() {
+        Some(seen) if !are_counters => put(tx, object, place, counter_at(seen + by)),
+        _ => tx.increment(object, place, by),
     }
 }
 

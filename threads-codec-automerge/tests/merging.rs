@@ -136,6 +136,22 @@ fn counters_do_not_overflow() {
 }
 
 #[test]
+fn a_counter_is_stepped_where_something_else_was_put_at_the_same_time() {
+    let (ann, bob) = (Automerge::of("ann"), Automerge::of("bob"));
+    let counted = ann.encode(None, &Action::Create(&page("", 5)));
+    let told = bob.encode(None, &Action::Create(&json!({"views": "many"})));
+    let events = [counted.unwrap().unwrap(), told.unwrap().unwrap()];
+    let mut state = all(&ann, None, &events);
+    for views in 5..8 {
+        let mut seen = ann.value(&state).unwrap();
+        assert_eq!(seen["views"], views);
+        seen["views"] = json!(views + 1);
+        let event = saved(&ann, &state, &seen);
+        state = ann.apply(Some(&state), &event).unwrap();
+    }
+}
+
+#[test]
 fn two_who_create_one_entity_share_it() {
     let (ann, bob) = (Automerge::of("ann"), Automerge::of("bob"));
     let create = |codec: &Automerge, value: Value| {
