@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::columns::{Fault, Reader};
 use crate::limits::{ACTOR_BYTES_MAX, EVENT_BYTES_MAX, EVENT_DEPS_MAX, OP_NUMBER_MAX};
 use crate::ops::{self, Op};
+use crate::write;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const CHANGE: u8 = 1;
@@ -27,7 +28,7 @@ pub(crate) struct Order {
     pub(crate) hash: Hash,
 }
 
-/// A change whose bytes are sound. Whether what it refers to is there, a document knows.
+/// What a change says. Whether what it refers to is there, a document knows.
 pub(crate) struct Change {
     pub(crate) order: Order,
     pub(crate) actor: Box<[u8]>,
@@ -36,6 +37,11 @@ pub(crate) struct Change {
     /// The actors that its operations refer to by number; the first is its own.
     pub(crate) actors: Vec<Box<[u8]>>,
     pub(crate) ops: Vec<Op>,
+}
+
+/// A change whose bytes are sound, as it is read here and as Automerge reads it.
+pub(crate) struct Decoded {
+    pub(crate) change: Change,
     pub(crate) inner: am::Change,
 }
 
@@ -73,25 +79,21 @@ pub(crate) fn chunk(bytes: &[u8]) -> Result<Chunk<'_>, Fault> {
     })
 }
 
-/// The chunk of a change with these contents.
-pub(crate) fn whole(contents: &[u8]) -> Vec<u8> {
+/// The chunk of a change with these contents, and its name.
+pub(crate) fn whole(contents: &[u8]) -> (Hash, Vec<u8>) {
     let hash = hash(contents);
     let mut bytes = Vec::with_capacity(contents.len() + 16);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&hash[..4]);
     bytes.extend_from_slice(&head(contents));
     bytes.extend_from_slice(contents);
-    bytes
+    (hash, bytes)
 }
 
 /// What is hashed before the contents of a change: its kind and its length.
 fn head(contents: &[u8]) -> Vec<u8> {
-    let (mut head, mut len) = (vec![CHANGE], contents.len());
-    while len >= 0x80 {
-        head.push(len as u8 | 0x80);
-        len >>= 7;
-    }
-    head.push(len as u8);
+    let mut head = vec![CHANGE];
+    write::unsigned(contents.len() as u64, &mut head);
     head
 }
 
@@ -104,7 +106,7 @@ fn hash(contents: &[u8]) -> Hash {
 }
 
 /// Reads a change that is exactly these bytes.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Change, Fault> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, Fault> {
     if bytes.len() > EVENT_BYTES_MAX {
         return Err("it has too many bytes");
     }
@@ -146,15 +148,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Change, Fault> {
     }
     let inner = am::Change::from_bytes(bytes.to_vec()).map_err(|_| "Automerge cannot read it")?;
     let full = !ops.is_empty();
-    Ok(Change {
+    let change = Change {
         order: Order { start, full, hash },
         actor,
         seq,
         deps,
         actors,
         ops,
-        inner,
-    })
+    };
+    Ok(Decoded { change, inner })
 }
 
 fn deps(reader: &mut Reader<'_>) -> Result<Vec<Hash>, Fault> {

@@ -90,7 +90,7 @@ impl Automerge {
     /// assert_eq!(automerge::Automerge::load(&bytes).unwrap().get_heads().len(), 1);
     /// ```
     pub fn document(state: &EntityState) -> Result<Vec<u8>> {
-        Ok(Document::open(state::split(state)?)?.save())
+        Document::open(state::split(state)?)?.save()
     }
 
     /// The event of a change that was made elsewhere: one chunk of Automerge's format, as
@@ -174,9 +174,9 @@ impl Automerge {
     /// The event of a change that was made elsewhere, unless it is known.
     fn take_in(&self, before: &EntityState, event: Vec<u8>) -> Result<Option<Vec<u8>>> {
         let document = self.open(Some(before))?;
-        let change = change::decode(&event)
+        let decoded = change::decode(&event)
             .map_err(|fault| Error::invalid("this is no change").caused_by(fault))?;
-        let known = document.has(&change);
+        let known = document.has(&decoded.change);
         self.cache.keep(document);
         Ok((!known).then_some(event))
     }
@@ -238,11 +238,11 @@ impl EventCodec for Automerge {
         if let Some(state) = self.cache.after(parts, event) {
             return state;
         }
-        let change = change::decode(event)
+        let decoded = change::decode(event)
             .map_err(|fault| Error::rejected("an event is no sound change").caused_by(fault))?;
         let mut document = self.open(before)?;
-        if !document.has(&change) {
-            document.add(change)?;
+        if !document.has(&decoded.change) {
+            document.add(decoded)?;
         }
         let state = document.state();
         self.cache.keep(document);

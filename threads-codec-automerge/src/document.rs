@@ -17,10 +17,11 @@ use sha2::{Digest, Sha256};
 use threads_core::codec::EntityState;
 use threads_core::{Error, Result};
 
-use crate::change::{self, Change, Hash, Order};
+use crate::change::{self, Change, Decoded, Hash, Order};
 use crate::edit::{Edit, carry_out};
 use crate::index::{Fit, Index};
 use crate::limits::{HISTORY_BYTES_MAX, HISTORY_OPS_MAX};
+use crate::made;
 use crate::seen::{self, Seen};
 use crate::state::{self, Parts};
 
@@ -35,13 +36,24 @@ struct Known {
     order: Order,
     len: usize,
     ops: usize,
-    /// What is to be applied yet: it waits for something that it refers to.
-    waiting: Option<Change>,
+    stage: Stage,
+}
+
+/// How far a change that is known has got.
+enum Stage {
+    /// It waits for something that it refers to.
+    Waits(Box<Decoded>),
+    /// It was made and applied here, and is yet to be given to Automerge.
+    Made,
+    Applied,
 }
 
 /// A document in memory.
 pub(crate) struct Document {
+    /// Automerge's. It lacks changes that were made here, until something is asked of it.
     inner: am::Automerge,
+    /// How many it lacks.
+    lacks: usize,
     index: Index,
     known: Vec<Known>,
     /// The bytes of all changes, in their order.
@@ -76,15 +88,16 @@ impl Document {
         Ok(document)
     }
 
-    fn of(state: Parts<'_>, known: Vec<(Change, usize)>) -> Self {
+    fn of(state: Parts<'_>, known: Vec<(Decoded, usize)>) -> Self {
         let known = known
             .into_iter()
-            .map(|(change, len)| Known::new(change, len));
+            .map(|(decoded, len)| Known::waiting(decoded, len));
         let known: Vec<Known> = known.collect();
         let inner = am::Automerge::new_with_encoding(TextEncoding::UnicodeCodePoint);
         Self {
             seen: Seen::read(&inner),
             inner,
+            lacks: 0,
             index: Index::default(),
             ops: known.iter().map(|known| known.ops).sum(),
             known,
@@ -134,8 +147,9 @@ impl Document {
     }
 
     /// The document in Automerge's own format, deflated.
-    pub(crate) fn save(&self) -> Vec<u8> {
-        self.inner.save()
+    pub(crate) fn save(mut self) -> Result<Vec<u8>> {
+        self.catch_up()?;
+        Ok(self.inner.save())
     }
 
     /// Whether this is what a change with these bytes made of a state: the last one that was made here.
@@ -158,11 +172,13 @@ impl Document {
     }
 
     /// Takes in a change that is not known yet.
-    pub(crate) fn add(&mut self, change: Change) -> Result<()> {
-        if self.cut.is_some_and(|cut| change.order >= cut) {
+    pub(crate) fn add(&mut self, decoded: Decoded) -> Result<()> {
+        if self.cut.is_some_and(|cut| decoded.change.order >= cut) {
             return Ok(());
         }
-        let place = self.file(change);
+        self.catch_up()?;
+        let bytes = decoded.inner.raw_bytes().to_vec();
+        let place = self.file(Known::waiting(decoded, bytes.len()), &bytes);
         let forgets_applied = self.forget();
         // What comes before it in the order does not refer to it.
         if forgets_applied || self.apply_waiting(place)? == Fit::Displaces {
@@ -172,14 +188,12 @@ impl Document {
     }
 
     /// Files a change in its place.
-    fn file(&mut self, change: Change) -> usize {
-        let bytes = change.inner.raw_bytes();
-        let place = self.place(&change.order).unwrap_or_else(|place| place);
+    fn file(&mut self, known: Known, bytes: &[u8]) -> usize {
+        let place = self.place(&known.order).unwrap_or_else(|place| place);
         let at = self.start(place);
         self.changes.splice(at..at, bytes.iter().copied());
-        self.ops += change.ops.len();
-        let len = bytes.len();
-        self.known.insert(place, Known::new(change, len));
+        self.ops += known.ops;
+        self.known.insert(place, known);
         self.made = None;
         place
     }
@@ -205,7 +219,9 @@ impl Document {
         let forgotten = self.known.split_off(place);
         self.ops -= forgotten.iter().map(|known| known.ops).sum::<usize>();
         self.cut = forgotten.first().map(|known| known.order).or(self.cut);
-        forgotten.iter().any(|known| known.waiting.is_none())
+        forgotten
+            .iter()
+            .any(|known| !matches!(known.stage, Stage::Waits(_)))
     }
 
     /// Applies what waits and fits, in order, from a place on.
@@ -213,19 +229,19 @@ impl Document {
         let mut ready = Ready::default();
         let mut any = false;
         for known in self.known.iter_mut().skip(from) {
-            let Some(change) = &known.waiting else {
+            let Stage::Waits(decoded) = &known.stage else {
                 continue;
             };
-            match self.index.add(change) {
+            match self.index.add(&decoded.change) {
                 Fit::Added => {}
                 Fit::Waits => continue,
                 Fit::Displaces => return Ok(Fit::Displaces),
             }
             any = true;
-            if ready.may_overtake(change) {
+            if ready.may_overtake(&decoded.change) {
                 ready.apply(&mut self.inner)?;
             }
-            ready.extend(known.waiting.take());
+            ready.extend(std::mem::replace(&mut known.stage, Stage::Applied));
         }
         if !any {
             return Ok(Fit::Waits);
@@ -240,13 +256,56 @@ impl Document {
         self.view = seen::text(&self.seen);
     }
 
+    /// Gives Automerge the changes that it lacks.
+    fn catch_up(&mut self) -> Result<()> {
+        if self.lacks == 0 {
+            return Ok(());
+        }
+        let mut lacked = Vec::with_capacity(self.lacks);
+        let mut rest = self.changes.as_slice();
+        for known in &mut self.known {
+            let (bytes, after) = rest.split_at(known.len);
+            if matches!(known.stage, Stage::Made) {
+                known.stage = Stage::Applied;
+                lacked.push(am::Change::from_bytes(bytes.to_vec()));
+            }
+            rest = after;
+        }
+        let unreadable =
+            |cause| Error::corrupt("Automerge cannot read a change made here").caused_by(cause);
+        let lacked: std::result::Result<Vec<_>, _> = lacked.into_iter().collect();
+        let applied = self.inner.apply_changes(lacked.map_err(unreadable)?);
+        self.lacks = 0;
+        applied.map_err(|cause| {
+            Error::corrupt("Automerge refuses a change made here").caused_by(cause)
+        })
+    }
+
     /// Makes one change of edits, and gives its bytes; none when nothing changes by them.
     pub(crate) fn commit(&mut self, writer: &[u8], edits: Vec<Edit>) -> Result<Option<Vec<u8>>> {
+        let actor = self.actor(writer, &edits)?;
+        let steps: Option<Vec<_>> = edits.iter().map(Edit::step).collect();
+        let Some(steps) = steps else {
+            return self.commit_by_automerge(actor, edits);
+        };
+        let Some((change, event)) = made::make(&self.index, &actor, &steps) else {
+            return self.commit_by_automerge(actor, edits);
+        };
+        self.keep_made(&change, &event, Stage::Made)?;
+        self.lacks += 1;
+        self.seen.take(steps);
+        self.view = seen::text(&self.seen);
+        Ok(Some(event))
+    }
+
+    /// As [`Document::commit`], of any edits.
+    fn commit_by_automerge(&mut self, actor: Vec<u8>, edits: Vec<Edit>) -> Result<Option<Vec<u8>>> {
         let failed = |cause: am::AutomergeError| {
             Error::invalid("Automerge cannot make this change").caused_by(cause)
         };
+        self.catch_up()?;
         let is_empty = edits.is_empty();
-        self.inner.set_actor(self.actor(writer, &edits)?);
+        self.inner.set_actor(ActorId::from(actor));
         // A clock would make two events of one.
         let options = CommitOptions::default().with_time(0);
         let hash = match is_empty {
@@ -260,54 +319,63 @@ impl Document {
                 tx.commit_with(options).0
             }
         };
-        let change = hash.and_then(|hash| self.inner.get_change_by_hash(&hash));
-        let Some(made) = change else {
+        let made = hash.and_then(|hash| self.inner.get_change_by_hash(&hash));
+        let Some(made) = made else {
             return Ok(None);
         };
         let event = made.raw_bytes().to_vec();
-        let change = change::decode(&event).map_err(|fault| {
+        let decoded = change::decode(&event).map_err(|fault| {
             Error::invalid("a change is too large for one event: make it in parts").caused_by(fault)
         })?;
-        if self.index.add(&change) != Fit::Added {
+        self.keep_made(&decoded.change, &event, Stage::Applied)?;
+        self.look();
+        Ok(Some(event))
+    }
+
+    /// Keeps a change that was made here, unless there is no room for it.
+    fn keep_made(&mut self, change: &Change, event: &[u8], stage: Stage) -> Result<()> {
+        if self.index.add(change) != Fit::Added {
             return Err(Error::corrupt(
                 "a change does not fit the state it was made on: rebuild it from its log",
             ));
         }
-        let order = change.order;
-        let place = self.file(change);
-        if self.first_beyond().is_some() || self.cut.is_some_and(|cut| order >= cut) {
+        let known = Known {
+            order: change.order,
+            len: event.len(),
+            ops: change.ops.len(),
+            stage,
+        };
+        let place = self.file(known, event);
+        if self.first_beyond().is_some() || self.cut.is_some_and(|cut| change.order >= cut) {
             return Err(
                 Error::invalid("an entity's history is full: go on with another entity")
                     .with("most_operations", HISTORY_OPS_MAX)
                     .with("most_bytes", HISTORY_BYTES_MAX),
             );
         }
-        self.known[place].waiting = None;
         self.made = Some(place);
-        self.look();
-        Ok(Some(event))
+        Ok(())
     }
 
     /// The actor of a change: another one for each, as long as writer, document or edits differ.
     ///
     /// It begins with the number of the change's first operation, so that it comes last among the
     /// document's actors: Automerge renumbers those that come after a new one.
-    fn actor(&self, writer: &[u8], edits: &[Edit]) -> Result<ActorId> {
+    fn actor(&self, writer: &[u8], edits: &[Edit]) -> Result<Vec<u8>> {
         let edits = serde_json::to_vec(edits)
             .map_err(|cause| Error::invalid("a change cannot be written").caused_by(cause))?;
-        let mut heads = self.inner.get_heads();
-        heads.sort_unstable();
+        let heads = self.index.heads();
         let mut hash = Sha256::new().chain_update(ACTOR_TAG);
         hash.update((writer.len() as u64).to_be_bytes());
         hash.update(writer);
         hash.update((heads.len() as u64).to_be_bytes());
-        heads.iter().for_each(|head| hash.update(head.as_ref()));
+        heads.iter().for_each(|head| hash.update(head));
         hash.update(&edits);
         // Invariant: a document's numbers fit: they have an upper bound.
         let next = u32::try_from(self.index.last() + 1).unwrap_or(u32::MAX);
         let mut actor = next.to_be_bytes().to_vec();
         actor.extend_from_slice(&hash.finalize()[..ACTOR_HASH_BYTES]);
-        Ok(ActorId::from(actor))
+        Ok(actor)
     }
 }
 
@@ -327,10 +395,11 @@ impl Ready {
         before.is_some_and(|before| !change.deps.contains(before))
     }
 
-    fn extend(&mut self, change: Option<Change>) {
-        if let Some(change) = change {
+    fn extend(&mut self, stage: Stage) {
+        if let Stage::Waits(decoded) = stage {
+            let Decoded { change, inner } = *decoded;
             self.latest.insert(change.actor, change.order.hash);
-            self.changes.push(change.inner);
+            self.changes.push(inner);
         }
     }
 
@@ -345,12 +414,15 @@ impl Ready {
 }
 
 impl Known {
-    fn new(change: Change, len: usize) -> Self {
+    fn waiting(decoded: Decoded, len: usize) -> Self {
         Self {
-            order: change.order,
+            order: decoded.change.order,
             len,
-            ops: change.ops.len(),
-            waiting: Some(change),
+            ops: decoded.change.ops.len(),
+            stage: Stage::Waits(Box::new(decoded)),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

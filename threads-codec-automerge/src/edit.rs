@@ -7,6 +7,7 @@ use automerge::{AutomergeError, ObjId, ObjType, Prop, ReadDoc, ScalarValue};
 use serde::Serialize;
 
 use crate::limits::{COUNTER_MAX, INCREMENT_MAX};
+use crate::made::{Act, Step};
 use crate::node::Node;
 use crate::seen::Seen;
 use crate::sequence::hunks;
@@ -44,6 +45,30 @@ pub(crate) enum Edit {
     Increment(Object, Place, i64),
     /// So many characters are replaced at a place.
     Splice(Object, usize, isize, String),
+}
+
+impl Edit {
+    /// The edit as one that takes no Automerge, if it is such.
+    pub(crate) fn step(&self) -> Option<Step<'_>> {
+        let (Object(object), Place::Name(member), act) = (match self {
+            Self::Put(object, place, node) => match (shape(node), node) {
+                // This may be what is there, which is no operation to Automerge.
+                (Shape::Scalar(ScalarValue::Int(_)), Node::Counter(_)) => return None,
+                (Shape::Scalar(value), _) => (object, place, Act::Put(value)),
+                (Shape::Object(_), _) => return None,
+            },
+            Self::Delete(object, place) => (object, place, Act::Delete),
+            Self::Increment(object, place, by) => (object, place, Act::Increment(*by)),
+            Self::Insert(..) | Self::Splice(..) => return None,
+        }) else {
+            return None;
+        };
+        Some(Step {
+            object,
+            member,
+            act,
+        })
+    }
 }
 
 /// The edits that make the members of an object those that are given. Of a list the last comes

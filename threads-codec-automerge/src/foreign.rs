@@ -39,7 +39,7 @@ fn inflated(chunk: &[u8]) -> std::result::Result<Vec<u8>, Fault> {
         .read_to_end(&mut inflated)
         .map_err(|_| "it cannot be inflated")?;
     match inflated.len() <= EVENT_BYTES_MAX {
-        true => Ok(change::whole(&inflated)),
+        true => Ok(change::whole(&inflated).1),
         false => Err("it has too many bytes"),
     }
 }

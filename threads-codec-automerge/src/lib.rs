@@ -9,6 +9,7 @@ mod edit;
 mod foreign;
 mod index;
 mod limits;
+mod made;
 mod node;
 mod ops;
 mod patch;
@@ -16,6 +17,7 @@ mod seen;
 mod sequence;
 mod state;
 mod types;
+mod write;
 
 pub use codec::Automerge;
 pub use limits::{

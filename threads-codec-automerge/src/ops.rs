@@ -35,6 +35,13 @@ pub(crate) enum Kind {
     Increment,
 }
 
+impl Kind {
+    /// Whether it ends or changes what is there, and is nothing by itself that others may refer to.
+    pub(crate) fn ends(self) -> bool {
+        matches!(self, Self::Delete | Self::Increment)
+    }
+}
+
 /// One operation.
 #[derive(Clone, Debug)]
 pub(crate) struct Op {
@@ -47,7 +54,7 @@ pub(crate) struct Op {
 }
 
 /// The columns that a change may have, by their numbers in Automerge's format, in order.
-const COLUMNS: [u64; 14] = [
+pub(crate) const COLUMNS: [u64; 14] = [
     0x01, 0x02, 0x11, 0x13, 0x15, 0x34, 0x42, 0x56, 0x57, 0x70, 0x71, 0x73, 0x94, 0xa5,
 ];
 const OBJECT_ACTOR: usize = 0;
@@ -261,7 +268,7 @@ fn check(op: &Op, own: u64) -> Result<(), Fault> {
     if preds.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err("an operation has a predecessor twice");
     }
-    let ends = matches!(op.kind, Kind::Delete | Kind::Increment);
+    let ends = op.kind.ends();
     match fits && (!op.insert || (op.preds.is_empty() && !ends)) && !(ends && op.preds.is_empty()) {
         true => Ok(()),
         false => Err("an operation does what its kind does not"),

@@ -1,6 +1,6 @@
 //! A document as it is read: what applications see, and where it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use automerge::{self as am, ObjId, ObjType, ReadDoc, ScalarValue, ValueRef};
@@ -9,10 +9,11 @@ use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
 use crate::limits::DOCUMENT_DEPTH_MAX;
+use crate::made::{Act, Step};
 use crate::node::Node;
 
 /// A value of a document.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Seen {
     Scalar(ScalarValue),
     Map(ObjId, BTreeMap<String, Self>),
@@ -26,6 +27,33 @@ impl Seen {
     /// Reads a document.
     pub(crate) fn read(document: &am::Automerge) -> Self {
         object(document, ObjId::Root, ObjType::Map, 1)
+    }
+
+    /// Takes the steps that the document took.
+    pub(crate) fn take(&mut self, steps: Vec<Step<'_>>) {
+        let mut each: HashMap<&ObjId, Vec<Step<'_>>> = HashMap::new();
+        for step in steps {
+            each.entry(step.object).or_default().push(step);
+        }
+        self.take_each(&mut each);
+    }
+
+    /// Takes the steps that are of this object or of what it contains, out of those of all objects.
+    fn take_each(&mut self, steps: &mut HashMap<&ObjId, Vec<Step<'_>>>) {
+        if steps.is_empty() {
+            return;
+        }
+        match self {
+            Self::Map(id, members) => {
+                let own = steps.remove(id).into_iter().flatten();
+                own.for_each(|step| take_step(members, step));
+                members.values_mut().for_each(|seen| seen.take_each(steps));
+            }
+            Self::List(_, elements) => {
+                elements.iter_mut().for_each(|seen| seen.take_each(steps));
+            }
+            Self::Scalar(_) | Self::Text(..) | Self::Deep => {}
+        }
     }
 
     /// Whether this is already what an application saves. A string is no other than the text that
@@ -46,6 +74,24 @@ impl Seen {
             }
             (Self::Scalar(scalar), node) => is(scalar, node),
             _ => false,
+        }
+    }
+}
+
+fn take_step(members: &mut BTreeMap<String, Seen>, step: Step<'_>) {
+    match step.act {
+        Act::Put(value) => {
+            members.insert(step.member.to_owned(), Seen::Scalar(value));
+        }
+        Act::Delete => {
+            members.remove(step.member);
+        }
+        Act::Increment(by) => {
+            let counter = members.get_mut(step.member);
+            if let Some(Seen::Scalar(ScalarValue::Counter(counter))) = counter {
+                // Invariant: no number of steps that there can be overflows.
+                *counter = (i64::from(&*counter) + by).into();
+            }
         }
     }
 }

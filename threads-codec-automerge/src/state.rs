@@ -8,7 +8,7 @@
 use threads_core::codec::EntityState;
 use threads_core::{Error, Result};
 
-use crate::change::{self, Change, Order};
+use crate::change::{self, Decoded, Order};
 use crate::columns::Fault;
 
 const VERSION: u8 = 1;
@@ -74,19 +74,19 @@ fn parts(bytes: &[u8]) -> Option<Parts<'_>> {
 }
 
 /// The changes of a state, each with its length.
-pub(crate) fn changes(mut bytes: &[u8]) -> Result<Vec<(Change, usize)>> {
-    let mut changes: Vec<(Change, usize)> = Vec::new();
+pub(crate) fn changes(mut bytes: &[u8]) -> Result<Vec<(Decoded, usize)>> {
+    let mut changes: Vec<(Decoded, usize)> = Vec::new();
     while !bytes.is_empty() {
         let len = change::chunk(bytes).map_err(damaged)?.len;
         let (this, rest) = bytes.split_at(len);
-        let change = change::decode(this).map_err(damaged)?;
+        let decoded = change::decode(this).map_err(damaged)?;
         if changes
             .last()
-            .is_some_and(|(last, _)| last.order >= change.order)
+            .is_some_and(|(last, _)| last.change.order >= decoded.change.order)
         {
             return Err(damaged("its changes are not in order"));
         }
-        changes.push((change, len));
+        changes.push((decoded, len));
         bytes = rest;
     }
     Ok(changes)
