@@ -19,6 +19,7 @@ use crate::thread::Thread;
 
 mod adopt;
 mod attend;
+mod back;
 mod epochs;
 mod farewell;
 mod look;

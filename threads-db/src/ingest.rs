@@ -319,7 +319,7 @@ impl<'a> Ingest<'a> {
         };
         let statements = opened.as_ref().ok().and_then(Opened::statements);
         if !stands && let Some(why) = self.must_wait((&record, statements), &standing, time)? {
-            self.note_removal(&record, statements.unwrap_or_default())?;
+            self.heed(&record, statements.unwrap_or_default())?;
             let entry = self.entry(&record, Some(blocks.clone()));
             self.hold(entry, why, arrival)?;
             return Ok(());

@@ -439,7 +439,7 @@ impl<'a> WriteTransaction<'a> {
                 "a step of this transaction failed half-way, so none of it is committed: begin again",
             ));
         }
-        let mut made = Made::default();
+        let (mut made, mut is_back) = (Made::default(), false);
         if !self.staged.events.is_empty() {
             let deleted = self.deleted()?;
             let changes = self.dispatch()?;
@@ -448,12 +448,13 @@ impl<'a> WriteTransaction<'a> {
             made.changes = Some(changes);
         }
         if !self.staged.statements.is_empty() {
+            is_back = self.hand_on_keys()?;
             made.statements = Some(self.dispatch_access()?);
         }
         if made == Made::default() {
             return Ok(made);
         }
-        let rotated = self.rotate_if_due()?;
+        let rotated = self.rotate_if_due(is_back)?;
         // New keys belong to the rules that made them due; those that were due anyway, to nothing written here.
         made.keys = rotated.filter(|_| made.statements.is_some());
         self.txn.commit(durability)?;

@@ -64,6 +64,10 @@ impl Gifts {
 
     /// Its author made the keys, and so has them.
     fn rekeyed(&mut self, rekey: &Rekey, author: PeerId, time: Hlc) {
+        if rekey.readers.is_empty() {
+            // Keys that there were are handed on, to be kept by: nobody is to write under them for that.
+            return;
+        }
         let given = self.by_epoch.entry(rekey.epoch).or_insert_with(|| Given {
             holders: BTreeSet::new(),
             time,

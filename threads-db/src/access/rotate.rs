@@ -59,7 +59,7 @@ impl Members {
 }
 
 impl WriteTransaction<'_> {
-    fn rules(&self) -> Result<Option<Rules>> {
+    pub(super) fn rules(&self) -> Result<Option<Rules>> {
         let thread = self.thread();
         thread.node.policy.rules(&thread.id, self.txn.as_read())
     }
@@ -74,9 +74,11 @@ impl WriteTransaction<'_> {
     }
 
     /// Makes new keys, if they are due and this node is one to do it: so a removal and the keys that follow
-    /// from it are committed together.
-    pub(crate) fn rotate_if_due(&mut self) -> Result<Option<Commit>> {
-        if !self.thread().rotation_is_due(self.txn.as_read())? {
+    /// from it are committed together. They are due, too, when a reader `is_back`.
+    pub(crate) fn rotate_if_due(&mut self, is_back: bool) -> Result<Option<Commit>> {
+        let (thread, txn) = (self.thread(), self.txn.as_read());
+        let is_due = thread.rotation_is_due(txn)? || is_back && thread.may_rotate(txn)?;
+        if !is_due {
             return Ok(None);
         }
         self.rotate()?;
@@ -92,11 +94,16 @@ impl Thread {
             return Ok(false);
         }
         let Some(in_use) = self.epoch_in_use(txn)? else {
-            let rules = self.node.policy.rules(&self.id, txn)?;
-            let may = rules.and_then(|rules| Rotates::of(&rules, &self.own_author()));
-            return Ok(may.is_some());
+            return self.may_rotate(txn);
         };
         self.is_worn(txn, in_use)
+    }
+
+    /// Whether this node may state new keys, and would have them itself.
+    fn may_rotate(&self, txn: &dyn ReadTxn) -> Result<bool> {
+        let rules = self.node.policy.rules(&self.id, txn)?;
+        let may = rules.and_then(|rules| Rotates::of(&rules, &self.own_author()));
+        Ok(may.is_some())
     }
 
     /// Whether keys have been in use for as long as this node lets them.

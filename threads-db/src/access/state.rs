@@ -18,7 +18,8 @@ use crate::txn::{Commit, WriteTransaction};
 
 impl WriteTransaction<'_> {
     /// Gives a peer a role, or everybody. What is stated becomes a record of its own when the
-    /// transaction is committed, after that of its changes.
+    /// transaction is committed, after that of its changes. Who had a part before gets with it the keys to keep what was
+    /// written meanwhile, and to read what is written from now on; to read all of it, it is [invited](crate::Db::invite) again.
     ///
     /// # Errors
     ///

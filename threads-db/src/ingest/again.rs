@@ -120,12 +120,13 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    /// What waits may be how others tell this node that it was removed.
-    pub(super) fn note_removal(
-        &mut self,
-        record: &SignedRecord,
-        statements: &[Statement],
-    ) -> Result<()> {
+    /// What waits may be how others tell this node that it was removed, or bring keys for what it waits for.
+    pub(super) fn heed(&mut self, record: &SignedRecord, statements: &[Statement]) -> Result<()> {
+        self.note_removal(record, statements)?;
+        self.take_keys(statements)
+    }
+
+    fn note_removal(&mut self, record: &SignedRecord, statements: &[Statement]) -> Result<()> {
         let author = match record.author() {
             Some(author) => Some(author),
             None => self
@@ -136,6 +137,25 @@ impl Ingest<'_> {
             let record = (&record.id(), &by);
             self.intake.removed |=
                 access::note_removal(&mut *self.txn, self.thread, record, statements)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the keys that come with what waits, where this node has no part as far as it knows: it may be let in
+    /// again by that, and lack them for what is before it. Keys follow from their number, whoever states them.
+    fn take_keys(&mut self, statements: &[Statement]) -> Result<()> {
+        let mut rekeys = statements.iter().filter_map(|statement| match statement {
+            Statement::Rekey(rekey) => Some(rekey),
+            _ => None,
+        });
+        let Some(first) = rekeys.next() else {
+            return Ok(());
+        };
+        if access::removal(self.txn.as_read(), self.thread)?.is_none() {
+            return Ok(());
+        }
+        for rekey in [first].into_iter().chain(rekeys) {
+            self.intake.keys |= self.thread.learn_rekey(&mut *self.txn, rekey)?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use threads_db::{Db, InviteOptions};
 use crate::net::{How, Net};
 
 mod admins;
+mod again;
 mod told;
 
 pub(crate) const ROOT: usize = 0;
