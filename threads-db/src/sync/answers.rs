@@ -9,7 +9,7 @@ use super::active::raise_all;
 use super::blobs::Blobbed;
 use super::conduct::{PROBE, cost};
 use super::erasures::ErasedBy;
-use super::io::{Compared, Done, Op, Output, RequestId, TakenIn};
+use super::io::{Compared, Done, Op, Output, RequestId, TakenIn, Which};
 use super::limits::BUSY_MS;
 use super::locate::Located;
 use super::machine::{Doing, Machine};
@@ -150,8 +150,7 @@ impl Machine {
     fn received(&mut self, from: PeerId, request: RequestId, taken: TakenIn) {
         self.reply(request, &so_far(&taken.heads, taken.full));
         if taken.removed {
-            // There is no more to be had of it.
-            return self.shares_not(from, taken.thread);
+            return self.may_share_no_more(from, taken.thread);
         }
         self.shares(from, taken.thread);
         self.sent_by(from, taken.thread, &taken.sent);
@@ -168,6 +167,17 @@ impl Machine {
                 active.reload();
             }
             active.astray.insert(from, taken.astray);
+        }
+    }
+
+    /// A peer pushed the record of this node's removal. It may be the last that is to be had of it, or stand before what
+    /// let this node in again: who showed the key since it connected is asked which, as one that shares no more answers so.
+    fn may_share_no_more(&mut self, from: PeerId, thread: Number) {
+        let known = self.peers.get(&from);
+        if known.is_some_and(|known| known.proven.contains(&thread)) {
+            self.shares_not(from, thread);
+            let which = Which::Only(thread);
+            self.op(Op::Shared(from, which), Doing::Greet(from, which));
         }
     }
 

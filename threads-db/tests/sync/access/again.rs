@@ -51,6 +51,40 @@ fn a_blind_replica_that_left_and_is_let_in_again_gets_what_was_written_meanwhile
     }
 }
 
+#[test]
+fn a_member_that_an_admin_removed_and_root_lets_in_again_reads_on_whomever_it_meets() {
+    // Who asks first follows from the names of peers, which are by chance.
+    for meets in [ROOT, REPLICA, OTHER].repeat(3) {
+        let mut net = team();
+        make_admins(&mut net, &[OTHER]);
+        cut_off(&mut net, WRITER, true);
+        write(&mut net, &[ROOT, OTHER], "before");
+        remove(net.db(OTHER), peer(&net, WRITER));
+        write(&mut net, &[ROOT, OTHER], "meanwhile");
+        let_in(&mut net, ROOT, WRITER, &[Role::Read, Role::Write]);
+        write(&mut net, &[ROOT, OTHER], "after");
+        net.connect(WRITER, meets);
+        net.run();
+        assert_level(&net);
+        for id in ["before by 0", "after by 0", "after by 3"] {
+            assert_eq!(net.get(WRITER, id), Some(json!({"_id": id})), "{meets}");
+        }
+        assert_eq!(net.get(WRITER, "meanwhile by 3"), None, "it was not for it");
+        assert!(net.db(WRITER).verify(&mut |_| ()).unwrap().is_clean());
+        // With another invite it reads that, too.
+        let options = InviteOptions::new(Role::Write).to(net.node(WRITER).card());
+        let invite = net.db(ROOT).invite(&options).unwrap();
+        net.node(WRITER).join(&invite, None).unwrap();
+        net.run();
+        assert!(net.get(WRITER, "meanwhile by 3").is_some(), "{meets}");
+        write(&mut net, &[WRITER], "mine");
+        assert_eq!(
+            net.get(OTHER, "mine by 1"),
+            Some(json!({"_id": "mine by 1"}))
+        );
+    }
+}
+
 /// Whoever had a part and is given another role is no newcomer, and gets nothing that it has.
 #[test]
 fn who_was_never_out_is_handed_no_keys() {
