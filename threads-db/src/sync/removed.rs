@@ -7,8 +7,10 @@ use threads_core::{PeerId, Result};
 use super::blobs::{Blobbed, Blobbing};
 use super::erasures::{Erase, ErasedBy};
 use super::io::{Done, Fresh, News, Op};
+use super::locate::{Locate, Located};
 use super::vouch::{Vouch, Vouched};
 use super::wire::Claim;
+use super::words::{Worded, Wording};
 use crate::access;
 use crate::layout::Number;
 use crate::node::{self, Node};
@@ -23,6 +25,8 @@ impl Op {
             | Self::Ranges(peer, claim, _)
             | Self::Vouch(Vouch::Sign(peer, claim, _))
             | Self::Erase(Erase::Sign(peer, claim, _))
+            | Self::Locate(Locate::Tell(peer, claim, _))
+            | Self::Words(Wording::List(peer, claim, _))
             | Self::Blobs(Blobbing::List(peer, claim, ..) | Blobbing::Serve(peer, claim, _)) => {
                 Some((*peer, *claim))
             }
@@ -42,6 +46,8 @@ impl Done {
                 | Self::Ranges(None)
                 | Self::Vouched(Vouched::Signed(None))
                 | Self::Erased(ErasedBy::Signed(None))
+                | Self::Located(Located::Told(None))
+                | Self::Words(Worded::Listed(None))
                 | Self::Blobs(Blobbed::Listed(None) | Blobbed::Served(None))
         )
     }
@@ -78,3 +84,6 @@ impl Node {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

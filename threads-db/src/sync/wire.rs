@@ -18,6 +18,8 @@ use crate::snapshot::{SIGNERS_MAX, Word};
 
 mod samples;
 
+#[cfg(test)]
+pub(super) use samples::asks;
 pub(crate) use samples::samples;
 
 /// The most threads that one frame asks about.

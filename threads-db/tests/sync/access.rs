@@ -253,9 +253,17 @@ fn an_entity_can_be_kept_for_some() {
 #[test]
 fn who_leaves_has_no_role_any_more() {
     let mut net = team();
+    net.put(OTHER, json!({"_id": "before"}));
+    net.run();
     net.db(OTHER).leave().unwrap();
     net.run();
     assert_eq!(roles(&net, OTHER, ROOT), []);
+    for node in [ROOT, WRITER] {
+        assert!(net.get(node, "before").is_some(), "it had seen that itself");
+    }
+    let epochs = net.db(ROOT).epochs().unwrap();
+    let used = epochs.iter().find(|epoch| epoch.in_use).unwrap();
+    assert!(!used.readers.is_empty() && !used.readers.contains(&peer(&net, OTHER)));
     assert!(
         net.db(OTHER)
             .collection("Thing")
@@ -277,6 +285,13 @@ fn a_blind_replica_leaves_and_everybody_knows() {
     for node in [ROOT, WRITER, OTHER, REPLICA] {
         assert_eq!(roles(&net, REPLICA, node), [], "{node}");
     }
+    for node in [ROOT, WRITER, OTHER] {
+        let shared = net.db(node).shared_with().unwrap();
+        assert!(!shared.contains(&me), "{node} shares nothing with it");
+    }
+    let epochs = net.db(ROOT).epochs().unwrap();
+    let used = epochs.iter().find(|epoch| epoch.in_use).unwrap();
+    assert!(used.number != 0 && !used.replicas.contains(&me));
     let removal = net.db(REPLICA).removal().unwrap().unwrap();
     assert_eq!(removal.by, me, "by its own word");
     assert!(net.db(REPLICA).verify(&mut |_| ()).unwrap().is_clean());
@@ -304,14 +319,15 @@ fn who_was_removed_or_left_and_asks_on_is_refused_and_not_cut_off() {
         let things = net.db(WRITER).collection("Thing").unwrap();
         // Refused as soon as it was told that it is out.
         drop(things.save(&json!({"_id": format!("mine {round}")})));
-        cut_off(&mut net, WRITER, false);
-        cut_off(&mut net, WRITER, true);
-        for other in [ROOT, REPLICA] {
-            net.part(OTHER, other);
-            net.run();
-            net.connect(OTHER, other);
-            net.run();
+        for (gone, other) in [WRITER, OTHER]
+            .into_iter()
+            .flat_map(|n| [(n, ROOT), (n, REPLICA)])
+        {
+            net.part(gone, other);
+            net.connect(gone, other);
         }
+        // So soon that what is held against somebody is not forgotten.
+        net.run_for(1_500);
     }
     assert_eq!(net.cut_off(), []);
     assert_eq!(net.get(ROOT, "mine 1"), None);

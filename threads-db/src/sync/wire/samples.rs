@@ -7,10 +7,9 @@ use threads_core::{LogId, PeerId, Result};
 use super::super::ranges::{Edge, Found, Said};
 use super::{Answer, Ask, Claim, Parcel, Range, Verdict};
 
-/// One of each kind.
-pub(super) fn all() -> (Vec<Ask>, Vec<Answer>) {
+/// One question of each kind, of the thread of a claim.
+pub(in crate::sync) fn asks(claim: Claim) -> Vec<Ask> {
     let log = LogId::from_key_bytes([1; 32]);
-    let claim = Claim(ByteArray::new([2; 32]));
     let parcel = Parcel(vec![1].into(), vec![2].into(), vec![3].into());
     let range = Range {
         log,
@@ -20,10 +19,10 @@ pub(super) fn all() -> (Vec<Ask>, Vec<Answer>) {
     let head = (log, 7, ByteArray::new([7; 8]));
     let edge = Edge::between(&LogId::from_key_bytes([0; 32]), &log);
     let digest = ByteArray::new([3; 16]);
-    let asks = vec![
+    vec![
         Ask::Heads(vec![(claim, digest)]),
         Ask::Pull(claim, vec![range]),
-        Ask::Push(claim, vec![parcel.clone()]),
+        Ask::Push(claim, vec![parcel]),
         Ask::Have(claim, vec![(log, 7, ByteArray::new([7; 8]))]),
         Ask::Join("an id".to_owned(), ByteArray::new([5; 16]), vec![6].into()),
         Ask::Sign(claim, vec![(log, 7)]),
@@ -35,11 +34,21 @@ pub(super) fn all() -> (Vec<Ask>, Vec<Answer>) {
         Ask::Ranges(
             claim,
             vec![
-                (edge.clone(), Said::Skip),
+                (edge, Said::Skip),
                 (Edge::end(), Said::Each(vec![head], digest)),
             ],
         ),
-    ];
+    ]
+}
+
+/// One of each kind.
+pub(super) fn all() -> (Vec<Ask>, Vec<Answer>) {
+    let log = LogId::from_key_bytes([1; 32]);
+    let parcel = Parcel(vec![1].into(), vec![2].into(), vec![3].into());
+    let head = (log, 7, ByteArray::new([7; 8]));
+    let edge = Edge::between(&LogId::from_key_bytes([0; 32]), &log);
+    let digest = ByteArray::new([3; 16]);
+    let asks = asks(Claim(ByteArray::new([2; 32])));
     let differs = Verdict::Differs(vec![(log, 2, ByteArray::new([7; 8]))]);
     let answers = vec![
         Answer::Heads(

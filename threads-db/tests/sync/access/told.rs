@@ -65,6 +65,25 @@ fn who_was_removed_while_away_is_told_by_whomever_it_meets() {
 }
 
 #[test]
+fn who_was_removed_is_told_so_by_one_that_it_never_met() {
+    let mut net = team();
+    net.add(RULED);
+    let options = InviteOptions::new(Role::Write).to(net.node(GUEST).card());
+    let invite = net.db(ROOT).invite(&options).unwrap();
+    let joined = net.node(GUEST).join(&invite, None).unwrap();
+    net.use_thread(GUEST, joined.db().unwrap());
+    net.connect(GUEST, ROOT);
+    net.run();
+    net.part(GUEST, ROOT);
+    net.run();
+    remove(net.db(ROOT), peer(&net, GUEST));
+    net.run();
+    net.connect(GUEST, OTHER);
+    net.run();
+    assert_eq!(removed_by(&net, GUEST), Some(peer(&net, ROOT)));
+}
+
+#[test]
 fn who_is_let_in_again_knows_no_more_of_its_removal() {
     let mut net = team();
     let replica = peer(&net, REPLICA);
