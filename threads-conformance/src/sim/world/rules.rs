@@ -58,8 +58,8 @@ impl World<'_> {
         let Some(up) = &self.peers[at].up else {
             return Ok(());
         };
-        if self.script.blind.contains(&at) {
-            // It keeps the thread, and writes nothing.
+        if self.script.blind.contains(&at) && !matches!(says, Says::Leave) {
+            // It keeps the thread, and says nothing of others.
             return Ok(());
         }
         let stated = self.try_to_state(&up.db, says);
@@ -92,6 +92,9 @@ impl World<'_> {
                 Scope::Entity(EntityTag::of(db.id(), &collection, &entity))
             }),
         };
+        if says == Says::Leave {
+            return db.leave();
+        }
         db.write(|txn| match says {
             Says::Grant {
                 to,
@@ -118,7 +121,6 @@ impl World<'_> {
         })?;
         match says {
             Says::Purge { entity } => self.purge(db, entity),
-            Says::Leave => db.leave(),
             Says::Rotate => db.rotate_keys().map(drop),
             _ => Ok(()),
         }
@@ -324,6 +326,14 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Those who are to have the same in the end: who remains, and who keeps the thread for others and was let in again.
+    pub(super) fn level_in_the_end(&self) -> Played<Vec<usize>> {
+        let out = self.out()?;
+        let is_back = |at: &usize| self.script.blind.contains(at) && !out.contains(at);
+        let level = |at: &usize| !self.may_go.contains(at) || is_back(at);
+        Ok((0..self.peers.len()).filter(level).collect())
     }
 
     /// Those whom no statement of the script takes out.

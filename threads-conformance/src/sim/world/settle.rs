@@ -80,7 +80,11 @@ impl World<'_> {
 
     /// Whether all have the same records, and know it.
     fn is_level(&self) -> Played<bool> {
-        let (first, remaining) = (self.oracle.visible(0), self.remaining());
+        let first = self.oracle.visible(0);
+        let remaining = match self.script.rules {
+            true => self.level_in_the_end()?,
+            false => self.remaining(),
+        };
         if remaining.iter().any(|at| self.oracle.visible(*at) != first) {
             return Ok(false);
         }
