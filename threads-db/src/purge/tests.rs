@@ -34,6 +34,7 @@ use crate::{ChangeFilter, ExportOptions, Notice, RestoreOptions};
 mod here;
 mod peers;
 mod rights;
+mod room;
 mod stripped;
 
 const NOW_MS: u64 = 1_900_000_000_000;
@@ -51,7 +52,11 @@ fn define(db: &Db) {
 
 /// A thread that is made here; with rules, if it has some.
 fn made(variant: Variant) -> Db {
-    let node = builder(&Arc::default()).policy(Acl::new()).open().unwrap();
+    made_by(Acl::new(), variant)
+}
+
+fn made_by(policy: Acl, variant: Variant) -> Db {
+    let node = builder(&Arc::default()).policy(policy).open().unwrap();
     let db = node.create_with("t", variant).unwrap();
     define(&db);
     db
@@ -59,7 +64,11 @@ fn made(variant: Variant) -> Db {
 
 /// The same thread on another node, with nothing of it.
 fn copy(keys: &ThreadKeys) -> Db {
-    let node = builder(&Arc::default()).policy(Acl::new()).open().unwrap();
+    copy_by(Acl::new(), keys)
+}
+
+fn copy_by(policy: Acl, keys: &ThreadKeys) -> Db {
+    let node = builder(&Arc::default()).policy(policy).open().unwrap();
     node.add_thread("t", keys).unwrap()
 }
 
@@ -161,9 +170,13 @@ struct Team {
 
 impl Team {
     fn new(roles: &[Role]) -> Self {
-        let root = made(Variant::AccessControlled);
-        let ann = copy(&root.keys());
-        let blind = copy(&root.keys().without_read());
+        Self::by(Acl::new, roles)
+    }
+
+    fn by(policy: fn() -> Acl, roles: &[Role]) -> Self {
+        let root = made_by(policy(), Variant::AccessControlled);
+        let ann = copy_by(policy(), &root.keys());
+        let blind = copy_by(policy(), &root.keys().without_read());
         grant(&root, ann.thread().own_author(), &[Role::Read, Role::Write]);
         grant(&root, ann.thread().own_author(), roles);
         grant(&root, blind.thread().own_author(), &[Role::Replicate]);
