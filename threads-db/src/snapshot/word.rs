@@ -240,3 +240,61 @@ pub(crate) fn of_thread(txn: &dyn ReadTxn, thread: Number) -> Result<BTreeMap<Pe
     }
     Ok(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use threads_core::{Variant, system_rng};
+
+    use super::*;
+    use crate::sync::wire::Answer;
+
+    /// Whether a peer takes a frame that tells these.
+    fn takes_words(words: Vec<Word>) -> bool {
+        let frame = Answer::Snapshots(words).encode().unwrap();
+        Answer::decode(&frame).is_ok()
+    }
+
+    fn thread() -> ThreadId {
+        ThreadId::generate(Variant::Raw, &mut system_rng())
+    }
+
+    /// A word on a blob of this name, for a snapshot of this name.
+    fn word(thread: &ThreadId, read: &ReadKey, (blob, snapshot): (Cid, Cid)) -> Word {
+        let rng = &mut system_rng();
+        let key = IdentityKey::generate(rng);
+        let content = BlobRef::new(blob, BlobKey::from_bytes(&[1; 32]), 1, "").unwrap();
+        Word::sign(&key, thread, (1, snapshot), &content, (0, read, rng)).unwrap()
+    }
+
+    #[test]
+    fn a_word_out_of_bounds_is_no_word_and_its_frame_none() {
+        let (thread, read) = (thread(), ReadKey::generate(&mut system_rng()));
+        let names = [DAG_CBOR, RAW].map(|codec| block::cid_of(codec, b"a blob"));
+        let sound = word(&thread, &read, (names[0], names[1]));
+        assert!(sound.is_sound() && takes_words(vec![sound.clone()]));
+        let alter = |alter: fn(&mut Word, Cid)| {
+            let mut word = sound.clone();
+            alter(&mut word, names[1]);
+            word
+        };
+        for unsound in [
+            alter(|word, _| word.1 = 0),
+            alter(|word, raw| word.2 = raw),
+            alter(|word, _| word.4 = ByteBuf::from(vec![0; SEALED_BYTES_MAX + 1])),
+        ] {
+            assert!(!unsound.is_sound() && !takes_words(vec![unsound]));
+        }
+    }
+
+    #[test]
+    fn what_a_word_seals_is_a_snapshot_or_nothing() {
+        let (thread, read) = (thread(), ReadKey::generate(&mut system_rng()));
+        let names = [DAG_CBOR, RAW].map(|codec| block::cid_of(codec, b"a name"));
+        let sound = word(&thread, &read, (names[0], names[1]));
+        assert_eq!(sound.open(&thread, &read).unwrap().0, names[1]);
+        let other = word(&thread, &read, (names[0], names[0]));
+        assert!(other.open(&thread, &read).is_err(), "it names no snapshot");
+        let key = ReadKey::generate(&mut system_rng());
+        assert!(sound.open(&thread, &key).is_err());
+    }
+}

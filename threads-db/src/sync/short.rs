@@ -171,3 +171,6 @@ impl Machine {
         self.op(Op::Short(thread, peer, short), Doing::Note);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ impl Machine {
         self.timers.set(Timer::Sought(thread), again);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use threads_core::blob::BlobRef;
 use threads_core::block::{RAW, cid_of};
+use threads_core::datastore::{DatastoreExt, Durability};
 use threads_core::{IdentityKey, system_rng};
 
 use super::*;
@@ -245,8 +246,61 @@ fn nobody_leaves_no_room_for_the_words_of_others() {
     let me = bob.db.node().peer_id();
     assert!(words(&bob).contains_key(&me));
     assert_eq!(words(&bob).len(), SIGNERS_MAX);
+    let before = words(&bob);
+    let key = IdentityKey::generate(&mut system_rng());
+    bob.db.share_with(&key.peer_id()).unwrap();
+    tell(&bob, word(&ann, &key, (1, &content)));
+    assert_eq!(words(&bob), before, "all of them keep what they tell of");
     for peer in bob.db.shared_with().unwrap() {
         bob.db.unshare(&peer).unwrap();
     }
     assert_eq!(words(&bob).into_keys().collect::<Vec<_>>(), [me]);
+}
+
+/// Bob, who has room for no more words: all are of peers that share the thread, and keep nothing of what they tell of, but
+/// for one that does not share it.
+fn full(ann: &Peer) -> (Peer, PeerId) {
+    let bob = Peer::copy(&ann.db.keys());
+    bob.db.blobs().keep_all(true).unwrap();
+    let (nowhere, content) = (blob(ann, b"nowhere"), blob(&bob, b"a snapshot"));
+    let loner = IdentityKey::generate(&mut system_rng());
+    tell(&bob, word(ann, &loner, (1, &content)));
+    for _ in 1..SIGNERS_MAX {
+        let key = IdentityKey::generate(&mut system_rng());
+        bob.db.share_with(&key.peer_id()).unwrap();
+        tell(&bob, word(ann, &key, (1, &nowhere)));
+    }
+    assert_eq!(words(&bob).len(), SIGNERS_MAX);
+    (bob, loner.peer_id())
+}
+
+#[test]
+fn who_keeps_what_it_tells_of_stays_before_those_who_do_not() {
+    let ann = Peer::made(Variant::Raw);
+    let (bob, loner) = full(&ann);
+    let nowhere = blob(&ann, b"nowhere");
+    for _ in 0..SIGNERS_MAX {
+        let key = IdentityKey::generate(&mut system_rng());
+        tell(&bob, word(&ann, &key, (1, &nowhere)));
+    }
+    assert!(words(&bob).contains_key(&loner));
+}
+
+#[test]
+fn while_a_snapshot_is_sought_the_words_of_those_who_are_trusted_stay() {
+    let ann = Peer::made(Variant::Raw);
+    let (bob, _) = full(&ann);
+    let trusted = words(&bob).into_keys().next().unwrap();
+    let seek = Seek::new(SnapshotTrust::peers([trusted]), None);
+    let thread = bob.db.thread();
+    let put = |txn: &mut dyn threads_core::datastore::WriteTxn| seek.put(txn, thread.number);
+    thread.node.store.transact(Durability::Group, put).unwrap();
+    let nowhere = blob(&ann, b"nowhere");
+    for _ in 0..2 * SIGNERS_MAX {
+        let key = IdentityKey::generate(&mut system_rng());
+        bob.db.share_with(&key.peer_id()).unwrap();
+        tell(&bob, word(&ann, &key, (1, &nowhere)));
+    }
+    assert!(words(&bob).contains_key(&trusted));
+    assert_eq!(words(&bob).len(), SIGNERS_MAX);
 }
