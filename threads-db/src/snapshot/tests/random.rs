@@ -65,13 +65,21 @@ fn change(db: &Db, chance: &mut Chance) {
     });
 }
 
-/// Root, who is the first, gives a writer the right to write, or takes it.
+/// Root, who is the first, or the second, whom it lets do so, gives a writer the right to write, or to rule, or takes
+/// it. What the second may not do any more is not done.
 fn rule(peers: &[Peer], chance: &mut Chance) {
     let peer = &peers[1 + chance.below(peers.len() as u64 - 1) as usize];
-    match chance.below(2) {
-        0 => revoke(&peers[0].db, peer.id(), Role::Write),
-        _ => grant(&peers[0].db, peer.id(), Role::Write),
-    }
+    let peer = Subject::Peer(peer.id());
+    let scope = match chance.below(4) {
+        0 => Scope::Acl,
+        _ => Scope::Thread,
+    };
+    let (by, revokes) = (chance.below(2) as usize, chance.below(2) == 0);
+    let ruled = peers[by].db.write(|txn| match revokes {
+        true => txn.revoke(peer, scope, Role::Write),
+        false => txn.grant(peer, scope, Role::Write),
+    });
+    assert!(by > 0 || ruled.is_ok(), "{ruled:?}");
 }
 
 /// Somebody adopts what is in quarantine with it, if anything is.
@@ -130,6 +138,12 @@ fn made(kind: Kind) -> Vec<Peer> {
             }
         }
         peers.push(peer);
+    }
+    if kind.ruled {
+        let second = Subject::Peer(peers[1].id());
+        let may_rule =
+            |txn: &mut crate::WriteTransaction<'_>| txn.grant(second, Scope::Acl, Role::Write);
+        peers[0].db.write(may_rule).unwrap();
     }
     for peer in &peers[1..] {
         take(&peer.db, &records(&peers[0].db));
