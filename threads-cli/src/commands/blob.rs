@@ -289,7 +289,9 @@ fn check(repo: &Repo, args: &BlobCheck, out: &mut Output) -> Result {
             false => db.blobs().check(&mut tell)?,
         }
     };
-    out.done("what is damaged is taken away");
+    if args.repair {
+        out.done("what was damaged is taken away");
+    }
     tell_checked(&found, out)?;
     if found.is_clean() || args.repair {
         return Ok(());

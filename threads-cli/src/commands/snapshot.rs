@@ -111,6 +111,9 @@ pub(crate) fn compact(repo: &Repo, args: &Compact, out: &mut Output) -> Result {
         "where the thread is shared, or somebody is invited: see to it that a peer keeps all of it, and add --even-alone"
             .to_owned()
     })?;
+    if report.snapshot.is_some() {
+        out.done("old records are dropped");
+    }
     if out.is_json() {
         return Ok(out.value(&json!({"dry_run": args.dry_run, "report": report}))?);
     }

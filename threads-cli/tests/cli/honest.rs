@@ -100,11 +100,23 @@ fn a_change_whose_result_cannot_be_printed_is_there_all_the_same() {
         error["help"].as_str().unwrap().contains("is committed"),
         "{error}"
     );
-    let error = run(&["--json", "find", "t", "c"]).error();
+    for n in 0..20 {
+        place.ok(["patch", "t", "c", "a", &format!(r#"{{"n": {n}}}"#)]);
+    }
+    let error = run(&["--json", "compact", "t", "--keep", "latest"]).error();
     assert!(
-        !error["help"].as_str().unwrap().contains("committed"),
+        error["help"].as_str().unwrap().contains("dropped"),
         "{error}"
     );
+    // What only looks did nothing.
+    for (words, did) in [
+        (&["--json", "find", "t", "c"][..], "committed"),
+        (&["--json", "blob", "check", "t"], "taken away"),
+        (&["--json", "compact", "t", "--dry-run"], "dropped"),
+    ] {
+        let error = run(words).error();
+        assert!(!error["help"].as_str().unwrap().contains(did), "{error}");
+    }
 }
 
 #[test]
