@@ -56,7 +56,8 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Rejected`] when older records do not lead to those after them; those of the datastore.
+    /// [`ErrorKind::Rejected`] when older records do not lead to those after them; [`ErrorKind::Unavailable`] when a
+    /// compaction drops some of them meanwhile; those of the datastore.
     ///
     /// ```
     #[doc = include_str!("../../doc/example_read.txt")]
