@@ -63,7 +63,7 @@ pub(crate) struct Ingest<'a> {
     base: Option<Base>,
     /// The entities that died by what came.
     died: BTreeSet<(CollectionName, EntityId)>,
-    /// The records that came into quarantine, while something states a purge.
+    /// The records that came into quarantine, or wait no longer, while something states a purge.
     apart: BTreeSet<Dep>,
     /// What the feed is to say of a record that it has already: it was purged and is whole again, or could not
     /// be read so far.
@@ -343,7 +343,7 @@ impl<'a> Ingest<'a> {
             let entry = self.entry(&record, None);
             self.hold(entry, why.clone(), arrival)?;
         } else if let Some(arrival) = arrival {
-            held::remove(&mut *self.txn, self.thread.number, arrival)?;
+            self.waits_no_longer(&record, arrival)?;
         }
         if !stands {
             let (at, txn) = ((place, time), &mut *self.txn);

@@ -320,7 +320,7 @@ impl Ingest<'_> {
                     let entry = self.entry(&record, None);
                     return self.hold(entry, why, Some(arrival));
                 }
-                held::remove(&mut *self.txn, self.thread.number, arrival)?;
+                self.waits_no_longer(&record, arrival)?;
                 let rejudged = Rejudged::Restored(*cause);
                 self.turn(&record, &opened, place, rejudged)
             }
@@ -337,6 +337,17 @@ impl Ingest<'_> {
                 }
             }
         }
+    }
+
+    /// A record is to be applied that was held. In no history so far, nobody came upon it when its entities died: what a
+    /// purge left of it is looked at again.
+    pub(super) fn waits_no_longer(&mut self, record: &SignedRecord, arrival: u64) -> Result<()> {
+        if self.purging {
+            let (fields, cid) = (record.fields(), record.id());
+            let (log, seq) = (fields.log, fields.seq);
+            self.apart.insert(Dep { log, seq, cid });
+        }
+        held::remove(&mut *self.txn, self.thread.number, arrival)
     }
 
     /// Undoes what a record changed, or applies it again, and says so in the feed.

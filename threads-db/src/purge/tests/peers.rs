@@ -265,3 +265,46 @@ fn what_is_in_quarantine_and_was_adopted_goes_too() {
     }
     assert_eq!(entities(&team.root), entities(&team.ann));
 }
+
+/// What a clock kept apart is in no history, so that nobody comes upon it when its entities die.
+#[test]
+fn what_was_left_as_it_is_dated_ahead_goes_when_its_time_comes() {
+    const AHEAD_MS: u64 = 20 * 60 * 60 * 1_000;
+    let clocks = [NOW_MS, NOW_MS + AHEAD_MS].map(|now| Arc::new(ManualClock::at(now)));
+    let [here, ahead] = clocks.each_ref().map(|clock| {
+        let builder = Node::builder(Memory::new()).codec(JsonPatch::new());
+        let node = builder.policy(Acl::new()).clock(Arc::clone(clock));
+        node.open().unwrap()
+    });
+    let root = here.create_with("t", Variant::AccessControlled).unwrap();
+    define(&root);
+    grant(&root, ahead.peer_id(), &[Role::Read, Role::Write]);
+    save(&root, "list", "known");
+    let ann = ahead.add_thread("t", &root.keys()).unwrap();
+    take(&ann, &records(&root));
+    let notes = ann.collection("Note").unwrap();
+    let both = ann.write(|txn| {
+        txn.save(&notes, &json!({"_id": "plan", "text": "CANARY"}))?;
+        txn.save(&notes, &json!({"_id": "list", "text": "more"}))
+    });
+    both.unwrap();
+    let record = ann.log(Some(1)).unwrap()[0].record;
+    level(&root, &ann);
+    assert_eq!(root.held().unwrap().len(), 1, "it is dated ahead");
+
+    root.purge([name("plan")]).unwrap();
+    level(&root, &ann);
+    for db in [&root, &ann] {
+        assert!(!is_emptied(db, &record), "the other one lives");
+    }
+    root.collection("Note").unwrap().delete("list").unwrap();
+    level(&root, &ann);
+    assert!(is_emptied(&ann, &record), "both are dead");
+    clocks[0].set(NOW_MS + 2 * AHEAD_MS);
+    root.settle_held().unwrap();
+    assert_eq!(root.held().unwrap(), []);
+    assert!(is_emptied(&root, &record) && !has(&root, b"CANARY"));
+    for db in [&root, &ann] {
+        assert_clean(db);
+    }
+}
