@@ -160,3 +160,22 @@ fn what_is_gone_from_disk_is_wanted_again() {
         assert_eq!(plan.wanted, [lost]);
     }
 }
+
+#[test]
+fn what_came_unsound_is_got_again_when_somebody_asks_for_it() {
+    let (node, db, _) = node();
+    let cid = threads_core::block::cid_of(threads_core::block::DAG_CBOR, b"a manifest");
+    db.blobs().fetch(&cid).unwrap();
+    let wanted = || wanted::plan(db.thread(), None, None, 256).unwrap().wanted;
+    assert_eq!(wanted(), [cid]);
+    let number = db.thread().number;
+    let unsound = node.inner.store.transact(Durability::Group, |txn| {
+        let mut root = rows::Root::get(txn.as_read(), number, &name(&cid))?.unwrap();
+        root.unsound = true;
+        root.put(txn, number, &name(&cid))
+    });
+    unsound.unwrap();
+    assert!(wanted().is_empty(), "it is no use to ask for it by oneself");
+    db.blobs().fetch(&cid).unwrap();
+    assert_eq!(wanted(), [cid]);
+}
